@@ -1,0 +1,207 @@
+// The words that src/plan writes and assembly/ reads: opcodes, instruction words, control block, batch header.
+// The file is valid TypeScript and valid AssemblyScript: plain enums, nothing else. assembly/build.mjs copies it
+// to src/kernels/abi.generated.ts, so that both sides read one source.
+
+/** Version of the arithmetic (assembly/NUMERICS.md). Stored with hashes and saved states. */
+export enum Numerics { version = 1 }
+
+/** Bytes of one instruction in a plan: 32 words of 4 bytes. */
+export enum Instruction { bytes = 128, words = 32 }
+
+/** First word of an instruction. */
+export enum Op {
+  end = 0,
+  embed = 1,
+  pack = 2,
+  matmul = 3,
+  binary = 4,
+  unary = 5,
+  gated = 6,
+  norm = 7,
+  ropeTable = 8,
+  rope = 9,
+  kvStore = 10,
+  attention = 11,
+  gatherRows = 12,
+  scatterRows = 13,
+  route = 14,
+  expertSort = 15,
+  packRows = 16,
+  expertMatmul = 17,
+  expertSum = 18,
+  checkNan = 19,
+  sumSquares = 20,
+  lowRank = 21,
+  stateRead = 22,
+  stateWrite = 23,
+  softmax = 24,
+  addVector = 25,
+}
+
+/** Word 1 of an instruction: bit flags. */
+export enum Flag { barrierBefore = 1 }
+
+/** Word 2 of an instruction: what its row count is. `fixed`: word 3 holds it. */
+export enum RowsKind { fixed = 0, tokens = 1, outputs = 2, sequences = 3 }
+
+/**
+ * Instruction words common to all ops. A tensor is f32 [rows, width], row-major; strides are in bytes and a
+ * multiple of 16. Lanes between width and the stride may hold anything finite or not: never read them into a result.
+ */
+export enum Word {
+  op = 0,
+  flags = 1,
+  rowsKind = 2,
+  rows = 3,
+  dst = 4,
+  dstStride = 5,
+  a = 6,
+  aStride = 7,
+  width = 8,
+  // words 9.. are per op, below
+}
+
+/** dst[r] = row index(r) of an R4 weight. */
+export enum EmbedWord { type = 9, groupBytes = 10, index = 11, nRows = 12, weight = 13 }
+/** EmbedWord.index: which batch array selects the row. */
+export enum EmbedIndex { token = 0, position = 1, zero = 2 }
+
+/** Packs rows of a (f32) into activation tiles at dst. One row: a one-column tile; more rows: tiles of `tileColumns`. */
+export enum PackWord { format = 9, tileBytes1 = 10, tileBytes = 11, tileColumns = 12 }
+
+/** dst[r, m] = sum_k weight[m, k] * a[r, k]; Word.a is the packed activation; Word.width is K. */
+export enum MatmulWord { type = 9, weight = 10, groupBytes = 11, nGroups = 12, tileBytes1 = 13, tileBytes = 14, tileColumns = 15 }
+
+/** dst = a (kind) b. bStride 0: b is one row, used for every row. */
+export enum BinaryWord { kind = 9, b = 10, bStride = 11 }
+export enum BinaryKind { add = 0, mul = 1, sub = 2 }
+
+/** dst = f(a). param: f32 bits. */
+export enum UnaryWord { kind = 9, param = 10 }
+/** Also the activation of GatedWord.kind. scale: x*param; softcap: param*tanh(x/param). */
+export enum UnaryKind {
+  copy = 0, scale = 1, softcap = 2, silu = 3, gelu = 4, geluErf = 5, geluQuick = 6, relu = 7, relu2 = 8, sigmoid = 9, tanh = 10,
+  softplus = 11, exp = 12,
+}
+
+/** dst = f(a) * b. */
+export enum GatedWord { kind = 9, b = 10, bStride = 11 }
+
+/** Norm of every group of `group` elements of a row; weight and bias (f32 vectors or 0) have `weightWidth` elements, repeated. */
+export enum NormWord { kind = 9, weight = 10, bias = 11, eps = 12, group = 13, weightWidth = 14 }
+export enum NormKind { rms = 0, layer = 1, l2 = 2 }
+
+/**
+ * cos and sin per row: dst row = cos[nRot/2] then sin[nRot/2]. f32 words: thetaScale, freqScale, extFactor, mscale,
+ * corrLow, corrHigh. factors: pointer to f32 [nRot/2] or 0. axis: which of the four positions.
+ */
+export enum RopeTableWord {
+  nRot = 9, thetaScale = 10, freqScale = 11, extFactor = 12, mscale = 13, corrLow = 14, corrHigh = 15, factors = 16, axis = 17,
+}
+/** Rotates the first nRot elements of every head of headDim elements; the rest is copied. May run in place. */
+export enum RopeWord { headDim = 9, nRot = 10, mode = 11, table = 12, tableStride = 13 }
+export enum RopeMode { norm = 0, neox = 1 }
+
+/** Writes k (Word.a) and v into the cache pages of the batch's write slots. */
+export enum KvStoreWord {
+  v = 9, vStride = 10, nHeadKv = 11, dimK = 12, dimV = 13, kBase = 14, vBase = 15, kType = 16, vType = 17, kPageBytes = 18, vPageBytes = 19,
+}
+/** Element type of the KV cache: ids of the ggml types. */
+export enum KvType { f32 = 0, f16 = 1, q8_0 = 8 }
+/** Positions in a page of the KV cache and in a chunk of attention (NUMERICS.md). */
+export enum Kv { pagePositions = 16, chunkPositions = 256 }
+
+/** dst[r, h*dimV..] = attention of head h of query row r. f32 words: scale, softcap (0: none). */
+export enum AttentionWord {
+  nHead = 9, nHeadKv = 10, dimK = 11, dimV = 12, kBase = 13, vBase = 14, kType = 15, vType = 16, kPageBytes = 17, vPageBytes = 18,
+  scale = 19, softcap = 20, window = 21, slopes = 22, sinks = 23, causal = 24, partials = 25, maxChunks = 26,
+}
+
+/** dst row i = a row index[i]; index: pointer to u32, or 0 for the batch's output rows. Scatter: dst row index[i] = a row i. */
+export enum GatherWord { index = 9 }
+
+/** a: router logits [rows, nExpert]; dst: i32 expert ids [rows, nUsed] (stride dstStride); weights: f32, same stride. */
+export enum RouteWord {
+  nUsed = 9, gating = 10, bias = 11, normalise = 12, scale = 13, nGroup = 14, nGroupUsed = 15, weights = 16,
+}
+export enum Gating { softmax = 1, sigmoid = 2, softmaxOfSelected = 3, sqrtSoftplus = 4 }
+
+/**
+ * Groups the (row, slot) pairs of a routing by expert, ascending; within an expert by row, then slot.
+ * a: ids. dst: u32 nTiles, u32 columns; then u32 tileExpert[maxTiles]; then u32 pair[maxTiles * tileColumns]
+ * (pair = row * nUsed + slot; 0xffffffff pads the last tile of an expert).
+ */
+export enum ExpertSortWord { nUsed = 9, nExpert = 10, tileColumns = 11, maxTiles = 12 }
+/** Packs the pairs of a sorted list. perSlot 0: every slot of a row reads the same K elements; 1: slot s reads a[row, s*K ..]. */
+export enum PackRowsWord { format = 9, tileBytes1 = 10, tileBytes = 11, list = 12, maxTiles = 13, nUsed = 14, perSlot = 15 }
+/** dst[row, slot*M + m] = sum_k weight[expert(row, slot)][m, k] * packed. nGroups = ceil(M/4), M % 4 == 0. */
+export enum ExpertMatmulWord {
+  type = 9, weight = 10, groupBytes = 11, nGroups = 12, tileBytes1 = 13, tileBytes = 14, list = 15, maxTiles = 16, nUsed = 17, expertBytes = 18,
+}
+/** dst[row] = sum over slots in rank order of weights[row, slot] * a[row, slot*width ..]. */
+export enum ExpertSumWord { weights = 9, weightsStride = 10, nUsed = 11 }
+
+/** dst: f32 [width] += a*a summed over rows in order; count: pointer to a u32 that grows by rows. */
+export enum SumSquaresWord { count = 9 }
+/** dst[r] += scale * (up . (down . a[r])). down: f32 [rank, K], up: f32 [width, rank], rows plain. Word.width: output width. */
+export enum LowRankWord { down = 9, up = 10, rank = 11, scale = 12, k = 13, slot = 14 }
+/** Sequence state: f32 [nSlots, width] at base; row s of dst (read) or a (write) belongs to sequence s of the batch. */
+export enum StateWord { base = 9 }
+
+/**
+ * The control block, at the start of the managed memory of a bank; byte offsets. Written with atomics.
+ * Each group of words that different threads hammer has a cache line of its own.
+ */
+export enum Control {
+  epoch = 0,
+  command = 4,
+  sleepers = 64,
+  arrived = 128,
+  generation = 192,
+  barrierSleepers = 196,
+  /** Non-zero: leave at the next poll. One of Abort. */
+  abort = 256,
+  /** First instruction that produced a NaN + 1, or 0. */
+  nanInstruction = 260,
+  /** Thread that raised the abort. */
+  abortThread = 264,
+  /** Instruction index each thread is in, for error messages: u32 per thread. */
+  progress = 320,
+  bytes = 1024,
+}
+export enum Abort { none = 0, cancelled = 1, trap = 2, nan = 3, flushToZero = 4, died = 5 }
+
+/** Most threads a bank can serve: Control.progress holds a word for each. */
+export enum Limit { threads = 128, scratchBytes = 131072 }
+
+/** Batch header; byte offsets from its start. Pointers are addresses in the same bank. */
+export enum Batch {
+  version = 0,
+  nTokens = 4,
+  nOutputs = 8,
+  nSequences = 12,
+  /** First entry of outputRows that this run computes. */
+  outputStart = 16,
+  /** 1: stop at the first instruction whose result holds a NaN (a second run, to name it). */
+  traceNan = 20,
+  /** i32 [nTokens]; -1: the row comes from inputRows. */
+  tokens = 24,
+  /** i32 [nTokens, 4]. */
+  positions = 28,
+  /** u32 [nTokens]: index into sequences. */
+  sequenceOf = 32,
+  /** u32 [nTokens]: page id * 16 + position % 16. */
+  writeSlots = 36,
+  /** u32 [nOutputs]: rows of the batch whose logits are wanted. */
+  outputRows = 40,
+  /** f32 [nTokens, nEmbd] or 0. */
+  inputRows = 44,
+  /** u32 [nTokens]: adapter slot + 1, or 0. */
+  adapters = 48,
+  /** Sequence records, Sequence.bytes each. */
+  sequences = 52,
+  bytes = 64,
+}
+
+/** One sequence of a batch. */
+export enum Sequence { pageTable = 0, length = 4, stateSlot = 8, mask = 12, bytes = 16 }

@@ -1,0 +1,170 @@
+// The op vocabulary: what an architecture's `forward` may say. Two things implement it: the recorder
+// (src/plan/record.ts), which turns one call of `forward` into a plan, and the slow reference
+// (test/reference), which computes at once. An architecture never names a kernel, a type or a thread.
+
+/** How many rows a tensor has: one per token of the batch, per wanted output, per sequence, or a fixed number. */
+export type Rows = "tokens" | "outputs" | "sequences" | number;
+
+/** An f32 matrix [rows, width], row-major. Heads lie side by side in a row: width = nHead * headDim. */
+export interface Tensor {
+  readonly rows: Rows;
+  readonly width: number;
+}
+
+/** A tensor of the file. `shape` is in GGUF order: ne0 (the row length) first. */
+export interface Weight {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+export type Activation =
+  | "silu" | "gelu" | "geluErf" | "geluQuick" | "relu" | "relu2" | "sigmoid" | "tanh" | "softplus" | "exp";
+
+/** Rotary position embedding. Angles as in ggml: theta = position, then theta *= freqBase^(-2/nRot) pair by pair, in f32. */
+export interface RopeParams {
+  readonly headDim: number;
+  /** Leading elements of each head that rotate; the rest passes through. */
+  readonly nRot: number;
+  /** `norm`: pairs (2i, 2i+1). `neox`: pairs (i, i + nRot/2). */
+  readonly mode: "norm" | "neox";
+  readonly freqBase: number;
+  /** 1 / linear factor. */
+  readonly freqScale: number;
+  /** Multiplies cos and sin (YaRN's and long-rope's magnitude). */
+  readonly attnFactor: number;
+  /** Present: YaRN's mix of interpolation and extrapolation. */
+  readonly yarn?: { readonly extFactor: number; readonly betaFast: number; readonly betaSlow: number; readonly nCtxOrig: number };
+  /** [nRot/2]: divides the angle of each pair (`rope_freqs.weight`, long and short factors). */
+  readonly factors?: Weight;
+}
+
+export interface NormParams {
+  readonly eps: number;
+  readonly weight?: Weight;
+  readonly bias?: Weight;
+  /** Normalise every run of `group` elements by itself (per head); the weight then has `group` elements, or the full width. */
+  readonly group?: number;
+}
+
+/** Where a layer's keys and values live. Made by `kvStore`. */
+export interface KvCache {
+  readonly layer: number;
+  readonly nHeadKv: number;
+  readonly headDimK: number;
+  readonly headDimV: number;
+}
+
+export interface AttentionParams {
+  readonly cache: KvCache;
+  readonly nHead: number;
+  readonly scale: number;
+  /** cap * tanh(score / cap), before the mask. */
+  readonly softcap?: number;
+  /** A key is visible when position - keyPosition < window. */
+  readonly window?: number;
+  /** ALiBi: slope of head h from maxBias as in ggml; score += slope * (keyPosition - position). */
+  readonly alibiMaxBias?: number;
+  /** [nHead]: a logit per head that joins the softmax's sum and has no value. */
+  readonly sinks?: Weight;
+  /** false: every key of the sequence is visible. Default true. */
+  readonly causal?: boolean;
+}
+
+export interface RouteParams {
+  readonly nUsed: number;
+  readonly gating: "softmax" | "sigmoid" | "softmaxOfSelected" | "sqrtSoftplus";
+  /** [nExpert]: added for the selection only. */
+  readonly selectionBias?: Weight;
+  /** Divide the chosen weights by their sum (at least 6.103515625e-5). */
+  readonly normalise: boolean;
+  /** Factor on the weights, after normalising. */
+  readonly scale?: number;
+  /** Expert groups (deepseek): choose nGroupUsed of nGroup groups by the sum of their two best scores first. */
+  readonly nGroup?: number;
+  readonly nGroupUsed?: number;
+}
+
+/** The chosen experts of every row and their weights, best first; ties go to the lower id. */
+export interface Routing {
+  readonly rows: Rows;
+  readonly nUsed: number;
+  readonly nExpert: number;
+}
+
+/** Per-sequence recurrent state: f32 [width], zero when the sequence begins. */
+export interface State {
+  readonly name: string;
+  readonly width: number;
+}
+
+/** The op vocabulary. Every method throws PlanError when shapes do not fit, naming tensor, expected and found. */
+export interface Ops {
+  /** The weight `name`; its shape must be exactly `shape` (trailing ones may be missing in the file). */
+  weight(name: string, shape: readonly number[]): Weight;
+  /** The same, or undefined when the file has no such tensor. */
+  optionalWeight(name: string, shape: readonly number[]): Weight | undefined;
+
+  /** [tokens, ne0]: row tokenId of w; a token given as an embedding row yields that row. */
+  embed(w: Weight): Tensor;
+  /** [tokens, ne0]: row `position` of w (learned positions), or row 0 for every token. */
+  embedAt(w: Weight, index: "position" | "zero"): Tensor;
+
+  /** [x.rows, ne1] = x . w^T, x: [rows, ne0]. */
+  matmul(w: Weight, x: Tensor): Tensor;
+  add(a: Tensor, b: Tensor): Tensor;
+  mul(a: Tensor, b: Tensor): Tensor;
+  /** Adds a vector weight of x.width elements to every row. */
+  addWeight(x: Tensor, w: Weight): Tensor;
+  mulWeight(x: Tensor, w: Weight): Tensor;
+  scale(x: Tensor, factor: number): Tensor;
+  /** cap * tanh(x / cap). */
+  softcap(x: Tensor, cap: number): Tensor;
+  activation(kind: Activation, x: Tensor): Tensor;
+  /** activation(gate) * up. */
+  gated(kind: Activation, gate: Tensor, up: Tensor): Tensor;
+  /** Softmax of every run of `group` elements (default: the whole row). */
+  softmax(x: Tensor, group?: number): Tensor;
+  rmsNorm(x: Tensor, params: NormParams): Tensor;
+  layerNorm(x: Tensor, params: NormParams): Tensor;
+  l2Norm(x: Tensor, params: NormParams): Tensor;
+  /** Columns [start, start + width) of x: a view, no copy. start must be a multiple of 4. */
+  slice(x: Tensor, start: number, width: number): Tensor;
+
+  rope(x: Tensor, params: RopeParams): Tensor;
+  /** Writes this batch's keys [tokens, nHeadKv*headDimK] and values into the cache of `layer`; rounds to the cache's type. */
+  kvStore(layer: number, k: Tensor, v: Tensor, shape: { nHeadKv: number; headDimK: number; headDimV: number }): KvCache;
+  /** [tokens, nHead*headDimV]. Reads keys and values, those of this batch included, back from the cache. */
+  attention(q: Tensor, params: AttentionParams): Tensor;
+
+  /** x: router logits [rows, nExpert]. */
+  route(x: Tensor, params: RouteParams): Routing;
+  /** w: [K, M, nExpert]. x: [rows, K] or [rows, nUsed*K] -> [rows, nUsed*M]; slots in rank order. M % 4 == 0. */
+  expertMatmul(w: Weight, x: Tensor, routing: Routing): Tensor;
+  /** [rows, width] = sum over slots, in rank order, of weight * x[slot]; x: [rows, nUsed*width]. */
+  expertSum(x: Tensor, routing: Routing): Tensor;
+
+  /** [outputs, width]: the rows whose logits are wanted. */
+  outputRows(x: Tensor): Tensor;
+  /** Rows of x named by a per-plan index list (set before a run); rows = its length. */
+  gather(x: Tensor, index: string, rows: number): Tensor;
+  /** base with row index[i] replaced by x row i. */
+  scatter(base: Tensor, x: Tensor, index: string): Tensor;
+
+  /** Names a value so that tracing and calibration can read it; returns it. It happens before activation packing. */
+  tap(x: Tensor, name: string): Tensor;
+  /** Calibration: adds x*x, summed over rows in token order, to the accumulator `name` ([width] and a count). */
+  sumSquaresByColumn(x: Tensor, name: string): void;
+  /** y + scale * B(A x) for tokens whose adapter slot holds a low-rank pair for `target` (LoRA); y where there is none. */
+  addLowRank(y: Tensor, x: Tensor, target: string): Tensor;
+  /** x + the control vector of `layer`, where one is loaded. */
+  addVector(x: Tensor, layer: number): Tensor;
+
+  /** Declares per-sequence state. */
+  state(name: string, width: number): State;
+  /** [sequences, width]. */
+  readState(state: State): Tensor;
+  writeState(state: State, x: Tensor): void;
+
+  /** The result of the plan: raw logits [outputs, nVocab]. A NaN in it is an error of the run. */
+  logits(x: Tensor): void;
+}
