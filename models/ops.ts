@@ -32,8 +32,17 @@ export interface RopeParams {
   readonly freqScale: number;
   /** Multiplies cos and sin (YaRN's and long-rope's magnitude). */
   readonly attnFactor: number;
-  /** Present: YaRN's mix of interpolation and extrapolation. */
-  readonly yarn?: { readonly extFactor: number; readonly betaFast: number; readonly betaSlow: number; readonly nCtxOrig: number };
+  /**
+   * Present: YaRN's mix of interpolation and extrapolation. cos and sin are multiplied by
+   * 1 + logMultiplier * ln(1 / freqScale) as well (by 1 where freqScale >= 1); 0.1 in nearly every model.
+   */
+  readonly yarn?: {
+    readonly extFactor: number;
+    readonly betaFast: number;
+    readonly betaSlow: number;
+    readonly nCtxOrig: number;
+    readonly logMultiplier: number;
+  };
   /** [nRot/2]: divides the angle of each pair (`rope_freqs.weight`, long and short factors). */
   readonly factors?: Weight;
 }
@@ -152,8 +161,11 @@ export interface Ops {
 
   /** Names a value so that tracing and calibration can read it; returns it. It happens before activation packing. */
   tap(x: Tensor, name: string): Tensor;
-  /** Calibration: adds x*x, summed over rows in token order, to the accumulator `name` ([width] and a count). */
-  sumSquaresByColumn(x: Tensor, name: string): void;
+  /**
+   * Calibration: adds x*x, summed over rows in token order, to the accumulator `name` ([width] and a count;
+   * with `routing` one accumulator per expert, x as in expertMatmul). Nothing in other plans.
+   */
+  sumSquaresByColumn(x: Tensor, name: string, routing?: Routing): void;
   /** y + scale * B(A x) for tokens whose adapter slot holds a low-rank pair for `target` (LoRA); y where there is none. */
   addLowRank(y: Tensor, x: Tensor, target: string): Tensor;
   /** x + the control vector of `layer`, where one is loaded. */

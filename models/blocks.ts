@@ -1,0 +1,294 @@
+// What architectures share, said in ops: projections, norms, attention, feed-forward networks, experts, the
+// way in (embedding) and the way out (logits). Tensor names are those of GGUF.
+import type { Hparams } from "./hparams.ts";
+import type {
+  Activation,
+  AttentionParams,
+  Ops,
+  RopeParams,
+  RouteParams,
+  Routing,
+  Tensor,
+  Weight,
+} from "./ops.ts";
+
+/** `required`: a missing bias is an error. `optional`: it is added where the file has one. */
+export type Bias = "none" | "optional" | "required";
+
+/** [tokens, embeddingLength]: the embedding rows of the batch's tokens. */
+export function embedTokens(ops: Ops, hp: Hparams): Tensor {
+  return ops.embed(tokenEmbedding(ops, hp));
+}
+
+/**
+ * [outputs, vocabSize]: logits from the state after the last norm. Without `output.weight` the embedding
+ * serves ("tied").
+ */
+export function outputLogits(ops: Ops, hp: Hparams, x: Tensor, bias: Bias = "none"): Tensor {
+  const shape = [hp.embeddingLength, hp.vocabSize];
+  const w = ops.optionalWeight("output.weight", shape) ?? tokenEmbedding(ops, hp);
+  return addBias(ops, project(ops, ops.tap(x, "result_norm"), w), "output.bias", bias);
+}
+
+/**
+ * What goes past the attention of layer `il`, such as the residual stream. Every token's keys and values
+ * are needed, but after the last layer's attention only the rows whose logits are wanted: `attention`
+ * narrows its own result in the same way.
+ */
+export function besideAttention(ops: Ops, hp: Hparams, il: number, x: Tensor): Tensor {
+  return il === hp.blockCount - 1 ? ops.outputRows(x) : x;
+}
+
+/** The end of layer `il`: the control vector is added, and tracing can read `l_out-il` (llama.cpp's name). */
+export function endLayer(ops: Ops, il: number, x: Tensor): Tensor {
+  return ops.tap(ops.addVector(x, il), `l_out-${il}`);
+}
+
+/** [x.rows, width] = x . `name`.weight^T, plus the low-rank adapter of that weight and `name`.bias. */
+export function linear(ops: Ops, x: Tensor, name: string, width: number, bias: Bias = "none"): Tensor {
+  const y = project(ops, x, ops.weight(`${name}.weight`, [x.width, width]));
+  return addBias(ops, y, `${name}.bias`, bias);
+}
+
+/** RMS norm with `name`.weight; `group`: every head by itself. */
+export function rmsNorm(ops: Ops, hp: Hparams, x: Tensor, name: string, group?: number): Tensor {
+  const weight = ops.weight(`${name}.weight`, [group ?? x.width]);
+  return ops.rmsNorm(x, { eps: hp.normEpsilon, weight, group });
+}
+
+/** Layer norm with `name`.weight and `name`.bias. */
+export function layerNorm(
+  ops: Ops,
+  hp: Hparams,
+  x: Tensor,
+  name: string,
+  bias: Bias = "required",
+): Tensor {
+  const weight = ops.weight(`${name}.weight`, [x.width]);
+  return ops.layerNorm(x, {
+    eps: hp.normEpsilon,
+    weight,
+    bias: biasWeight(ops, `${name}.bias`, x.width, bias),
+  });
+}
+
+/** Rotary embedding as the file's `rope.*` keys and factor tensors say. */
+export function ropeParams(ops: Ops, hp: Hparams, mode: RopeParams["mode"]): RopeParams {
+  const { dimensionCount, freqBase, freqScale, attnFactor, originalContextLength } = hp.rope;
+  return {
+    headDim: hp.keyLength,
+    nRot: dimensionCount,
+    mode,
+    freqBase,
+    freqScale,
+    attnFactor,
+    factors: ropeFactors(ops, hp),
+    yarn: hp.rope.scalingType === "yarn" ? yarn(originalContextLength) : undefined,
+  };
+}
+
+/**
+ * Divisors for the angle of each pair: `rope_freqs.weight` (Llama 3.1), or the long or short factors of
+ * long-rope. Long ones hold from position 0 on as soon as the run has room for more than the original
+ * context: which positions are really used does not matter (llama.cpp, get_rope_factors).
+ */
+function ropeFactors(ops: Ops, hp: Hparams): Weight | undefined {
+  const shape = [hp.rope.dimensionCount / 2];
+  const length = hp.nCtx > hp.rope.originalContextLength ? "long" : "short";
+  return (
+    ops.optionalWeight("rope_freqs.weight", shape) ??
+    ops.optionalWeight(`rope_factors_${length}.weight`, shape)
+  );
+}
+
+function yarn(nCtxOrig: number): RopeParams["yarn"] {
+  // The beta keys of the file are not read: llama.cpp reads them for grok and mistral3 only.
+  return { extFactor: 1, betaFast: 32, betaSlow: 1, nCtxOrig, logMultiplier: 0.1 };
+}
+
+/** How one layer's attention differs from plain causal attention. */
+export interface AttentionBlock
+  extends Pick<AttentionParams, "softcap" | "window" | "alibiMaxBias" | "sinks"> {
+  /** Absent: no rotation in this layer. */
+  readonly rope?: RopeParams;
+  /** Of q, k and v. */
+  readonly bias?: Bias;
+  readonly outputBias?: Bias;
+  /** Default: `hp.attentionScale`. */
+  readonly scale?: number;
+  /** Between the projection and the rotation; `name` is `blk.N.attn_q` or `blk.N.attn_k`. */
+  readonly qkNorm?: (x: Tensor, name: string) => Tensor;
+}
+
+/**
+ * Self-attention of layer `il`, from the normalised input [tokens, embeddingLength] to the output
+ * projection: [tokens, embeddingLength], in the last layer [outputs, embeddingLength].
+ */
+export function attention(
+  ops: Ops,
+  hp: Hparams,
+  il: number,
+  x: Tensor,
+  block: AttentionBlock,
+): Tensor {
+  const blk = `blk.${il}`;
+  const nHead = hp.headCount[il];
+  const nHeadKv = hp.headCountKv[il];
+  let { q, k, v } = queryKeyValue(ops, hp, il, x, block.bias ?? "none");
+  if (block.qkNorm) {
+    q = block.qkNorm(q, `${blk}.attn_q`);
+    k = block.qkNorm(k, `${blk}.attn_k`);
+  }
+  if (block.rope) {
+    q = ops.rope(q, block.rope);
+    k = ops.rope(k, block.rope);
+  }
+  const shape = { nHeadKv, headDimK: hp.keyLength, headDimV: hp.valueLength };
+  const heads = ops.attention(q, {
+    cache: ops.kvStore(il, k, v, shape),
+    nHead,
+    scale: block.scale ?? hp.attentionScale,
+    softcap: block.softcap,
+    window: block.window,
+    alibiMaxBias: block.alibiMaxBias,
+    sinks: block.sinks,
+  });
+  // Narrowed before the output projection, so that the last layer projects only the rows that are wanted.
+  const rows = besideAttention(ops, hp, il, ops.tap(heads, `kqv_out-${il}`));
+  return linear(ops, rows, `${blk}.attn_output`, hp.embeddingLength, block.outputBias);
+}
+
+/** Query, key and value of layer `il`, from one fused tensor `attn_qkv` or three. */
+function queryKeyValue(
+  ops: Ops,
+  hp: Hparams,
+  il: number,
+  x: Tensor,
+  bias: Bias,
+): { q: Tensor; k: Tensor; v: Tensor } {
+  const blk = `blk.${il}`;
+  const nQ = hp.headCount[il] * hp.keyLength;
+  const nK = hp.headCountKv[il] * hp.keyLength;
+  const nV = hp.headCountKv[il] * hp.valueLength;
+  const fused = ops.optionalWeight(`${blk}.attn_qkv.weight`, [x.width, nQ + nK + nV]);
+  if (fused === undefined) {
+    return {
+      q: linear(ops, x, `${blk}.attn_q`, nQ, bias),
+      k: linear(ops, x, `${blk}.attn_k`, nK, bias),
+      v: linear(ops, x, `${blk}.attn_v`, nV, bias),
+    };
+  }
+  const qkv = addBias(ops, project(ops, x, fused), `${blk}.attn_qkv.bias`, bias);
+  return {
+    q: ops.slice(qkv, 0, nQ),
+    k: ops.slice(qkv, nQ, nK),
+    v: ops.slice(qkv, nQ + nK, nV),
+  };
+}
+
+/** down(activation(gate(x)) * up(x)) with `ffn_gate`, `ffn_up`, `ffn_down` of layer `il`. */
+export function gatedFfn(
+  ops: Ops,
+  hp: Hparams,
+  il: number,
+  x: Tensor,
+  kind: Activation = "silu",
+  bias: Bias = "none",
+): Tensor {
+  const blk = `blk.${il}`;
+  const width = hp.feedForwardLength[il];
+  const gate = linear(ops, x, `${blk}.ffn_gate`, width, bias);
+  const up = linear(ops, x, `${blk}.ffn_up`, width, bias);
+  return linear(ops, ops.gated(kind, gate, up), `${blk}.ffn_down`, hp.embeddingLength, bias);
+}
+
+/** The same where `ffn_up` holds the gate's rows first and then those of up (phi3, glm4). */
+export function fusedGatedFfn(
+  ops: Ops,
+  hp: Hparams,
+  il: number,
+  x: Tensor,
+  kind: Activation = "silu",
+): Tensor {
+  const width = hp.feedForwardLength[il];
+  const both = linear(ops, x, `blk.${il}.ffn_up`, 2 * width);
+  const gated = ops.gated(kind, ops.slice(both, 0, width), ops.slice(both, width, width));
+  return linear(ops, gated, `blk.${il}.ffn_down`, hp.embeddingLength);
+}
+
+/** down(activation(up(x))): no gate. */
+export function plainFfn(
+  ops: Ops,
+  hp: Hparams,
+  il: number,
+  x: Tensor,
+  kind: Activation,
+  bias: Bias = "none",
+): Tensor {
+  const up = linear(ops, x, `blk.${il}.ffn_up`, hp.feedForwardLength[il], bias);
+  return linear(ops, ops.activation(kind, up), `blk.${il}.ffn_down`, hp.embeddingLength, bias);
+}
+
+/**
+ * Experts of layer `il`: every row goes through the `expertUsedCount` experts that the router
+ * (`ffn_gate_inp`) scores best, and their outputs are summed with the router's weights.
+ */
+export function experts(
+  ops: Ops,
+  hp: Hparams,
+  il: number,
+  x: Tensor,
+  params: Omit<RouteParams, "nUsed">,
+  kind: Activation = "silu",
+): Tensor {
+  const blk = `blk.${il}`;
+  const width = hp.expertFeedForwardLength;
+  const scores = linear(ops, x, `${blk}.ffn_gate_inp`, hp.expertCount);
+  const routing = ops.route(ops.tap(scores, `ffn_moe_logits-${il}`), {
+    ...params,
+    nUsed: hp.expertUsedCount,
+  });
+  const gate = expertLinear(ops, hp, x, `${blk}.ffn_gate_exps`, x.width, width, routing);
+  const up = expertLinear(ops, hp, x, `${blk}.ffn_up_exps`, x.width, width, routing);
+  const gated = ops.gated(kind, gate, up);
+  const down = `${blk}.ffn_down_exps`;
+  return ops.expertSum(
+    expertLinear(ops, hp, gated, down, width, hp.embeddingLength, routing),
+    routing,
+  );
+}
+
+/** Slots of [rows, nUsed*width] = x . `name`.weight[expert]^T; x is one row for all slots or has one for each. */
+export function expertLinear(
+  ops: Ops,
+  hp: Hparams,
+  x: Tensor,
+  name: string,
+  nIn: number,
+  width: number,
+  routing: Routing,
+): Tensor {
+  const w = ops.weight(`${name}.weight`, [nIn, width, hp.expertCount]);
+  ops.sumSquaresByColumn(x, w.name, routing);
+  return ops.expertMatmul(w, x, routing);
+}
+
+function tokenEmbedding(ops: Ops, hp: Hparams): Weight {
+  return ops.weight("token_embd.weight", [hp.embeddingLength, hp.vocabSize]);
+}
+
+/** A matrix product where calibration can read its input and a low-rank adapter can join its output. */
+function project(ops: Ops, x: Tensor, w: Weight): Tensor {
+  ops.sumSquaresByColumn(x, w.name);
+  return ops.addLowRank(ops.matmul(w, x), x, w.name);
+}
+
+function addBias(ops: Ops, y: Tensor, name: string, bias: Bias): Tensor {
+  const b = biasWeight(ops, name, y.width, bias);
+  return b === undefined ? y : ops.addWeight(y, b);
+}
+
+function biasWeight(ops: Ops, name: string, width: number, bias: Bias): Weight | undefined {
+  if (bias === "none") return undefined;
+  return bias === "required" ? ops.weight(name, [width]) : ops.optionalWeight(name, [width]);
+}

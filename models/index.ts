@@ -1,0 +1,74 @@
+// The registry: which architecture serves a file. A new one is a file beside this one and a row here.
+import type { Metadata } from "../formats/metadata.ts";
+import type { Architecture } from "./architecture.ts";
+import { ModelError } from "./errors.ts";
+import { gemma2 } from "./gemma2.ts";
+import { gpt2 } from "./gpt2.ts";
+import { type Hparams, ModelKeys } from "./hparams.ts";
+import { llama } from "./llama.ts";
+import type { Ops } from "./ops.ts";
+import { phi3 } from "./phi3.ts";
+import { qwen2 } from "./qwen2.ts";
+import { qwen3, qwen3moe } from "./qwen3.ts";
+
+export type { Architecture } from "./architecture.ts";
+export { checkWeight, ModelError } from "./errors.ts";
+export { type Hparams, ModelKeys } from "./hparams.ts";
+export type * from "./ops.ts";
+
+/** Every architecture, in the order in which they are listed to a user. */
+export const ARCHITECTURES: readonly Architecture[] = [
+  llama,
+  qwen2,
+  qwen3,
+  qwen3moe,
+  gemma2,
+  phi3,
+  gpt2,
+];
+
+/** An architecture with the hyperparameters of one file. */
+export interface ModelDescription {
+  readonly architecture: Architecture;
+  readonly hparams: Hparams;
+  /** The forward pass of this model: `architecture.forward` with these hyperparameters. */
+  forward(ops: Ops): void;
+}
+
+/**
+ * Finds the architecture of a file and reads its hyperparameters. `nCtx`: positions the run has room for
+ * (default: as many as the model was trained for). Throws ModelError for files that are no such model,
+ * GgufError for missing keys.
+ */
+export function describeModel(metadata: Metadata, nCtx?: number): ModelDescription {
+  const name = metadata.getString("general.architecture");
+  refuseOtherFiles(metadata, name);
+  const architecture = ARCHITECTURES.find((a) => a.names.includes(name));
+  if (architecture === undefined) {
+    throw new ModelError({
+      subject: "general.architecture",
+      expected: `one of ${ARCHITECTURES.flatMap((a) => a.names).join(", ")}`,
+      found: JSON.stringify(name),
+      remedy: "samebit cannot run this architecture: choose another model or a newer version",
+    });
+  }
+  const hparams = architecture.hparams(new ModelKeys(metadata, name, nCtx));
+  return { architecture, hparams, forward: (ops) => architecture.forward(ops, hparams) };
+}
+
+// GGUF files that are not language models: general.architecture or general.type -> what they are, what to do.
+const OTHER_FILES = new Map([
+  ["clip", ["a multimodal projector", "give the language model that it belongs to; images are not supported"]],
+  ["mmproj", ["a multimodal projector", "give the language model that it belongs to; images are not supported"]],
+  ["adapter", ["a LoRA adapter", "give the base model with -m and this file with --lora"]],
+  ["controlvector", ["a control vector", "give the model with -m"]],
+  ["imatrix", ["an importance matrix", "give it to quantize with --imatrix"]],
+]);
+
+function refuseOtherFiles(metadata: Metadata, name: string): void {
+  const type = metadata.getString("general.type", "");
+  const other = OTHER_FILES.get(name) ?? OTHER_FILES.get(type);
+  if (other === undefined) return;
+  const [found, remedy] = other;
+  throw new ModelError({ subject: "model file", expected: "a language model", found, remedy });
+}
