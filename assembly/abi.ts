@@ -167,6 +167,8 @@ export enum Control {
   abortThread = 264,
   /** Instruction index each thread is in, for error messages: u32 per thread. */
   progress = 320,
+  /** Threads that have left the current run. */
+  done = 896,
   bytes = 1024,
 }
 export enum Abort { none = 0, cancelled = 1, trap = 2, nan = 3, flushToZero = 4, died = 5 }

@@ -1,0 +1,11 @@
+// The module's exports. Memory is imported: every thread has its own instance over the shared memory of a bank.
+
+export * from "./barrier";
+export { flushesDenormals, runPlan } from "./plan";
+export * from "./matmul/index";
+export * from "./math/index";
+
+/** First address the host may use: everything below belongs to constants. */
+export function heapBase(): usize {
+  return __heap_base;
+}

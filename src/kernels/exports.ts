@@ -1,0 +1,37 @@
+// What the WASM module offers to TypeScript (assembly/index.ts). Addresses are u32: read them with >>> 0.
+
+export interface KernelExports {
+  heapBase(): number;
+  // threads
+  runPlan(
+    control: number, batch: number, plan: number, count: number, counters: number, scratch: number, thread: number,
+    nThreads: number,
+  ): number;
+  raise(control: number, reason: number, thread: number): void;
+  awaitEpoch(control: number, seen: number, milliseconds: number): number;
+  openEpoch(control: number): number;
+  leave(control: number): void;
+  awaitLeft(control: number, count: number, milliseconds: number): boolean | number;
+  flushesDenormals(): boolean | number;
+  // weights
+  isSupported(type: number): boolean | number;
+  groupBytes(type: number, k: number): number;
+  packFormat(type: number): number;
+  tileColumns(format: number): number;
+  packTileBytes(format: number, columns: number, k: number): number;
+  repackGroup(type: number, src: number, rowBytes: number, nRows: number, k: number, dst: number): void;
+  dequantizeRow(type: number, group: number, lane: number, k: number, out: number): void;
+  packTile(
+    format: number, columns: number, x: number, xStride: number, nColumns: number, k: number, fromUnit: number,
+    toUnit: number, dst: number,
+  ): void;
+  packUnits(format: number, k: number): number;
+  matmulTile(
+    type: number, nGroups: number, w: number, groupBytes: number, y: number, k: number, columns: number, out: number,
+    outStride: number,
+  ): void;
+  // elementary functions (f64)
+  exp64(x: number): number;
+  log64(x: number): number;
+  pow64(x: number, y: number): number;
+}

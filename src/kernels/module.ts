@@ -1,0 +1,82 @@
+// The compiled kernels: which of the three builds to run here, and how a thread gets an instance over a bank.
+// All builds give the same bits (assembly/NUMERICS.md); they differ in speed.
+
+import { instantiateSync } from "@assemblyscript/loader";
+import { SamebitError } from "../errors.ts";
+import { platform } from "../platform/index.ts";
+import { probeBuild } from "./probe.ts";
+import type { KernelExports } from "./exports.ts";
+
+/** `dot32`: relaxed 8-bit dot product. `rel16`: relaxed 8-to-16-bit dot product. `base`: plain 128-bit SIMD. */
+export type KernelBuild = "dot32" | "rel16" | "base";
+export const KERNEL_BUILDS: readonly KernelBuild[] = ["dot32", "rel16", "base"];
+
+export interface Kernels {
+  readonly build: KernelBuild;
+  readonly module: WebAssembly.Module;
+}
+
+/** An instance of the kernels over a bank's memory. */
+export function instantiateKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): KernelExports {
+  const abort = () => {
+    throw new SamebitError("kernels: expected a known instruction, found another; the package's files are of different versions");
+  };
+  return instantiateSync(module, { env: { memory, abort } }).exports as unknown as KernelExports;
+}
+
+async function compile(build: KernelBuild): Promise<WebAssembly.Module> {
+  const bytes = await platform.readAsset(new URL(`../../kernels/${build}.wasm`, import.meta.url));
+  return WebAssembly.compile(bytes as BufferSource);
+}
+
+/**
+ * V8 before 12 (Node 20) computes the relaxed dot product wrongly in its baseline compiler: its first calls would
+ * differ from later ones, which a probe can miss. Measured; never use it there.
+ */
+function relaxedIsBroken(): boolean {
+  const v8 = (globalThis as { process?: { versions?: { v8?: string } } }).process?.versions?.v8;
+  return v8 !== undefined && Number.parseInt(v8, 10) < 12;
+}
+
+let chosen: Promise<Kernels> | undefined;
+
+/**
+ * The fastest build whose results here are right. `wanted` forces one (tests, measurements); without it the choice
+ * takes a few milliseconds, once per process.
+ */
+export async function chooseKernels(wanted?: KernelBuild): Promise<Kernels> {
+  if (wanted) {
+    if (!KERNEL_BUILDS.includes(wanted)) {
+      throw new SamebitError(`kernel build: expected one of ${KERNEL_BUILDS.join(", ")}, found ${wanted}`);
+    }
+    if (wanted !== "base" && relaxedIsBroken()) {
+      throw new SamebitError(`kernel build: expected base on ${platform.runtime}, found ${wanted}: its relaxed dot product is wrong`);
+    }
+    return { build: wanted, module: await compile(wanted) };
+  }
+  chosen ??= choose();
+  return chosen;
+}
+
+async function choose(): Promise<Kernels> {
+  const base = { build: "base" as const, module: await compile("base") };
+  if (relaxedIsBroken()) return base;
+  const expected = probeBuild(instantiateKernels(base.module, probeMemory()));
+  let best: Kernels = base, bestTime = expected.microseconds;
+  for (const build of ["rel16", "dot32"] as const) {
+    try {
+      const module = await compile(build);
+      const probe = probeBuild(instantiateKernels(module, probeMemory()));
+      if (probe.hash !== expected.hash) continue;
+      if (probe.microseconds < bestTime) [best, bestTime] = [{ build, module }, probe.microseconds];
+    } catch (error) {
+      if (!(error instanceof WebAssembly.CompileError)) throw error; // no relaxed SIMD here
+    }
+  }
+  return best;
+}
+
+/** Small memory for an instance that serves no bank: elementary functions, probing. */
+export function probeMemory(): WebAssembly.Memory {
+  return new WebAssembly.Memory({ initial: 16, maximum: 65536, shared: true });
+}

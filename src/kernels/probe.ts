@@ -1,0 +1,53 @@
+// A small product that shows whether a build computes right here, and how fast it is. Q4_K and Q8_0 with one column
+// and with a tile of columns: the types whose speed differs most between builds.
+
+import type { KernelExports } from "./exports.ts";
+
+const K = 1024, GROUPS = 32, ROUNDS = 12;
+const TYPES = [{ id: 12, rowBytes: (K / 256) * 144 }, { id: 8, rowBytes: (K / 32) * 34 }] as const;
+
+/** Hash of the results and the best time of a round. The first rounds run in the engine's baseline compiler. */
+export function probeBuild(kernels: KernelExports & { readonly memory?: WebAssembly.Memory }): { hash: number; microseconds: number } {
+  const memory = kernels.memory!;
+  const bytes = new Uint8Array(memory.buffer);
+  let next = (kernels.heapBase() + 63) & ~63;
+  const take = (n: number) => {
+    const at = next;
+    next = (next + n + 63) & ~63;
+    return at;
+  };
+  // pseudo-random weights: finite scales (exponent bits limited), any codes
+  let seed = 12345;
+  const random = () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) >>> 8;
+  const x = take(4 * K * 8), floats = new Float32Array(memory.buffer, x, K * 8);
+  for (let i = 0; i < floats.length; i++) floats[i] = (random() % 2001 - 1000) / 256;
+
+  let hash = 0x811c9dc5, microseconds = 0;
+  for (const { id, rowBytes } of TYPES) {
+    const group = kernels.groupBytes(id, K), raw = take(rowBytes * 4), weights = take(group * GROUPS);
+    for (let g = 0; g < GROUPS; g++) {
+      for (let i = 0; i < rowBytes * 4; i++) bytes[raw + i] = random() & 0xff;
+      const blockBytes = id === 12 ? 144 : 34;
+      for (let b = 0; b < rowBytes * 4; b += blockBytes) {
+        bytes[raw + b + 1] &= 0x3f;
+        if (id === 12) bytes[raw + b + 3] &= 0x3f;
+      }
+      kernels.repackGroup(id, raw, rowBytes, 4, K, weights + g * group);
+    }
+    const format = kernels.packFormat(id), columns = kernels.tileColumns(format);
+    for (const c of [1, columns]) {
+      const tile = take(kernels.packTileBytes(format, c, K)), out = take(GROUPS * 16 * 8);
+      kernels.packTile(format, c, x, K * 4, c, K, 0, kernels.packUnits(format, K), tile);
+      let best = Infinity;
+      for (let round = 0; round < ROUNDS; round++) {
+        const start = performance.now();
+        kernels.matmulTile(id, GROUPS, weights, group, tile, K, c, out, GROUPS * 16);
+        best = Math.min(best, performance.now() - start);
+        // fold in every round: baseline and optimised code must agree
+        for (const byte of bytes.subarray(out, out + GROUPS * 16 * c)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+      }
+      microseconds += best * 1000;
+    }
+  }
+  return { hash, microseconds };
+}

@@ -1,0 +1,44 @@
+// What stands in a bank from the first run to the last: weights, KV cache, state. The planner (src/plan) decides what
+// and how large; the bank (bank.ts) decides where.
+
+/** A tensor of the file as the plan stores it. */
+export interface PlacedWeight {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** matrix: R4 groups of `type`; vector: plain f32. */
+  readonly layout: "matrix" | "vector";
+  /** ggml type id of the stored form. */
+  readonly type: number;
+  readonly bytes: number;
+  /** Bytes of one R4 group and of one expert's matrix (matrix layout). */
+  readonly groupBytes: number;
+  readonly expertBytes: number;
+  /** Present: the plan's own numbers instead of a tensor of the file. */
+  readonly constant?: Float32Array;
+}
+
+/** Keys or values of one layer for all pages. */
+export interface PlacedCache {
+  readonly layer: number;
+  readonly nHeadKv: number;
+  readonly headDimK: number;
+  readonly headDimV: number;
+  readonly kPageBytes: number;
+  readonly vPageBytes: number;
+}
+
+/** Memory that outlives a run: sequence state, calibration sums, index lists. */
+export interface PlacedState {
+  readonly name: string;
+  readonly bytes: number;
+  /** Bytes of one sequence's slot; 0 when it does not belong to sequences. */
+  readonly slotBytes: number;
+}
+
+/** What one bank holds. */
+export interface BankContents {
+  /** Matrices stand in one bank only; vectors stand wherever they are used. */
+  readonly weights: Set<PlacedWeight>;
+  readonly caches: Set<PlacedCache>;
+  readonly states: Set<PlacedState>;
+}

@@ -1,0 +1,88 @@
+// Writes a plan into shared memory: 128-byte instructions per segment, and the schedule that names the segments.
+// assembly/plan.ts executes the former, src/threads/schedule.ts walks the latter.
+
+import type { Rows } from "../../models/ops.ts";
+import { Flag, Instruction, RowsKind, Word } from "../memory/abi.generated.ts";
+import type { Bank } from "../memory/bank.ts";
+import { SCHEDULE } from "../threads/schedule.ts";
+import { barriers } from "./allocate.ts";
+import type { Banked, Segment } from "./banks.ts";
+import type { Recording, Ref } from "./instruction.ts";
+
+/** Addresses of the schedules in bank 0. */
+export interface EncodedPlan {
+  /** Everything up to the hidden states. */
+  readonly body: number;
+  /** From the hidden states of up to nOutputs rows to their logits. */
+  readonly head: number;
+  /** Both. */
+  readonly all: number;
+  /** Instruction labels by plan address, for messages. */
+  readonly segments: readonly { readonly bank: number; readonly plan: number; readonly labels: readonly string[] }[];
+}
+
+export function planBytes(recording: Recording, banked: Banked): number {
+  const perInstr = Instruction.bytes + 4;
+  return recording.instrs.length * perInstr + 3 * scheduleWords(banked.segments) * 4 + banked.segments.length * 256 + 256;
+}
+
+function scheduleWords(segments: readonly Segment[]): number {
+  return 1 + segments.reduce((n, s) => n + SCHEDULE.segmentWords + s.transfers.length * SCHEDULE.transferWords, 0);
+}
+
+export function encodePlan(recording: Recording, banked: Banked, banks: readonly Bank[]): EncodedPlan {
+  const encoded = banked.segments.map((segment) => {
+    const bank = banks[segment.bank], count = segment.end - segment.start;
+    const plan = bank.allocate("plan", count * Instruction.bytes), counters = bank.allocate("counters", count * 4);
+    const barrierBefore = barriers(recording.instrs, segment.start, segment.end, bank.valueOffsets);
+    const words = bank.u32(plan, count * Instruction.words), floats = words;
+    for (let i = 0; i < count; i++) {
+      const instr = recording.instrs[segment.start + i], at = i * Instruction.words;
+      floats[at + Word.op] = instr.op;
+      // the others must not start before thread 0 has copied what this segment needs
+      const afterTransfers = i === 0 && segment.transfers.length > 0;
+      floats[at + Word.flags] = barrierBefore[i] || afterTransfers ? Flag.barrierBefore : 0;
+      floats[at + Word.rowsKind] = rowsKind(instr.rows);
+      floats[at + Word.rows] = typeof instr.rows === "number" ? instr.rows : 0;
+      for (const [index, word] of instr.words) floats[at + index] = typeof word === "number" ? word : address(word, bank);
+    }
+    return { segment, bank, plan, count, counters };
+  });
+
+  const write = (chosen: typeof encoded): number => {
+    const words: number[] = [chosen.length];
+    for (const { segment, bank, plan, count, counters } of chosen) {
+      words.push(segment.bank, plan, count, counters, bank.batch, bank.scratch, segment.transfers.length);
+      for (const { value, from, to } of segment.transfers) {
+        const whole = value.rowBytes === 0;
+        words.push(
+          from, to, banks[from].valueAddress(value.id), banks[to].valueAddress(value.id),
+          whole ? RowsKind.fixed : rowsKind(value.rows), whole || typeof value.rows === "number" ? value.bytes : value.rowBytes,
+        );
+      }
+    }
+    const at = banks[0].allocate("schedule", words.length * 4);
+    banks[0].u32(at, words.length).set(words);
+    return at;
+  };
+  return {
+    body: write(encoded.filter((e) => !e.segment.head)), head: write(encoded.filter((e) => e.segment.head)), all: write(encoded),
+    segments: encoded.map(({ segment, plan }) => ({
+      bank: segment.bank, plan, labels: recording.instrs.slice(segment.start, segment.end).map((i) => i.label),
+    })),
+  };
+}
+
+function rowsKind(rows: Rows): RowsKind {
+  return rows === "tokens" ? RowsKind.tokens : rows === "outputs" ? RowsKind.outputs
+    : rows === "sequences" ? RowsKind.sequences : RowsKind.fixed;
+}
+
+function address(r: Ref, bank: Bank): number {
+  switch (r.kind) {
+    case "value": return bank.valueAddress(r.value.id) + r.offset;
+    case "weight": return bank.weightAddress(r.weight);
+    case "cache": return bank.cacheAddress(r.cache, r.part);
+    case "state": return bank.stateAddress(r.state) + r.offset;
+  }
+}

@@ -1,0 +1,33 @@
+// Numbers of rotary and ALiBi positions that depend on logarithms and powers. They are computed once per plan, in
+// f64, by the kernels' own functions: JavaScript's Math.log and Math.pow differ between engines.
+// Source: YaRN (arXiv 2309.00071) and ALiBi (arXiv 2108.12409), as ggml applies them.
+
+import type { KernelExports } from "../kernels/exports.ts";
+
+type Elementary = Pick<KernelExports, "log64" | "pow64">;
+const TWO_PI = 6.283185307179586;
+
+/** First and last pair (as ggml counts dimensions) between which YaRN blends from extrapolation to interpolation. */
+export function yarnCorrection(
+  math: Elementary, nRot: number, freqBase: number, yarn: { betaFast: number; betaSlow: number; nCtxOrig: number },
+): [low: number, high: number] {
+  const dimension = (rotations: number) =>
+    (nRot * math.log64(yarn.nCtxOrig / (rotations * TWO_PI))) / (2 * math.log64(freqBase));
+  return [
+    Math.max(0, Math.floor(dimension(yarn.betaFast))), Math.min(nRot - 1, Math.ceil(dimension(yarn.betaSlow))),
+  ];
+}
+
+/** YaRN's factor on cos and sin: 1 + 0.1 ln(1 / freqScale). */
+export function yarnMagnitude(math: Elementary, freqScale: number): number {
+  return 1 + 0.1 * math.log64(1 / freqScale);
+}
+
+/** Slope of every head: powers of 2^(-maxBias/n) for the largest power of two n, then odd powers of its root. */
+export function alibiSlopes(math: Elementary, nHead: number, maxBias: number): Float32Array {
+  let n = 1;
+  while (n * 2 <= nHead) n *= 2;
+  const even = math.pow64(2, -maxBias / n), odd = math.pow64(2, -maxBias / 2 / n);
+  return Float32Array.from({ length: nHead }, (_, h) =>
+    h < n ? math.pow64(even, h + 1) : math.pow64(odd, 2 * (h - n) + 1));
+}

@@ -1,0 +1,69 @@
+// Browsers and web workers. Threads need shared memory, which browsers give only to cross-origin isolated pages
+// (COOP and COEP headers).
+
+import type { Source } from "../../formats/source.ts";
+import { SamebitError } from "../errors.ts";
+import type { Platform, WorkerHandle, WorkerPort } from "./platform.ts";
+
+export const browserPlatform: Platform = {
+  runtime: typeof navigator === "undefined" ? "browser" : navigator.userAgent,
+  availableParallelism: () => (typeof navigator === "undefined" ? 1 : navigator.hardwareConcurrency || 1),
+
+  async readAsset(url) {
+    const response = await fetch(url);
+    if (!response.ok) throw new SamebitError(`${url}: expected status 200, found ${response.status}; serve the package's dist folder`);
+    return new Uint8Array(await response.arrayBuffer());
+  },
+
+  async startWorker(): Promise<WorkerHandle> {
+    const worker = new Worker(new URL("../threads/worker.js", import.meta.url), { type: "module" });
+    return {
+      post: (message) => worker.postMessage(message),
+      onMessage: (handler) => worker.addEventListener("message", (event) => handler(event.data)),
+      onDeath: (handler) => worker.addEventListener("error", (event) => handler(event.message || "the worker could not be loaded")),
+      async terminate() { worker.terminate(); },
+      keepAlive() {},
+    };
+  },
+
+  async workerPort(): Promise<WorkerPort> {
+    const scope = globalThis as unknown as Worker;
+    return {
+      post: (message) => scope.postMessage(message),
+      onMessage: (handler) => scope.addEventListener("message", (event) => handler((event as MessageEvent).data)),
+    };
+  },
+
+  async openFile(path) {
+    return urlSource(path);
+  },
+
+  async sha256(parts) {
+    // Web Crypto hashes one buffer at a time: collect
+    const chunks: Uint8Array[] = [];
+    for await (const part of parts) chunks.push(part.slice());
+    const bytes = new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer());
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    return Array.from(digest, (b) => b.toString(16).padStart(2, "0")).join("");
+  },
+};
+
+/** A file on a server that answers range requests. */
+async function urlSource(url: string): Promise<Source> {
+  const head = await fetch(url, { method: "HEAD" });
+  const size = Number(head.headers.get("content-length"));
+  if (!head.ok || !(size > 0)) {
+    throw new SamebitError(`${url}: expected a file with a content-length, found status ${head.status}; pass a Blob instead`);
+  }
+  return {
+    name: url,
+    size,
+    async read(offset, length) {
+      const response = await fetch(url, { headers: { range: `bytes=${offset}-${offset + length - 1}` } });
+      if (response.status !== 206) {
+        throw new SamebitError(`${url}: expected status 206 for a range, found ${response.status}; the server must allow range requests`);
+      }
+      return new Uint8Array(await response.arrayBuffer());
+    },
+  };
+}

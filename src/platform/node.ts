@@ -1,0 +1,101 @@
+// Node, Deno and Bun: all three offer Node's modules.
+
+import { createHash } from "node:crypto";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { isMainThread, parentPort, Worker } from "node:worker_threads";
+import type { Source } from "../../formats/source.ts";
+import { SamebitError } from "../errors.ts";
+import type { Platform, WorkerHandle } from "./platform.ts";
+
+interface Versions { readonly Deno?: { version: { deno: string } }; readonly Bun?: { version: string } }
+
+function runtimeName(): string {
+  const { Deno, Bun } = globalThis as Versions;
+  if (Deno) return `deno ${Deno.version.deno}`;
+  if (Bun) return `bun ${Bun.version}`;
+  return `node ${process.versions.node}`;
+}
+
+export const nodePlatform: Platform = {
+  runtime: runtimeName(),
+  availableParallelism: () => availableParallelism(),
+  readAsset: (url) => readFile(url),
+  openFile: async (path) => fileSource(path),
+
+  async startWorker(): Promise<WorkerHandle> {
+    const worker = new Worker(new URL("../threads/worker.js", import.meta.url));
+    let asked = false;
+    return {
+      post: (message) => worker.postMessage(message),
+      onMessage: (handler) => void worker.on("message", handler),
+      onDeath(handler) {
+        worker.on("error", (error) => handler(error instanceof Error ? error.message : String(error)));
+        worker.on("exit", (code) => { if (!asked) handler(`exit code ${code}`); });
+      },
+      async terminate() {
+        asked = true;
+        await worker.terminate();
+      },
+      keepAlive: (on) => void (on ? worker.ref() : worker.unref()),
+    };
+  },
+
+  async workerPort() {
+    if (isMainThread || !parentPort) throw new SamebitError("worker: expected to run in a worker thread, found the main thread");
+    const port = parentPort;
+    return { post: (message) => port.postMessage(message), onMessage: (handler) => void port.on("message", handler) };
+  },
+
+  async sha256(parts) {
+    const hash = createHash("sha256");
+    for await (const part of parts) hash.update(part);
+    return hash.digest("hex");
+  },
+};
+
+/** A file on disk. Reads are synchronous inside: they go straight into the caller's memory, shared or not. */
+export function fileSource(path: string): Source {
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, "r");
+  } catch (cause) {
+    throw new SamebitError(`${path}: expected a readable file, found ${reason(cause)}; check the path`, { cause });
+  }
+  const stat = fstatSync(fd);
+  if (!stat.isFile()) {
+    closeSync(fd);
+    throw new SamebitError(`${path}: expected a file, found something else; give the path of a .gguf file`);
+  }
+  const fill = (offset: number, into: Uint8Array) => {
+    if (fd === undefined) throw new SamebitError(`${path}: expected an open file, found it closed`);
+    for (let done = 0; done < into.length;) {
+      // one read is at most 2 GiB on Linux
+      const got = readSync(fd, into, done, Math.min(into.length - done, 1 << 30), offset + done);
+      if (got === 0) {
+        throw new SamebitError(`${path}: expected ${stat.size} bytes, found the end at ${offset + done}; the file was cut while open`);
+      }
+      done += got;
+    }
+  };
+  return {
+    name: path,
+    size: stat.size,
+    read(offset, length) {
+      const bytes = new Uint8Array(length);
+      fill(offset, bytes);
+      return bytes;
+    },
+    readSync: fill,
+    close() {
+      if (fd !== undefined) closeSync(fd);
+      fd = undefined;
+    },
+  };
+}
+
+function reason(cause: unknown): string {
+  const { code } = cause as { code?: string };
+  return code === "ENOENT" ? "no such file" : code === "EACCES" ? "no permission to read it" : String((cause as Error).message ?? cause);
+}

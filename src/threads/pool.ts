@@ -1,0 +1,155 @@
+// The caller's side of the threads: starts them, sends one message per run, and turns whatever goes wrong into a
+// RunError. All computing happens in workers, so the caller's event loop stays free.
+
+import { RunError, SamebitError } from "../errors.ts";
+import { Abort, Control } from "../memory/abi.generated.ts";
+import type { Bank } from "../memory/bank.ts";
+import { platform, type WorkerHandle } from "../platform/index.ts";
+import type { DoneMessage, RunMessage, StartMessage, ThreadMessage } from "./worker.ts";
+
+/** Names what thread `thread` was doing, for messages: the label of the instruction at `index` of a bank's plan. */
+export type DescribeInstruction = (bank: number, index: number) => string;
+
+const STOP = 0xffffffff;
+const START_MS = 60_000;
+
+interface Pending { readonly id: number; resolve(done: DoneMessage): void }
+
+export class ThreadPool {
+  private pending: Pending | undefined;
+  private broken: RunError | undefined;
+  private traps: string[] = [];
+  private nextId = 1;
+
+  private constructor(private readonly workers: readonly WorkerHandle[], private readonly banks: readonly Bank[]) {}
+
+  /** Starts nThreads workers over the banks and waits until each has its instances. */
+  static async start(module: WebAssembly.Module, banks: readonly Bank[], nThreads: number): Promise<ThreadPool> {
+    const workers = await Promise.all(Array.from({ length: nThreads }, () => platform.startWorker()));
+    const pool = new ThreadPool(workers, banks);
+    try {
+      await Promise.all(workers.map((worker, thread) => pool.startThread(worker, {
+        kind: "start", module, thread, nThreads, banks: banks.map(({ memory, control }) => ({ memory, control })),
+      })));
+    } catch (error) {
+      await pool.close();
+      throw error;
+    }
+    for (const worker of workers) worker.keepAlive(false);
+    return pool;
+  }
+
+  private startThread(worker: WorkerHandle, message: StartMessage): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new RunError("thread-died",
+        `thread ${message.thread}: expected it to start within ${START_MS / 1000} s, found no answer; use fewer threads`)), START_MS);
+      worker.onMessage((received) => {
+        const answer = received as ThreadMessage;
+        if (answer.kind === "done") return this.finish(answer);
+        if (answer.kind === "trapped") return void this.traps.push(`thread ${answer.thread}: ${answer.message}`);
+        clearTimeout(timer);
+        if (answer.kind === "ready") resolve();
+        else reject(new SamebitError(`thread ${message.thread}: expected the kernels to load, found ${answer.message}`));
+      });
+      worker.onDeath((reason) => {
+        clearTimeout(timer);
+        const error = new RunError("thread-died", `thread ${message.thread}: expected it to run, found it dead (${reason}); load the model again`);
+        reject(error);
+        this.die(error);
+      });
+      worker.post(message);
+    });
+  }
+
+  private finish(done: DoneMessage): void {
+    const { pending } = this;
+    if (!pending || done.id !== pending.id) return;
+    this.pending = undefined;
+    pending.resolve(done);
+  }
+
+  /** A thread is gone: nothing can run here any more. Whoever waits for a run hears of it now. */
+  private die(error: RunError): void {
+    this.broken ??= error;
+    this.abort(Abort.died);
+    const { pending } = this;
+    this.pending = undefined;
+    pending?.resolve({
+      kind: "done", id: pending.id, abort: Abort.died, abortThread: 0, message: "", nanInstruction: 0, nanBank: 0,
+    });
+  }
+
+  /** Sets the abort word of every bank and wakes all waiters. */
+  private abort(reason: Abort): void {
+    for (const { memory, control } of this.banks) {
+      const words = new Int32Array(memory.buffer, control, Control.bytes / 4);
+      Atomics.store(words, Control.abort / 4, reason);
+      for (const word of [Control.generation, Control.epoch, Control.done]) Atomics.notify(words, word / 4);
+    }
+  }
+
+  private clearAbort(): void {
+    for (const { memory, control } of this.banks) {
+      Atomics.store(new Int32Array(memory.buffer, control, Control.bytes / 4), Control.abort / 4, 0);
+    }
+  }
+
+  /**
+   * Runs the schedule at `schedule` (bank 0). One run at a time. `signal` stops it within one instruction.
+   * Throws RunError; after "thread-died" the pool is of no more use.
+   */
+  async run(schedule: number, describe: DescribeInstruction, signal?: AbortSignal): Promise<void> {
+    if (this.broken) throw this.broken;
+    if (this.pending) throw new SamebitError("run: expected the previous run to be over, found it going on; await it first");
+    if (signal?.aborted) throw new RunError("cancelled", "run: cancelled before it began", { cause: signal.reason });
+    this.clearAbort();
+    this.traps = [];
+    const id = this.nextId++;
+    const cancel = () => {
+      if (this.pending?.id === id) this.abort(Abort.cancelled);
+    };
+    signal?.addEventListener("abort", cancel, { once: true });
+    this.workers[0].keepAlive(true);
+    try {
+      const done = await new Promise<DoneMessage>((resolve) => {
+        this.pending = { id, resolve };
+        this.workers[0].post({ kind: "run", id, schedule } satisfies RunMessage);
+      });
+      if (done.abort !== Abort.none) throw this.failure(done, describe, signal);
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+      this.workers[0].keepAlive(false);
+    }
+  }
+
+  private failure(done: DoneMessage, describe: DescribeInstruction, signal?: AbortSignal): RunError {
+    switch (done.abort) {
+      case Abort.cancelled: return new RunError("cancelled", "run: cancelled", { cause: signal?.reason });
+      case Abort.flushToZero: return new RunError("flush-to-zero",
+        `thread ${done.abortThread}: expected denormal numbers to be kept, found that this process flushes them to zero; ` +
+        "a native add-on built with -ffast-math does that: do not load it in this process");
+      case Abort.nan: return new RunError("nan",
+        `logits: expected numbers, found NaN; the first one came from "${describe(done.nanBank, done.nanInstruction - 1)}"; ` +
+        "the model's weights are damaged or it needs another type of KV cache");
+      case Abort.trap: {
+        const where = this.banks.map(({ memory, control }, bank) =>
+          describe(bank, new Uint32Array(memory.buffer, control + Control.progress, 1)[0])).join(", ");
+        return new RunError("trap", `kernels: expected the run to finish, found a trap near "${where}" ` +
+          `(${[done.message, ...this.traps].filter(Boolean).join("; ")}); this is a defect: please report it`);
+      }
+      default: return this.broken ?? (this.broken = new RunError("thread-died",
+        "threads: expected every thread to leave the run, found one that does not; load the model again"));
+    }
+  }
+
+  /** Ends all threads; a run in progress fails. Calling it twice is harmless. */
+  async close(): Promise<void> {
+    const closed = new RunError("closed", "model: expected it open, found it closed");
+    this.broken ??= closed;
+    const words = new Int32Array(this.banks[0].memory.buffer, this.banks[0].control, Control.bytes / 4);
+    Atomics.store(words, Control.command / 4, STOP | 0);
+    Atomics.add(words, Control.epoch / 4, 1);
+    this.die(closed);
+    await Promise.all(this.workers.map((worker) => worker.terminate()));
+  }
+}

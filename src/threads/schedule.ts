@@ -1,0 +1,62 @@
+// How a thread executes a schedule: segment by segment, each in the bank where its weights lie. The schedule is a list
+// of words in bank 0 (src/plan/encode.ts writes it), so that threads that never return to their event loop can read it.
+
+import { Batch, RowsKind } from "../memory/abi.generated.ts";
+import type { KernelExports } from "../kernels/exports.ts";
+
+export const SCHEDULE = { segmentWords: 7, transferWords: 6 } as const;
+
+/** A bank as a thread sees it. */
+export interface ThreadBank {
+  readonly memory: WebAssembly.Memory;
+  readonly control: number;
+  readonly exports: KernelExports;
+}
+
+/** Zeroes the work counters of every instruction in a schedule. Thread 0 does it before the others may start. */
+export function resetCounters(banks: readonly ThreadBank[], schedule: number): void {
+  for (const { bank, count, counters } of segments(banks, schedule)) new Uint32Array(banks[bank].memory.buffer, counters, count).fill(0);
+}
+
+/** Runs a schedule as one of nThreads threads. Returns an Abort reason, 0 when it finished. */
+export function runSchedule(banks: readonly ThreadBank[], schedule: number, thread: number, nThreads: number): number {
+  for (const segment of segments(banks, schedule)) {
+    const { memory, control, exports } = banks[segment.bank];
+    if (thread === 0) for (const transfer of segment.transfers) copy(banks, segment.batch, memory, transfer);
+    const abort = exports.runPlan(
+      control, segment.batch, segment.plan, segment.count, segment.counters, segment.scratch, thread, nThreads,
+    );
+    if (abort !== 0) return abort;
+  }
+  return 0;
+}
+
+interface Transfer { from: number; to: number; source: number; target: number; rowsKind: number; bytes: number }
+interface ScheduledSegment {
+  bank: number; plan: number; count: number; counters: number; batch: number; scratch: number; transfers: Transfer[];
+}
+
+export function* segments(banks: readonly ThreadBank[], schedule: number): Generator<ScheduledSegment> {
+  const words = new Uint32Array(banks[0].memory.buffer);
+  let at = schedule >>> 2;
+  const count = words[at++];
+  for (let i = 0; i < count; i++) {
+    const [bank, plan, nInstr, counters, batch, scratch, nTransfers] = words.subarray(at, at + SCHEDULE.segmentWords);
+    at += SCHEDULE.segmentWords;
+    const transfers: Transfer[] = [];
+    for (let t = 0; t < nTransfers; t++, at += SCHEDULE.transferWords) {
+      const [from, to, source, target, rowsKind, bytes] = words.subarray(at, at + SCHEDULE.transferWords);
+      transfers.push({ from, to, source, target, rowsKind, bytes });
+    }
+    yield { bank, plan, count: nInstr, counters, batch, scratch, transfers };
+  }
+}
+
+function copy(banks: readonly ThreadBank[], batch: number, memory: WebAssembly.Memory, t: Transfer): void {
+  const header = new Uint32Array(memory.buffer, batch, Batch.bytes / 4);
+  const rows = t.rowsKind === RowsKind.tokens ? header[Batch.nTokens / 4]
+    : t.rowsKind === RowsKind.outputs ? header[Batch.nOutputs / 4]
+    : t.rowsKind === RowsKind.sequences ? header[Batch.nSequences / 4] : 1;
+  const bytes = rows * t.bytes;
+  new Uint8Array(banks[t.to].memory.buffer, t.target, bytes).set(new Uint8Array(banks[t.from].memory.buffer, t.source, bytes));
+}

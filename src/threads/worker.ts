@@ -1,0 +1,142 @@
+// Entry of every compute thread. Thread 0 coordinates: it gets one message per run, opens an epoch for the others,
+// runs its own share and answers. The others wait for epochs inside WASM and never return to their event loop until
+// they are told to stop.
+
+import { instantiateKernels } from "../kernels/module.ts";
+import { Abort, Control } from "../memory/abi.generated.ts";
+import { platform } from "../platform/index.ts";
+import { resetCounters, runSchedule, type ThreadBank } from "./schedule.ts";
+
+/** First message to a thread. */
+export interface StartMessage {
+  readonly kind: "start";
+  readonly module: WebAssembly.Module;
+  readonly banks: readonly { readonly memory: WebAssembly.Memory; readonly control: number }[];
+  readonly thread: number;
+  readonly nThreads: number;
+}
+/** To thread 0: run the schedule at this address of bank 0. */
+export interface RunMessage {
+  readonly kind: "run";
+  readonly id: number;
+  readonly schedule: number;
+}
+export type ThreadMessage =
+  | { readonly kind: "ready" }
+  /** The thread could not start. */
+  | { readonly kind: "failed"; readonly message: string }
+  /** A trap in a thread other than 0, sent before the run's `done`. */
+  | { readonly kind: "trapped"; readonly thread: number; readonly message: string }
+  | DoneMessage;
+export interface DoneMessage {
+  readonly kind: "done";
+  readonly id: number;
+  /** One of Abort; 0: finished. */
+  readonly abort: number;
+  readonly abortThread: number;
+  /** What the trap said. */
+  readonly message: string;
+  /** First instruction that made a NaN + 1, and its bank, in a tracing run. */
+  readonly nanInstruction: number;
+  readonly nanBank: number;
+}
+
+/** Value of Control.command that ends the idle loop; anything else is a schedule address. */
+const STOP = 0xffffffff;
+/** How long an idle thread sleeps before it looks again, and how long thread 0 waits for the others to leave. */
+const IDLE_MS = 10_000, LEAVE_MS = 60_000;
+
+const port = await platform.workerPort();
+let banks: ThreadBank[] = [];
+let thread = 0, nThreads = 1;
+/** What a trap in this thread said; thread 0 reports its own. */
+let trapMessage = "";
+
+port.onMessage((message) => {
+  const { kind } = message as StartMessage | RunMessage;
+  if (kind === "run") return void coordinate(message as RunMessage);
+  try {
+    start(message as StartMessage);
+  } catch (error) {
+    port.post({ kind: "failed", message: String(error) } satisfies ThreadMessage);
+    return;
+  }
+  port.post({ kind: "ready" } satisfies ThreadMessage);
+  if (thread > 0) follow();
+});
+
+function start(message: StartMessage): void {
+  ({ thread, nThreads } = message);
+  banks = message.banks.map(({ memory, control }) => ({ memory, control, exports: instantiateKernels(message.module, memory) }));
+}
+
+/** Runs this thread's share; a trap becomes an abort that every thread sees. */
+function share(schedule: number): void {
+  try {
+    const abort = runSchedule(banks, schedule, thread, nThreads);
+    // an abort in one bank must end the waiting in all of them
+    if (abort !== 0) raiseEverywhere(abort);
+  } catch (error) {
+    trapMessage = String(error);
+    if (thread > 0) port.post({ kind: "trapped", thread, message: trapMessage } satisfies ThreadMessage);
+    raiseEverywhere(Abort.trap);
+  }
+}
+
+function raiseEverywhere(abort: number): void {
+  for (const { control, exports } of banks) exports.raise(control, abort, thread);
+}
+
+function follow(): void {
+  const { memory, control, exports } = banks[0];
+  const words = new Uint32Array(memory.buffer, control, Control.bytes / 4);
+  let seen = 0;
+  for (;;) {
+    const epoch = exports.awaitEpoch(control, seen, IDLE_MS) >>> 0;
+    if (epoch === seen) continue;
+    seen = epoch;
+    const command = Atomics.load(words, Control.command / 4);
+    if (command === STOP) break;
+    share(command);
+    exports.leave(control);
+  }
+}
+
+function coordinate({ id, schedule }: RunMessage): void {
+  const { memory, control, exports } = banks[0];
+  const words = new Uint32Array(memory.buffer, control, Control.bytes / 4);
+  trapMessage = "";
+  resetCounters(banks, schedule);
+  Atomics.store(words, Control.command / 4, schedule);
+  Atomics.store(words, Control.done / 4, 0);
+  if (nThreads > 1) exports.openEpoch(control);
+  share(schedule);
+  let left = nThreads === 1 || exports.awaitLeft(control, nThreads - 1, 0);
+  // a long instruction may still be running in another thread after an abort; a dead thread never leaves
+  for (let waited = 0; !left && readAbort() !== Abort.died && waited < LEAVE_MS; waited += 50) {
+    left = exports.awaitLeft(control, nThreads - 1, 50);
+  }
+  const abort = left ? readAbort() : Abort.died;
+  let nanInstruction = 0, nanBank = 0;
+  banks.forEach((bank, index) => {
+    const at = Atomics.load(new Uint32Array(bank.memory.buffer), (bank.control + Control.nanInstruction) >>> 2);
+    if (at !== 0) [nanInstruction, nanBank] = [at, index];
+  });
+  const abortThread = Atomics.load(words, Control.abortThread / 4);
+  if (left) banks.forEach(clearAbort);
+  port.post({ kind: "done", id, abort, abortThread, message: trapMessage, nanInstruction, nanBank } satisfies ThreadMessage);
+}
+
+function readAbort(): number {
+  for (const { memory, control } of banks) {
+    const abort = Atomics.load(new Uint32Array(memory.buffer), (control + Control.abort) >>> 2);
+    if (abort !== 0) return abort;
+  }
+  return 0;
+}
+
+/** Makes the control block ready for the next run: nobody is inside a plan now. */
+function clearAbort({ memory, control }: ThreadBank): void {
+  const words = new Uint32Array(memory.buffer, control, Control.bytes / 4);
+  for (const word of [Control.abort, Control.abortThread, Control.arrived, Control.nanInstruction]) Atomics.store(words, word / 4, 0);
+}
