@@ -1,0 +1,171 @@
+// Expands the matmul templates of assembly/quants/*.ts into the tiles of assembly/matmul/tiles.generated.ts.
+// A template is a function written for one group of rows and one column; README of the notation:
+//
+//   @tiles 4x1 1x1 2x4 1x4     in its doc comment: the tiles to make, groups x columns
+//   name$g, name$c, name$g$c   one variable per group, per column, per both: the statement that holds it is
+//                              repeated for each
+//   $g $c $G $C                the group, the column, the tile's numbers of groups and columns
+//   for (let $i = 0; $i < 4; $i++) { .. }   unrolled: a loop whose variable begins with $
+//   { .. }                     a bare block that names a column is repeated per column as a whole, the statements
+//                              in it per group: the order in which loads and dots stand decides the speed
+//
+// Everything else is copied. Templates are valid AssemblyScript, so editors and linters can read them.
+
+import { readFileSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const quants = join(dirname(fileURLToPath(import.meta.url)), "../quants");
+
+/** Index just past the bracket that closes the one at `open`. Templates hold no brackets in strings or comments. */
+function closing(text, open) {
+  let depth = 0;
+  for (let i = open; i < text.length; i++) {
+    if ("([{".includes(text[i])) depth++;
+    if (")]}".includes(text[i]) && --depth === 0) return i + 1;
+  }
+  throw new Error(`tile template: unclosed bracket near "${text.slice(open, open + 60)}"`);
+}
+
+/**
+ * Splits source into statements: { head, body } for blocks (head "" is a bare block), { text } for the rest.
+ * `if` and `else` keep their blocks as separate entries, which is all that templates need.
+ */
+function parse(source) {
+  const statements = [];
+  let at = 0;
+  while (at < source.length) {
+    if (/\s/.test(source[at])) {
+      at++;
+      continue;
+    }
+    let end = at;
+    while (end < source.length && source[end] !== ";" && source[end] !== "{") {
+      end = "([".includes(source[end]) ? closing(source, end) : end + 1;
+    }
+    if (source[end] === "{") {
+      const after = closing(source, end);
+      statements.push({ head: source.slice(at, end).trim(), body: parse(source.slice(end + 1, after - 1)) });
+      at = after;
+    } else {
+      const text = source.slice(at, end).trim();
+      if (text) statements.push({ text: `${text};` });
+      at = end + 1;
+    }
+  }
+  return statements;
+}
+
+const names = (text, letter) => new RegExp(`\\$${letter}(?![A-Za-z])`).test(text);
+const textOf = (s) => (s.body ? s.head + s.body.map(textOf).join(" ") : s.text);
+
+/** Replaces $g, $c, .. and unrolled loop variables: joined to a name as `_0`, standing alone as the number. */
+function substitute(text, values) {
+  for (const [letter, value] of Object.entries(values)) {
+    text = text
+      .replace(new RegExp(`(?<=[A-Za-z0-9_])\\$${letter}(?![A-Za-z])`, "g"), `_${value}`)
+      .replace(new RegExp(`\\$${letter}(?![A-Za-z])`, "g"), String(value));
+  }
+  return text;
+}
+
+/** Lines of `statements` for a tile. `values` holds what is fixed so far. */
+function expand(statements, groups, columns, values, indent) {
+  const lines = [];
+  const range = (n) => [...Array(n).keys()];
+  for (const s of statements) {
+    const text = textOf(s);
+    if (s.body) {
+      const unrolled = /^for \(let \$([a-z]+) = (\d+); \$\1 < (\d+); \$\1\+\+\)$/.exec(s.head);
+      if (unrolled) {
+        for (let i = Number(unrolled[2]); i < Number(unrolled[3]); i++) {
+          lines.push(`${indent}{`);
+          lines.push(...expand(s.body, groups, columns, { ...values, [unrolled[1]]: i }, `${indent}  `));
+          lines.push(`${indent}}`);
+        }
+        continue;
+      }
+      const perColumn = s.head === "" && names(text, "c") && values.c === undefined;
+      for (const c of perColumn ? range(columns) : [undefined]) {
+        const inner = c === undefined ? values : { ...values, c };
+        lines.push(`${indent}${substitute(s.head, inner)} {`.replace(/^(\s*) \{/, "$1{"));
+        lines.push(...expand(s.body, groups, columns, inner, `${indent}  `));
+        lines.push(`${indent}}`);
+      }
+      continue;
+    }
+    const perColumn = names(text, "c") && values.c === undefined;
+    const perGroup = names(text, "g");
+    for (const c of perColumn ? range(columns) : [values.c]) {
+      for (const g of perGroup ? range(groups) : [undefined]) {
+        lines.push(indent + substitute(s.text, { ...values, c: c ?? 0, g: g ?? 0 }));
+      }
+    }
+  }
+  return lines;
+}
+
+/** Merges the imports of a source file, as seen from assembly/matmul, into `imports`: module -> names. */
+function collectImports(source, stem, imports) {
+  const add = (module, name) => imports.set(module, (imports.get(module) ?? new Set()).add(name));
+  for (const [, list, from] of source.matchAll(/^import \{([^}]*)\} from "([^"]+)";/gm)) {
+    const module = from.startsWith("./") ? `../quants/${from.slice(2)}` : from;
+    for (const name of list.split(",").map((n) => n.trim()).filter(Boolean)) add(module, name);
+  }
+  for (const [, name] of source.matchAll(/^export (?:const|function) (\w+)(?=[ :(=])/gm)) add(`../quants/${stem}`, name);
+}
+
+/** The text of tiles.generated.ts. */
+export function generateTiles() {
+  const imports = new Map();
+  const output = [];
+  for (const file of readdirSync(quants).filter((name) => name.endsWith(".ts")).sort()) {
+    const source = readFileSync(join(quants, file), "utf8");
+    const found = [...source.matchAll(/@tiles ([\dx ]+)\n?[^]*?\*\/\s*function (\w+)\(([^)]*)\): void \{/g)];
+    if (found.length === 0) continue;
+    collectImports(source, file.replace(/\.ts$/, ""), imports);
+    for (const match of found) {
+      const [whole, tiles, name, parameters] = match;
+      const open = match.index + whole.length - 1;
+      const body = source.slice(open + 1, closing(source, open) - 1).replace(/^\s*\/\/.*$/gm, "").replace(/\s\/\/ .*$/gm, "");
+      const statements = parse(body);
+      const sizes = tiles.trim().split(" ").map((tile) => tile.split("x").map(Number));
+      for (const [groups, columns] of sizes) {
+        const lines = expand(statements, groups, columns, { G: groups, C: columns }, "  ");
+        output.push(`export function ${name}_${groups}x${columns}(${parameters}): void {`, ...lines, "}", "");
+      }
+      output.push(...driver(name, sizes), "");
+    }
+  }
+  const head = [
+    "// Written by assembly/matmul/generate-tiles.mjs from the templates in assembly/quants: edit those.",
+    ...[...imports].map(([module, set]) => `import { ${[...set].sort().join(", ")} } from "${module}";`),
+    "",
+  ];
+  return [...head, ...output].join("\n");
+}
+
+/** `name`(nGroups, w, groupBytes, K, y, C, out, outStride): the largest tiles first, then the smaller ones. */
+function driver(name, sizes) {
+  const lines = [
+    `export function ${name}(`,
+    "  nGroups: u32, w: usize, groupBytes: usize, k: u32, y: usize, columns: u32, out: usize, outStride: usize,",
+    "): void {",
+  ];
+  for (const columns of new Set(sizes.map(([, c]) => c))) {
+    lines.push(`  if (columns == ${columns}) {`);
+    for (const [groups] of sizes.filter(([, c]) => c === columns).sort(([a], [b]) => b - a)) {
+      lines.push(
+        `    while (nGroups >= ${groups}) {`,
+        `      ${name}_${groups}x${columns}(k, w, groupBytes, y, out, outStride);`,
+        `      w += groupBytes * ${groups};`,
+        `      out += ${16 * groups};`,
+        `      nGroups -= ${groups};`,
+        "    }",
+      );
+    }
+    lines.push("    return;", "  }");
+  }
+  lines.push("  unreachable();", "}");
+  return lines;
+}
