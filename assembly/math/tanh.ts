@@ -1,0 +1,54 @@
+// tanh: the softcap of attention and logits (f32 lanes, in f64 halves), and the f64 scalar. Both use
+// u = e^(2x) - 1 = 2^n (e^r - 1) + (2^n - 1), which does not cancel near 0: tanh x = u / (u + 2).
+
+import { expQ64, LN2_HIGH, LN2_LOW, power64 } from "./exp";
+import {
+  exponent64x2,
+  expm1Core64x2,
+  lower64x2,
+  narrow,
+  power64x2,
+  upper64x2,
+} from "./lanes64";
+
+/** tanh of four f32. tanh +-0 = +-0, tanh +-inf = +-1, NaN gives NaN; exactly +-1 from |x| = 9.02 on. */
+// @ts-ignore: decorator
+@inline
+export function tanhf32x4(x: v128): v128 {
+  // tanh 16 is 1 - 2^-45.
+  const limit = f32x4.splat(16);
+  const y = f32x4.pmax(f32x4.pmin(x, limit), f32x4.neg(limit));
+  const r = narrow(tanhHalf(lower64x2(y)), tanhHalf(upper64x2(y)));
+  // The result has x's sign; the bit keeps that of -0.
+  return v128.or(r, v128.and(x, i32x4.splat(0x80000000)));
+}
+
+// @ts-ignore: decorator
+@inline
+function tanhHalf(x: v128): v128 {
+  const y = f64x2.add(x, x);
+  const t = exponent64x2(y);
+  const scale = power64x2(t);
+  const shift = f64x2.sub(scale, f64x2.splat(1));
+  const u = f64x2.add(f64x2.mul(expm1Core64x2(y, t), scale), shift);
+  return f64x2.div(u, f64x2.add(u, f64x2.splat(2)));
+}
+
+/** tanh with the bits of a lane of tanhf32x4. */
+export function tanhf(x: f32): f32 {
+  return f32x4.extract_lane(tanhf32x4(f32x4.splat(x)), 0);
+}
+
+/** tanh. tanh +-0 = +-0, tanh +-inf = +-1, NaN gives NaN. */
+export function tanh64(x: f64): f64 {
+  if (x != x) return x;
+  const y = max<f64>(-2 * abs<f64>(x), -50); // tanh 25 already rounds to 1
+  const n = nearest<f64>(y * 1.4426950408889634);
+  const high = y - n * LN2_HIGH;
+  const rest = n * LN2_LOW;
+  const r = high - rest;
+  const p = r + (r * r * expQ64(r) + (high - r - rest));
+  const scale = power64(<i32>n);
+  const u = p * scale + (scale - 1);
+  return copysign<f64>(u / (u + 2), x);
+}
