@@ -1,0 +1,91 @@
+// Attention over a KV cache that is a plain map: layer -> sequence -> position -> key and value row.
+import type { AttentionParams, KvCache } from "../../models/ops.ts";
+import { softmax } from "./activations.ts";
+import { f16ToF32, f32ToF16 } from "./dequantize.ts";
+import { dot, weightOf } from "./value.ts";
+
+export type CacheType = "f32" | "f16";
+
+interface Entry {
+  readonly key: Float32Array;
+  readonly value: Float32Array;
+}
+
+/** Keys and values of every layer and sequence, by position. */
+export class ReferenceKvCache {
+  readonly #type: CacheType;
+  readonly #entries = new Map<string, Map<number, Entry>>();
+
+  constructor(type: CacheType) {
+    this.#type = type;
+  }
+
+  /** Keeps a row of keys and values, rounded to the cache's type. */
+  store(layer: number, sequence: number, position: number, key: Float32Array, value: Float32Array): void {
+    this.positions(layer, sequence).set(position, { key: this.#round(key), value: this.#round(value) });
+  }
+
+  /** What a sequence holds in a layer. */
+  positions(layer: number, sequence: number): Map<number, Entry> {
+    const name = `${layer}/${sequence}`;
+    if (!this.#entries.has(name)) this.#entries.set(name, new Map());
+    return this.#entries.get(name)!;
+  }
+
+  #round(row: Float32Array): Float32Array {
+    return this.#type === "f32" ? row.slice() : row.map((x) => f16ToF32(f32ToF16(x)));
+  }
+}
+
+/** [nHead * headDimV]: attention of one query row at `position` over `entries`. */
+export function attendRow(
+  query: Float32Array,
+  position: number,
+  entries: ReadonlyMap<number, Entry>,
+  params: AttentionParams,
+): Float32Array {
+  const { cache, nHead, sinks } = params;
+  const visible = [...entries.keys()]
+    .filter((p) => isVisible(position, p, params))
+    .sort((a, b) => a - b);
+  const out = new Float32Array(nHead * cache.headDimV);
+  for (let h = 0; h < nHead; h++) {
+    const q = query.subarray(h * cache.headDimK, (h + 1) * cache.headDimK);
+    const scores = visible.map((p) => {
+      const key = headOf(entries.get(p)!.key, h, nHead, cache, cache.headDimK);
+      return score(dot(q, key), position - p, h, params);
+    });
+    const weights = softmax(scores, sinks ? weightOf(sinks).data[h] : undefined);
+    for (let i = 0; i < cache.headDimV; i++) {
+      const values = visible.map((p) => headOf(entries.get(p)!.value, h, nHead, cache, cache.headDimV)[i]);
+      out[h * cache.headDimV + i] = dot(weights, values);
+    }
+  }
+  return out;
+}
+
+function isVisible(position: number, keyPosition: number, params: AttentionParams): boolean {
+  if (params.causal !== false && keyPosition > position) return false;
+  return params.window === undefined || position - keyPosition < params.window;
+}
+
+/** The part of a key or value row that query head `h` looks at: heads share in groups. */
+function headOf(row: Float32Array, h: number, nHead: number, cache: KvCache, headDim: number): Float32Array {
+  const hKv = Math.floor(h / (nHead / cache.nHeadKv));
+  return row.subarray(hKv * headDim, (hKv + 1) * headDim);
+}
+
+function score(product: number, distance: number, h: number, params: AttentionParams): number {
+  const { scale, softcap, alibiMaxBias, nHead } = params;
+  let s = product * scale;
+  if (softcap !== undefined) s = softcap * Math.tanh(s / softcap);
+  if (alibiMaxBias !== undefined) s -= alibiSlope(h, nHead, alibiMaxBias) * distance;
+  return s;
+}
+
+/** ALiBi: a geometric sequence; heads beyond a power of two take every other one of a finer sequence. */
+function alibiSlope(h: number, nHead: number, maxBias: number): number {
+  const powerOfTwo = 2 ** Math.floor(Math.log2(nHead));
+  if (h < powerOfTwo) return 2 ** ((-maxBias / powerOfTwo) * (h + 1));
+  return 2 ** ((-maxBias / 2 / powerOfTwo) * (2 * (h - powerOfTwo) + 1));
+}
