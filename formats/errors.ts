@@ -58,6 +58,22 @@ const QUOTE_LENGTH = 80;
 
 /** `text` in quotes for an error message: control characters escaped, long text cut. */
 export function quote(text: string): string {
-  if (text.length <= QUOTE_LENGTH) return JSON.stringify(text);
-  return `${JSON.stringify(text.slice(0, QUOTE_LENGTH))}... (${text.length} characters)`;
+  if (text.length <= QUOTE_LENGTH) return `"${printable(text)}"`;
+  return `"${printable(text.slice(0, QUOTE_LENGTH))}"... (${text.length} characters)`;
+}
+
+/**
+ * `text` from a file, safe on a terminal: backslashes, quotes, control characters, lone surrogates and
+ * the characters that reverse the direction of text are escaped as in JSON.
+ */
+export function printable(text: string): string {
+  return JSON.stringify(text).slice(1, -1).replace(UNSAFE, escapeCodeUnit);
+}
+
+// What JSON.stringify lets through: DEL and C1 controls (0x9b starts an ANSI sequence), line separators,
+// bidirectional controls.
+const UNSAFE = /[\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g;
+
+function escapeCodeUnit(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }

@@ -2,7 +2,8 @@
 // read and checked. Everything here treats the file as hostile: no count is believed before the bytes that
 // it promises are known to exist. Source: the GGUF specification in ggml (docs/gguf.md).
 import { Cursor } from "./cursor.ts";
-import { DOWNLOAD_AGAIN, GgufError, quote } from "./errors.ts";
+import { GgufError, quote } from "./errors.ts";
+import { alignmentOf, MAX_KEY_BYTES } from "./gguf-limits.ts";
 import {
   type PlacedTensor,
   placeTensors,
@@ -10,7 +11,7 @@ import {
   type TensorEntry,
 } from "./gguf-tensors.ts";
 import { readString, readValue, type ValueContext } from "./gguf-values.ts";
-import { describeValue, Metadata } from "./metadata.ts";
+import { Metadata } from "./metadata.ts";
 import type { Source } from "./source.ts";
 
 export interface GgufHeader {
@@ -31,10 +32,6 @@ const MAX_KEYS = 65_536;
 const MAX_TENSORS = 262_144;
 const MIN_KEY_BYTES = 14; // name length, one character, value type, one-byte value
 const MIN_TENSOR_BYTES = 25; // name length, one character, no dimensions, type, offset
-const MAX_KEY_BYTES = 65_535; // GGUF specification
-
-const DEFAULT_ALIGNMENT = 32; // GGUF specification
-const MAX_ALIGNMENT = 1024 * 1024; // 32 in nearly all files; a page or a disk sector is sensible, more is damage
 
 const V2 = 2; // 64-bit counts
 const V3 = 3; // the same bytes; declares that big-endian files exist
@@ -63,7 +60,7 @@ export async function readHeader(source: Source, maxHeaderBytes: number): Promis
     }
     metadata.set(key, await readValue(cursor, key, context));
   }
-  const alignment = readAlignment(metadata);
+  const alignment = alignmentOf(metadata);
 
   const tensors: TensorEntry[] = [];
   const names = new Set<string>();
@@ -125,19 +122,4 @@ function remedyForStart(start: Uint8Array): string {
   if (text.endsWith("\0\0\0") || text.endsWith("{"))
     return "is it a safetensors file? Convert it to GGUF first";
   return "is it a GGUF file?";
-}
-
-function readAlignment(metadata: Metadata): number {
-  const value = metadata.get("general.alignment");
-  if (value === undefined) return DEFAULT_ALIGNMENT;
-  const n = value.type === "u32" ? value.value : 0;
-  // A power of two has one bit; n is at most 2^20, so the bit operation is exact.
-  if (n >= 1 && n <= MAX_ALIGNMENT && (n & (n - 1)) === 0) return n;
-  throw new GgufError({
-    subject: "general.alignment",
-    expected: `a u32 power of two up to ${MAX_ALIGNMENT}`,
-    found: describeValue(value),
-    source: metadata.source,
-    remedy: DOWNLOAD_AGAIN,
-  });
 }

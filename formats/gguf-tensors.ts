@@ -2,12 +2,10 @@
 // and checked together (in range, aligned, not overlapping).
 import type { Cursor } from "./cursor.ts";
 import { DOWNLOAD_AGAIN, GgufError, quote } from "./errors.ts";
+import { MAX_DIMS, MAX_NAME_BYTES } from "./gguf-limits.ts";
 import { readString } from "./gguf-values.ts";
 import type { Source } from "./source.ts";
 import { countWeights, findTypeById, type GgmlType, tensorBytes, unknownType } from "./types.ts";
-
-const MAX_DIMS = 4; // ggml
-const MAX_NAME_BYTES = 64; // GGUF specification
 
 /** A directory entry as it stands in the file. */
 export interface TensorEntry {

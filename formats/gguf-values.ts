@@ -1,6 +1,7 @@
 // Strings and metadata values out of a file header, each checked against the bytes that are really there.
 import type { Cursor } from "./cursor.ts";
 import { DOWNLOAD_AGAIN, GgufError, quote } from "./errors.ts";
+import { MAX_ARRAY_DEPTH } from "./gguf-limits.ts";
 import {
   ARRAY_CLASSES,
   type MetadataArray,
@@ -10,9 +11,7 @@ import {
 } from "./metadata.ts";
 import { decodeUtf8 } from "./utf8.ts";
 
-// ggml itself refuses nested arrays and no known model has any: these bound recursion and the memory for
-// small objects, and leave room for the curious.
-const MAX_ARRAY_DEPTH = 4;
+// Bounds the memory for small objects: an empty array takes 12 bytes in the file and 10 times that here.
 const MAX_NESTED_ARRAYS = 65_536;
 
 /** Counts over the whole header. */

@@ -21,3 +21,22 @@ export {
   type TensorInfo,
 } from "./gguf.ts";
 export { parseSplitName, splitName, splitSiblings } from "./split.ts";
+export {
+  contentsOf,
+  type GgufContents,
+  type Sink,
+  type TensorData,
+  type TensorToWrite,
+  writeGguf,
+} from "./gguf-writer.ts";
+export { applyOverrides, type Override, parseOverrides } from "./override.ts";
+export {
+  formatInspection,
+  inspect,
+  type InspectedArray,
+  type InspectedTensor,
+  type InspectedValue,
+  type Inspection,
+  type InspectOptions,
+  type TypeSummary,
+} from "./inspect.ts";
