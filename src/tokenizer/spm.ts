@@ -1,0 +1,136 @@
+// The SentencePiece model of Llama 2, Mistral, Gemma and Phi-3 (`tokenizer.ggml.model` = llama):
+// characters are merged pairwise, always the pair whose text is the token of the highest score.
+// Semantics: llama.cpp, src/llama-vocab.cpp, llm_tokenizer_spm_session.
+import { encodeUtf8 } from "../../formats/utf8.ts";
+import { byteTokenText, pushUtf8 } from "./byte-alphabet.ts";
+import { TokenizerError } from "./errors.ts";
+import { IntList } from "./int-list.ts";
+import { Merger, type PairTable } from "./merger.ts";
+import type { VocabularyMetadata } from "./metadata.ts";
+import type { TokenizerModel } from "./model.ts";
+import type { SpecialTokens, Vocabulary } from "./vocabulary.ts";
+import { WordCache } from "./word-cache.ts";
+
+/** U+2581 stands for a space in tokens. */
+const SPACE = "\u2581";
+const SPACE_CODE = 0x2581;
+
+export const SPM_SPECIAL_TOKENS: SpecialTokens = { bos: 1, eos: 2, unk: 0 };
+
+export class SpmModel implements TokenizerModel, PairTable {
+  readonly addBos = true;
+  readonly addEos = false;
+  readonly addSpacePrefix: boolean;
+  /** Priority of the last merge found: the negated score. */
+  priority = 0;
+  readonly #vocabulary: Vocabulary;
+  readonly #scores: Float32Array | Int32Array;
+  readonly #merger = new Merger(this, new IntList());
+  // Characters without a token, as symbols from texts.length up, for the word in hand.
+  readonly #strange: string[] = [];
+  readonly #cache = new WordCache();
+  readonly #wordsAreIndependent: boolean;
+
+  constructor(vocabulary: Vocabulary, meta: VocabularyMetadata) {
+    const { scores } = vocabulary;
+    const key = "tokenizer.ggml.scores";
+    if (scores === undefined) throw meta.wrong(key, "a score for each token");
+    const nan = scores.findIndex((score) => Number.isNaN(score));
+    if (nan >= 0) {
+      throw new TokenizerError({
+        subject: `${key}[${nan}]`,
+        expected: "a number",
+        found: "NaN",
+        remedy: "the file is damaged or was converted wrongly: download or convert it again",
+      });
+    }
+    this.#vocabulary = vocabulary;
+    this.#scores = scores;
+    this.addSpacePrefix = meta.bool("tokenizer.ggml.add_space_prefix") ?? true;
+    // No token has a space after something else: then no merge crosses the beginning of a word,
+    // and words can be encoded one by one. Vocabularies without such tokens are the rule.
+    this.#wordsAreIndependent = !vocabulary.texts.some((text) => /[^\u2581]\u2581/.test(text));
+  }
+
+  encode(text: string, out: IntList): void {
+    const escaped = text.replaceAll(" ", SPACE);
+    if (!this.#wordsAreIndependent) {
+      this.#encodeWord(escaped, out);
+      return;
+    }
+    for (let start = 0; start < escaped.length; ) {
+      let end = start;
+      while (escaped.charCodeAt(end) === SPACE_CODE) end++;
+      end = escaped.indexOf(SPACE, end);
+      if (end < 0) end = escaped.length;
+      const word = escaped.slice(start, end);
+      const known = this.#cache.get(word);
+      if (known !== undefined) {
+        out.append(known);
+      } else {
+        const from = out.length;
+        this.#encodeWord(word, out);
+        this.#cache.set(word, out.view(from));
+      }
+      start = end;
+    }
+  }
+
+  /** The token whose text is both symbols' texts. */
+  merge(left: number, right: number): number {
+    const id = this.#vocabulary.ids.get(this.#text(left) + this.#text(right));
+    if (id === undefined) return -1;
+    this.priority = -this.#scores[id];
+    return id;
+  }
+
+  bytesOfNormal(text: string): Uint8Array {
+    return encodeUtf8(text.replaceAll(SPACE, " "));
+  }
+
+  #text(symbol: number): string {
+    const { texts } = this.#vocabulary;
+    return symbol < texts.length ? texts[symbol] : this.#strange[symbol - texts.length];
+  }
+
+  #encodeWord(word: string, out: IntList): void {
+    const { ids, texts } = this.#vocabulary;
+    const strange = this.#strange;
+    strange.length = 0;
+    const { symbols } = this.#merger;
+    symbols.clear();
+    const strangeIds = new Map<string, number>();
+    for (let i = 0; i < word.length; i++) {
+      const unit = word.charCodeAt(i);
+      const character = unit >= 0xd800 && unit < 0xdc00 ? word.slice(i, ++i + 1) : word[i];
+      let symbol = ids.get(character) ?? strangeIds.get(character);
+      if (symbol === undefined) {
+        symbol = texts.length + strange.push(character) - 1;
+        strangeIds.set(character, symbol);
+      }
+      symbols.push(symbol);
+    }
+    this.#merger.run((symbol) => {
+      if (symbol < texts.length) out.push(symbol);
+      else this.#pushBytes(this.#text(symbol), out);
+    });
+  }
+
+  #pushBytes(character: string, out: IntList): void {
+    pushUtf8(character.codePointAt(0)!, (byte) => {
+      const { ids, special } = this.#vocabulary;
+      const text = byteTokenText(byte);
+      const id = ids.get(text) ?? (byte < 128 ? ids.get(String.fromCharCode(byte)) : undefined);
+      const token = id ?? special.unk;
+      if (token === undefined) {
+        throw new TokenizerError({
+          subject: "tokenizer.ggml.tokens",
+          expected: `a token ${text}, or an unknown token, to encode ${JSON.stringify(character)}`,
+          found: "neither",
+          remedy: "convert the model again with a current converter",
+        });
+      }
+      out.push(token);
+    });
+  }
+}
