@@ -111,10 +111,14 @@ export enum KvType { f32 = 0, f16 = 1, q8_0 = 8 }
 /** Positions in a page of the KV cache and in a chunk of attention (NUMERICS.md). */
 export enum Kv { pagePositions = 16, chunkPositions = 256 }
 
-/** dst[r, h*dimV..] = attention of head h of query row r. f32 words: scale, softcap (0: none). */
+/**
+ * dst[r, h*dimV..] = attention of head h of query row r. f32 words: scale, softcap (0: none). partials: f32
+ * [partialRows, nHead, maxChunks, dimV + 4], zero at first and used by attention alone, or 0. maxChunks: ceil(nCtx / 256).
+ */
 export enum AttentionWord {
   nHead = 9, nHeadKv = 10, dimK = 11, dimV = 12, kBase = 13, vBase = 14, kType = 15, vType = 16, kPageBytes = 17, vPageBytes = 18,
   scale = 19, softcap = 20, window = 21, slopes = 22, sinks = 23, causal = 24, partials = 25, maxChunks = 26,
+  partialRows = 27,
 }
 
 /** dst row i = a row index[i]; index: pointer to u32, or 0 for the batch's output rows. Scatter: dst row index[i] = a row i. */
@@ -148,6 +152,11 @@ export enum LowRankWord { down = 9, up = 10, rank = 11, scale = 12, k = 13, slot
 /** Sequence state: f32 [nSlots, width] at base; row s of dst (read) or a (write) belongs to sequence s of the batch. */
 export enum StateWord { base = 9 }
 
+/** dst = softmax of every run of `group` elements of a. */
+export enum SoftmaxWord { group = 9 }
+/** dst = a + vector, f32 [width]; 0: dst = a. */
+export enum AddVectorWord { vector = 9 }
+
 /**
  * The control block, at the start of the managed memory of a bank; byte offsets. Written with atomics.
  * Each group of words that different threads hammer has a cache line of its own.
@@ -161,11 +170,11 @@ export enum Control {
   barrierSleepers = 196,
   /** Non-zero: leave at the next poll. One of Abort. */
   abort = 256,
-  /** First instruction that produced a NaN + 1, or 0. */
+  /** Address of the first instruction that made a NaN, or 0. */
   nanInstruction = 260,
   /** Thread that raised the abort. */
   abortThread = 264,
-  /** Instruction index each thread is in, for error messages: u32 per thread. */
+  /** Address of the instruction each thread is in, for error messages: u32 per thread. */
   progress = 320,
   /** Threads that have left the current run. */
   done = 896,

@@ -1,0 +1,316 @@
+// Attention of up to maxQueries queries of one kv head over one chunk of 256 positions: scores, softmax, weighted sum
+// of values. A query is one head of one batch row; all queries of a block share each page of keys and values that
+// is read. What a query gets depends on its own keys alone (NUMERICS.md), whoever shares the block.
+
+import { Kv, Limit } from "../abi";
+import { expf32x4, tanhf32x4 } from "../math/index";
+import { scratch } from "../work";
+import { readKeys, readValues } from "./kv-page";
+import { max4, sum4 } from "./softmax";
+
+/** One query of a block, in scratch memory. Positions are absolute. */
+@unmanaged
+export class Query {
+  /** Address of the head's dimK floats, and of its dimV results. */
+  q: u32;
+  dst: u32;
+  head: u32;
+  position: i32;
+  /** ALiBi's slope, or 0. */
+  slope: f32;
+  /** Visible keys: [first, end). */
+  first: u32;
+  end: u32;
+  /** Visible keys of the current chunk; chunkFirst == chunkEnd: none. */
+  chunkFirst: u32;
+  chunkEnd: u32;
+  /** Largest score of the chunk, and sum of exp(score - max). */
+  chunkMax: f32;
+  chunkSum: f32;
+  /** The same over all chunks merged so far. */
+  started: u32;
+  max: f32;
+  sum: f32;
+}
+
+/** Most queries of a block. */
+const queryLimit: u32 = 16;
+const queryBytes: usize = 64;
+const scoreBytes: usize = Kv.chunkPositions * 4;
+
+/** The shape of the attention at hand; openShape sets it. */
+let dimK: u32 = 0;
+let dimV: u32 = 0;
+let typeK: u32 = 0;
+let typeV: u32 = 0;
+let scale: f32 = 0;
+let softcap: f32 = 0;
+let hasSlopes: bool = false;
+/** Bytes of a query's sums of values: dimV rounded up to 8 floats, so that kernels need no tail. */
+export let sumBytes: usize = 0;
+/** How many queries fit a block. */
+export let maxQueries: u32 = 0;
+let tile: usize = 0;
+let scores: usize = 0;
+/** Sums of values, per query: of the chunk at hand, and of all merged chunks. */
+export let chunkSums: usize = 0;
+export let mergedSums: usize = 0;
+
+/** Lays out scratch: query records, page tile, scores, sums. */
+export function openShape(kDim: u32, vDim: u32, kType: u32, vType: u32, factor: f32, cap: f32, slopes: bool): void {
+  dimK = kDim;
+  dimV = vDim;
+  typeK = kType;
+  typeV = vType;
+  scale = factor;
+  softcap = cap;
+  hasSlopes = slopes;
+  sumBytes = <usize>((vDim + 7) & ~7) << 2;
+  tile = scratch + <usize>queryLimit * queryBytes;
+  const tileBytes = max<usize>(<usize>kDim * 64, sumBytes * Kv.pagePositions);
+  const rest = <usize>Limit.scratchBytes - (tile + tileBytes - scratch);
+  maxQueries = min<u32>(queryLimit, <u32>(rest / (scoreBytes + 2 * sumBytes)));
+  scores = tile + tileBytes;
+  chunkSums = scores + <usize>maxQueries * scoreBytes;
+  mergedSums = chunkSums + <usize>maxQueries * sumBytes;
+}
+
+/** Record i of the block. */
+// @ts-ignore: decorator
+@inline
+export function queryAt(i: u32): Query {
+  return changetype<Query>(scratch + <usize>i * queryBytes);
+}
+
+/**
+ * Computes chunk `chunk` for queries 0 .. n - 1: chunkMax, chunkSum and their vector of chunkSums; a query that sees
+ * no key there has chunkFirst == chunkEnd and nothing else. kHead and vHead: address of the kv head in page 0.
+ */
+export function attendChunk(
+  n: u32, chunk: u32, pageTable: usize, kHead: usize, vHead: usize, kPageBytes: usize, vPageBytes: usize,
+): void {
+  const base = chunk * Kv.chunkPositions;
+  let first = base + Kv.chunkPositions, end = base;
+  for (let i: u32 = 0; i < n; i++) {
+    const query = queryAt(i);
+    query.chunkFirst = max<u32>(query.first, base);
+    query.chunkEnd = max<u32>(min<u32>(query.end, base + Kv.chunkPositions), query.chunkFirst);
+    if (query.chunkFirst == query.chunkEnd) continue;
+    first = min<u32>(first, query.chunkFirst);
+    end = max<u32>(end, query.chunkEnd);
+  }
+  if (first >= end) return;
+  const firstPage = first / Kv.pagePositions, endPage = (end + Kv.pagePositions - 1) / Kv.pagePositions;
+  for (let page = firstPage; page < endPage; page++) {
+    const physical = <usize>load<u32>(pageTable + (<usize>page << 2));
+    const keys = readKeys(typeK, kHead + physical * kPageBytes, dimK, tile);
+    scorePage(n, keys, scores + (<usize>(page * Kv.pagePositions - base) << 2));
+  }
+  for (let i: u32 = 0; i < n; i++) {
+    const query = queryAt(i);
+    if (query.chunkFirst < query.chunkEnd) softmaxChunk(query, base, scores + <usize>i * scoreBytes);
+  }
+  memory.fill(chunkSums, 0, <usize>n * sumBytes);
+  for (let page = firstPage; page < endPage; page++) {
+    const physical = <usize>load<u32>(pageTable + (<usize>page << 2));
+    const start = page * Kv.pagePositions;
+    const from = max<u32>(first, start), to = min<u32>(end, start + Kv.pagePositions);
+    const values = readValues(typeV, vHead + physical * vPageBytes, dimV, from - start, to - start, tile);
+    sumPage(n, values, start, start - base);
+  }
+}
+
+/** Raw scores of one page of keys, [dimK][16], for all queries; `to` is the page's place in the scores of query 0. */
+function scorePage(n: u32, keys: usize, to: usize): void {
+  let i: u32 = 0;
+  for (; i + 4 <= n; i += 4, to += 4 * scoreBytes) {
+    const q0 = queryAt(i).q, q1 = queryAt(i + 1).q, q2 = queryAt(i + 2).q, q3 = queryAt(i + 3).q;
+    score4(to, keys, q0, q1, q2, q3);
+    score4(to + 32, keys + 32, q0, q1, q2, q3);
+  }
+  for (; i < n; i++, to += scoreBytes) score1(to, keys, queryAt(i).q);
+}
+
+/** Four queries, eight positions: eight accumulators, two keys and a broadcast fit the sixteen registers. */
+function score4(to: usize, keys: usize, q0: usize, q1: usize, q2: usize, q3: usize): void {
+  const zero = f32x4.splat(0);
+  let a0 = zero, a1 = zero, b0 = zero, b1 = zero, c0 = zero, c1 = zero, d0 = zero, d1 = zero;
+  for (let end = q0 + (<usize>dimK << 2); q0 < end; q0 += 4, q1 += 4, q2 += 4, q3 += 4, keys += 64) {
+    const k0 = v128.load(keys), k1 = v128.load(keys, 16);
+    const a = v128.load32_splat(q0);
+    a0 = f32x4.add(a0, f32x4.mul(a, k0));
+    a1 = f32x4.add(a1, f32x4.mul(a, k1));
+    const b = v128.load32_splat(q1);
+    b0 = f32x4.add(b0, f32x4.mul(b, k0));
+    b1 = f32x4.add(b1, f32x4.mul(b, k1));
+    const c = v128.load32_splat(q2);
+    c0 = f32x4.add(c0, f32x4.mul(c, k0));
+    c1 = f32x4.add(c1, f32x4.mul(c, k1));
+    const d = v128.load32_splat(q3);
+    d0 = f32x4.add(d0, f32x4.mul(d, k0));
+    d1 = f32x4.add(d1, f32x4.mul(d, k1));
+  }
+  v128.store(to, a0);
+  v128.store(to, a1, 16);
+  v128.store(to + scoreBytes, b0);
+  v128.store(to + scoreBytes, b1, 16);
+  v128.store(to + 2 * scoreBytes, c0);
+  v128.store(to + 2 * scoreBytes, c1, 16);
+  v128.store(to + 3 * scoreBytes, d0);
+  v128.store(to + 3 * scoreBytes, d1, 16);
+}
+
+/** One query, sixteen positions. */
+function score1(to: usize, keys: usize, q: usize): void {
+  const zero = f32x4.splat(0);
+  let a0 = zero, a1 = zero, a2 = zero, a3 = zero;
+  for (let end = q + (<usize>dimK << 2); q < end; q += 4, keys += 64) {
+    const x = v128.load32_splat(q);
+    a0 = f32x4.add(a0, f32x4.mul(x, v128.load(keys)));
+    a1 = f32x4.add(a1, f32x4.mul(x, v128.load(keys, 16)));
+    a2 = f32x4.add(a2, f32x4.mul(x, v128.load(keys, 32)));
+    a3 = f32x4.add(a3, f32x4.mul(x, v128.load(keys, 48)));
+  }
+  v128.store(to, a0);
+  v128.store(to, a1, 16);
+  v128.store(to, a2, 32);
+  v128.store(to, a3, 48);
+}
+
+/**
+ * Turns the raw scores of a query's chunk into exp(score - max), 0 where no key is visible; sets chunkMax, chunkSum.
+ * Scores outside the visible range may be anything: they are replaced before they are looked at.
+ */
+function softmaxChunk(query: Query, base: u32, row: usize): void {
+  const first = <i32>(query.chunkFirst - base), end = <i32>(query.chunkEnd - base);
+  const begin = first & ~3;
+  const factor = f32x4.splat(scale), cap = f32x4.splat(softcap), slope = f32x4.splat(query.slope);
+  const masked = f32x4.splat(-Infinity), lanes = i32x4(0, 1, 2, 3);
+  let top = masked;
+  for (let i = begin; i < end; i += 4) {
+    let s = f32x4.mul(v128.load(row + (<usize>i << 2)), factor);
+    if (softcap != 0) s = f32x4.mul(cap, tanhf32x4(f32x4.div(s, cap)));
+    if (hasSlopes) {
+      const distance = i32x4.add(i32x4.splat(<i32>base + i - query.position), lanes);
+      s = f32x4.add(s, f32x4.mul(slope, f32x4.convert_i32x4_s(distance)));
+    }
+    if (i < first || i + 4 > end) {
+      const at = i32x4.add(i32x4.splat(i), lanes);
+      const visible = v128.and(i32x4.ge_s(at, i32x4.splat(first)), i32x4.lt_s(at, i32x4.splat(end)));
+      s = v128.bitselect(s, masked, visible);
+    }
+    v128.store(row + (<usize>i << 2), s);
+    // pmax, as in softmax.ts: a NaN that it drops comes back from exp.
+    top = f32x4.pmax(top, s);
+  }
+  const largest = max4(top), m = f32x4.splat(largest);
+  let sums = f32x4.splat(0);
+  for (let i = begin; i < end; i += 4) {
+    const e = expf32x4(f32x4.sub(v128.load(row + (<usize>i << 2)), m));
+    v128.store(row + (<usize>i << 2), e);
+    sums = f32x4.add(sums, e);
+  }
+  query.chunkMax = largest;
+  query.chunkSum = sum4(sums);
+}
+
+/** Adds the values of the page that starts at position `start`, `place` positions into the chunk. */
+function sumPage(n: u32, values: usize, start: u32, place: u32): void {
+  for (let i: u32 = 0; i < n;) {
+    const query = queryAt(i);
+    const from = max<u32>(query.chunkFirst, start);
+    const to = min<u32>(query.chunkEnd, start + Kv.pagePositions);
+    if (from >= to) {
+      i++;
+      continue;
+    }
+    const weights = scores + <usize>i * scoreBytes + (<usize>(place + from - start) << 2);
+    const sums = chunkSums + <usize>i * sumBytes, page = values + <usize>(from - start) * sumBytes;
+    if (i + 4 <= n && sees(i + 1, start, from, to) && sees(i + 2, start, from, to) && sees(i + 3, start, from, to)) {
+      for (let c: usize = 0; c < sumBytes; c += 32) sum4x8(sums + c, weights, page + c, to - from);
+      i += 4;
+    } else {
+      let c: usize = 0;
+      for (; c + 128 <= sumBytes; c += 128) sum1x32(sums + c, weights, page + c, to - from);
+      for (; c < sumBytes; c += 32) sum1x8(sums + c, weights, page + c, to - from);
+      i++;
+    }
+  }
+}
+
+/** Whether query i sees exactly [from, to) of the page that starts at `start`. */
+function sees(i: u32, start: u32, from: u32, to: u32): bool {
+  const query = queryAt(i);
+  return max<u32>(query.chunkFirst, start) == from && min<u32>(query.chunkEnd, start + Kv.pagePositions) == to;
+}
+
+/** Four queries, eight dims: sums += weight * value, position by position. */
+function sum4x8(sums: usize, weights: usize, values: usize, n: u32): void {
+  const stride = sumBytes;
+  const second = sums + stride, third = second + stride, fourth = third + stride;
+  let a0 = v128.load(sums), a1 = v128.load(sums, 16);
+  let b0 = v128.load(second), b1 = v128.load(second, 16);
+  let c0 = v128.load(third), c1 = v128.load(third, 16);
+  let d0 = v128.load(fourth), d1 = v128.load(fourth, 16);
+  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += stride) {
+    const v0 = v128.load(values), v1 = v128.load(values, 16);
+    const a = v128.load32_splat(weights);
+    a0 = f32x4.add(a0, f32x4.mul(a, v0));
+    a1 = f32x4.add(a1, f32x4.mul(a, v1));
+    const b = v128.load32_splat(weights, scoreBytes);
+    b0 = f32x4.add(b0, f32x4.mul(b, v0));
+    b1 = f32x4.add(b1, f32x4.mul(b, v1));
+    const c = v128.load32_splat(weights, 2 * scoreBytes);
+    c0 = f32x4.add(c0, f32x4.mul(c, v0));
+    c1 = f32x4.add(c1, f32x4.mul(c, v1));
+    const d = v128.load32_splat(weights, 3 * scoreBytes);
+    d0 = f32x4.add(d0, f32x4.mul(d, v0));
+    d1 = f32x4.add(d1, f32x4.mul(d, v1));
+  }
+  v128.store(sums, a0);
+  v128.store(sums, a1, 16);
+  v128.store(second, b0);
+  v128.store(second, b1, 16);
+  v128.store(third, c0);
+  v128.store(third, c1, 16);
+  v128.store(fourth, d0);
+  v128.store(fourth, d1, 16);
+}
+
+/** One query, 32 dims: eight accumulators hide the latency of an addition. */
+function sum1x32(sums: usize, weights: usize, values: usize, n: u32): void {
+  const stride = sumBytes;
+  let s0 = v128.load(sums), s1 = v128.load(sums, 16), s2 = v128.load(sums, 32), s3 = v128.load(sums, 48);
+  let s4 = v128.load(sums, 64), s5 = v128.load(sums, 80), s6 = v128.load(sums, 96), s7 = v128.load(sums, 112);
+  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += stride) {
+    const w = v128.load32_splat(weights);
+    s0 = f32x4.add(s0, f32x4.mul(w, v128.load(values)));
+    s1 = f32x4.add(s1, f32x4.mul(w, v128.load(values, 16)));
+    s2 = f32x4.add(s2, f32x4.mul(w, v128.load(values, 32)));
+    s3 = f32x4.add(s3, f32x4.mul(w, v128.load(values, 48)));
+    s4 = f32x4.add(s4, f32x4.mul(w, v128.load(values, 64)));
+    s5 = f32x4.add(s5, f32x4.mul(w, v128.load(values, 80)));
+    s6 = f32x4.add(s6, f32x4.mul(w, v128.load(values, 96)));
+    s7 = f32x4.add(s7, f32x4.mul(w, v128.load(values, 112)));
+  }
+  v128.store(sums, s0);
+  v128.store(sums, s1, 16);
+  v128.store(sums, s2, 32);
+  v128.store(sums, s3, 48);
+  v128.store(sums, s4, 64);
+  v128.store(sums, s5, 80);
+  v128.store(sums, s6, 96);
+  v128.store(sums, s7, 112);
+}
+
+/** One query, eight dims. */
+function sum1x8(sums: usize, weights: usize, values: usize, n: u32): void {
+  let s0 = v128.load(sums), s1 = v128.load(sums, 16);
+  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += sumBytes) {
+    const w = v128.load32_splat(weights);
+    s0 = f32x4.add(s0, f32x4.mul(w, v128.load(values)));
+    s1 = f32x4.add(s1, f32x4.mul(w, v128.load(values, 16)));
+  }
+  v128.store(sums, s0);
+  v128.store(sums, s1, 16);
+}

@@ -1,0 +1,80 @@
+// Writes the keys and values of a batch into the pages of the cache, rounded to the cache's type. Attention reads
+// them back from there, those of this batch included. kv-page.ts draws the pages.
+
+import { Batch, Kv, KvStoreWord, KvType, Word } from "../abi";
+import { f32ToF16 } from "../half";
+import { batch, claim, rowsOf, word } from "../work";
+import { headBytes } from "./kv-page";
+
+/** Op.kvStore: row r of k (Word.a) and v goes to the batch's write slot r, page * 16 + position % 16. */
+export function kvStore(ins: usize): void {
+  const rows = rowsOf(ins), nHeadKv = word(ins, KvStoreWord.nHeadKv);
+  const dimK = word(ins, KvStoreWord.dimK), dimV = word(ins, KvStoreWord.dimV);
+  const typeK = word(ins, KvStoreWord.kType), typeV = word(ins, KvStoreWord.vType);
+  const keys = <usize>word(ins, Word.a), keyStride = <usize>word(ins, Word.aStride);
+  const values = <usize>word(ins, KvStoreWord.v), valueStride = <usize>word(ins, KvStoreWord.vStride);
+  const kBase = <usize>word(ins, KvStoreWord.kBase), kPageBytes = <usize>word(ins, KvStoreWord.kPageBytes);
+  const vBase = <usize>word(ins, KvStoreWord.vBase), vPageBytes = <usize>word(ins, KvStoreWord.vPageBytes);
+  const slots = <usize>load<u32>(batch, Batch.writeSlots);
+  for (let row = <usize>claim(); row < <usize>rows; row = <usize>claim()) {
+    const slot = load<u32>(slots + (row << 2));
+    const page = <usize>(slot / Kv.pagePositions), lane = <usize>(slot % Kv.pagePositions);
+    for (let h: u32 = 0; h < nHeadKv; h++) {
+      const kHead = kBase + page * kPageBytes + h * headBytes(typeK, dimK);
+      const vHead = vBase + page * vPageBytes + h * headBytes(typeV, dimV);
+      storeKey(typeK, kHead, lane, keys + row * keyStride + <usize>(h * dimK << 2), dimK);
+      storeValue(typeV, vHead, lane, values + row * valueStride + <usize>(h * dimV << 2), dimV);
+    }
+  }
+}
+
+function storeKey(type: u32, head: usize, lane: usize, x: usize, dim: u32): void {
+  if (type == KvType.f32) {
+    for (let i: usize = 0; i < <usize>dim; i++) store<f32>(head + (i << 6) + (lane << 2), load<f32>(x + (i << 2)));
+  } else if (type == KvType.f16) {
+    for (let i: usize = 0; i < <usize>dim; i++) {
+      store<u16>(head + (i << 5) + (lane << 1), <u16>f32ToF16(load<f32>(x + (i << 2))));
+    }
+  } else {
+    for (let block: u32 = 0; block < dim; block += 32, x += 128, head += 544) {
+      store<u16>(head + (lane << 1), quantiseBlock(x, head + 32 + lane, 16));
+    }
+  }
+}
+
+function storeValue(type: u32, head: usize, lane: usize, x: usize, dim: u32): void {
+  if (type == KvType.f32) {
+    memory.copy(head + lane * <usize>dim * 4, x, <usize>dim << 2);
+  } else if (type == KvType.f16) {
+    const to = head + lane * <usize>dim * 2;
+    for (let i: usize = 0; i < <usize>dim; i++) store<u16>(to + (i << 1), <u16>f32ToF16(load<f32>(x + (i << 2))));
+  } else {
+    const nBlocks = <usize>dim >> 5;
+    const to = head + (nBlocks << 5) + lane * <usize>dim;
+    for (let b: usize = 0; b < nBlocks; b++) {
+      store<u16>(head + ((lane * nBlocks + b) << 1), quantiseBlock(x + (b << 7), to + (b << 5), 1));
+    }
+  }
+}
+
+/**
+ * 32 floats to int8, `step` bytes apart; returns d as f16. The quants come from the f32 d = amax / 127, before it is
+ * rounded to f16: q = nearest-even(x * (1 / d)), clamped to +-127. amax 0, or so small that 1 / d is infinite: zeros.
+ * A NaN or infinity in the block makes d a NaN, so that nothing hides it.
+ */
+function quantiseBlock(x: usize, to: usize, step: usize): u16 {
+  let amax: f32 = 0, poison: f32 = 0;
+  for (let i: usize = 0; i < 128; i += 4) {
+    const value = load<f32>(x + i);
+    amax = max<f32>(amax, abs<f32>(value));
+    poison += value * 0;
+  }
+  const finite = poison == 0;
+  const d = amax / 127, id: f32 = 1 / d;
+  const zeros = !finite || !(id < Infinity);
+  for (let i: usize = 0; i < 128; i += 4, to += step) {
+    const q: i32 = zeros ? 0 : <i32>nearest<f32>(load<f32>(x + i) * id);
+    store<i8>(to, <i8>min<i32>(127, max<i32>(-127, q)));
+  }
+  return finite ? <u16>f32ToF16(d) : 0x7e00;
+}
