@@ -10,6 +10,7 @@ import type { Ops } from "./ops.ts";
 import { phi3 } from "./phi3.ts";
 import { qwen2 } from "./qwen2.ts";
 import { qwen3, qwen3moe } from "./qwen3.ts";
+import { starcoder2 } from "./starcoder2.ts";
 
 export type { Architecture } from "./architecture.ts";
 export { checkWeight, ModelError } from "./errors.ts";
@@ -25,6 +26,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gemma2,
   phi3,
   gpt2,
+  starcoder2,
 ];
 
 /** An architecture with the hyperparameters of one file. */
