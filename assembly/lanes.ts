@@ -13,3 +13,112 @@ export const REL16: bool = BUILD == 1;
 // @ts-ignore: decorator
 @inline
 export const BASE: bool = BUILD == 2;
+
+/**
+ * Words of 4 bytes that one column takes for a step of 4 elements in the unsigned formats (activations.ts): the
+ * bytes as they are, or, in base, two pairs of i16: elements (0, 2) and (1, 3).
+ */
+// @ts-ignore: decorator
+@inline
+export const STEP: i32 = BASE ? 2 : 1;
+
+// Masks are read from memory once per tile: V8 rebuilds a v128.const at every use (measured: 10 against 15 GB/s).
+const MASKS: usize = memory.data<u32>([0x0f0f0f0f, 0x3f3f3f3f, 0x30303030, 0x00ff00ff, 0x00010001, 0xff], 16);
+/** Addresses for v128.load_splat<u32>: every byte 15, 63, 48; the even bytes; every i16 1; the low byte of an i32. */
+// prettier-ignore
+export const M15: usize = MASKS, M63: usize = MASKS + 4, M48: usize = MASKS + 8, EVEN: usize = MASKS + 12,
+  ONES: usize = MASKS + 16, M255: usize = MASKS + 20;
+
+/** Bytes 0, 2, .. of unsigned weights as i16 (base), or the weights as they are. evenMask: load_splat(EVEN). */
+// @ts-ignore: decorator
+@inline
+export function even(w: v128, evenMask: v128): v128 {
+  return BASE ? v128.and(w, evenMask) : w;
+}
+
+/** Bytes 1, 3, .. of unsigned weights as i16 (base); not used elsewhere. */
+// @ts-ignore: decorator
+@inline
+export function odd(w: v128): v128 {
+  return BASE ? i16x8.shr_u(w, 8) : w;
+}
+
+/** Bytes 0, 2, .. of signed weights as i16 (base), or the weights as they are. */
+// @ts-ignore: decorator
+@inline
+export function evenSigned(w: v128): v128 {
+  return BASE ? i16x8.shr_s(i16x8.shl(w, 8), 8) : w;
+}
+
+/** Bytes 1, 3, .. of signed weights as i16 (base); not used elsewhere. */
+// @ts-ignore: decorator
+@inline
+export function oddSigned(w: v128): v128 {
+  return BASE ? i16x8.shr_s(w, 8) : w;
+}
+
+/**
+ * One step: adds the products of 4 elements of 4 rows (weights 0..127) with one column (-127..127) to `acc`.
+ * dot32 and base: acc is i32x4. rel16: acc is i16x8, two sums a row; `fresh` begins a new one, ignoring acc. The
+ * caller settles it before 2 * maxWeight * 127 * steps can pass 32767: 8 steps of 4-bit weights, 4 of 5, 2 of 6.
+ */
+// @ts-ignore: decorator
+@inline
+export function dot(fresh: bool, acc: v128, wEven: v128, wOdd: v128, y: v128, yOdd: v128): v128 {
+  if (DOT32) return i32x4.relaxed_dot_i8x16_i7x16_add_s(y, wEven, acc);
+  if (BASE) return i32x4.add(i32x4.add(acc, i32x4.dot_i16x8_s(wEven, y)), i32x4.dot_i16x8_s(wOdd, yOdd));
+  if (fresh) return v128.relaxed_dot<i16>(y, wEven);
+  return i16x8.add(acc, v128.relaxed_dot<i16>(y, wEven));
+}
+
+/**
+ * The i32x4 total after some steps. dot32 and base: acc itself, which must have begun at the total. rel16: total
+ * plus the two i16 sums of each row.
+ */
+// @ts-ignore: decorator
+@inline
+export function settle(total: v128, acc: v128, ones: v128): v128 {
+  return REL16 ? i32x4.add(total, i32x4.dot_i16x8_s(acc, ones)) : acc;
+}
+
+/** A factor for addScaled: an i32x4 of 0..32767. */
+// @ts-ignore: decorator
+@inline
+export function factor(k: v128): v128 {
+  return REL16 ? v128.or(k, i32x4.shl(k, 16)) : k;
+}
+
+/** total + acc * k for an accumulator that began at zero; k from `factor`. */
+// @ts-ignore: decorator
+@inline
+export function addScaled(total: v128, acc: v128, k: v128): v128 {
+  return i32x4.add(total, REL16 ? i32x4.dot_i16x8_s(acc, k) : i32x4.mul(acc, k));
+}
+
+// Signed weights (-128..127) would need both operands of a relaxed dot to be 8-bit. The activations are packed as
+// y+ = max(y, 0) and y- = max(-y, 0), 7 bits each, and w.y = w.y+ - w.y-. base: (even, odd) pairs instead.
+
+/** One step on signed weights, total in i32x4: w.y+ (dot32), or all of w.y. */
+// @ts-ignore: decorator
+@inline
+export function dotSigned(acc: v128, wEven: v128, wOdd: v128, y0: v128, y1: v128, ones: v128): v128 {
+  if (DOT32) return i32x4.relaxed_dot_i8x16_i7x16_add_s(wEven, y0, acc);
+  if (BASE) return i32x4.add(i32x4.add(acc, i32x4.dot_i16x8_s(wEven, y0)), i32x4.dot_i16x8_s(wOdd, y1));
+  // |w.y+ - w.y-| <= 2 * 128 * 127 = 32512: of each product one half is zero
+  const pairs = i16x8.sub(v128.relaxed_dot<i16>(wEven, y0), v128.relaxed_dot<i16>(wEven, y1));
+  return i32x4.add(acc, i32x4.dot_i16x8_s(pairs, ones));
+}
+
+/** The same step's w.y- (dot32); nothing elsewhere. */
+// @ts-ignore: decorator
+@inline
+export function dotMinus(acc: v128, w: v128, y1: v128): v128 {
+  return DOT32 ? i32x4.relaxed_dot_i8x16_i7x16_add_s(w, y1, acc) : acc;
+}
+
+/** The i32x4 total of dotSigned and dotMinus. */
+// @ts-ignore: decorator
+@inline
+export function settleSigned(plus: v128, minus: v128): v128 {
+  return DOT32 ? i32x4.sub(plus, minus) : plus;
+}

@@ -26,11 +26,11 @@ export function runPlan(
     if (trace || (word(ins, Word.flags) & Flag.barrierBefore)) {
       if (!barrier(control, nThreads)) return atomic.load<u32>(control, Control.abort);
       if (trace && i > 0 && thread == 0 && holdsNan(ins - Instruction.bytes)) {
-        atomic.store<u32>(control, i, Control.nanInstruction);
+        atomic.store<u32>(control, <u32>(ins - Instruction.bytes), Control.nanInstruction);
         raise(control, Abort.nan, thread);
       }
     }
-    atomic.store<u32>(control + (<usize>thread << 2), i, Control.progress);
+    atomic.store<u32>(control + (<usize>thread << 2), <u32>ins, Control.progress);
     enterInstruction(counters + (<usize>i << 2));
     execute(ins);
   }

@@ -5,6 +5,7 @@
 import type {
   Activation, AttentionParams, KvCache, NormParams, Ops, RopeParams, RouteParams, Routing, Rows, State, Tensor, Weight,
 } from "../../models/ops.ts";
+import { checkWeight } from "../../models/errors.ts";
 import { PlanError } from "../errors.ts";
 import {
   BinaryKind, BinaryWord, EmbedIndex, EmbedWord, ExpertMatmulWord, ExpertSortWord, ExpertSumWord, GatedWord,
@@ -22,6 +23,8 @@ export interface FileTensor {
   readonly shape: readonly number[];
   readonly type: number;
   readonly typeName: string;
+  /** Where its bytes begin, for messages. */
+  readonly offset: number;
 }
 
 export interface RecordOptions {
@@ -37,6 +40,8 @@ export interface RecordOptions {
   readonly nSequences: number;
   /** Positions the cache can hold per sequence. */
   readonly nCtx: number;
+  /** Also accumulate sums of squares of every product's input. */
+  readonly calibrate?: boolean;
   /** Names of tapped tensors that must stay readable after the run. */
   readonly keepTaps?: ReadonlySet<string>;
   /** Low-rank pairs by target tensor, in adapter-slot order: plain f32 [rank, K] and [M, rank]. */
@@ -112,25 +117,12 @@ export class Recorder implements Ops {
   // ---- weights
 
   weight(name: string, shape: readonly number[]): Weight {
-    const weight = this.optionalWeight(name, shape);
-    if (!weight) {
-      throw new PlanError(`${name}: expected a tensor of shape [${shape.join(", ")}], found none in the file; ` +
-        "the file is incomplete or its general.architecture is wrong");
-    }
-    return weight;
+    checkWeight(name, shape, this.options.tensor(name));
+    return { name, shape };
   }
 
   optionalWeight(name: string, shape: readonly number[]): Weight | undefined {
-    const tensor = this.options.tensor(name);
-    if (!tensor) return undefined;
-    const n = Math.max(shape.length, tensor.shape.length);
-    for (let i = 0; i < n; i++) {
-      if ((shape[i] ?? 1) !== (tensor.shape[i] ?? 1)) {
-        throw new PlanError(`${name}: expected shape [${shape.join(", ")}], found [${tensor.shape.join(", ")}]; ` +
-          "the file's metadata and tensors disagree: convert the model again");
-      }
-    }
-    return { name, shape };
+    return this.options.tensor(name) ? this.weight(name, shape) : undefined;
   }
 
   private matrix(weight: Weight): PlacedWeight {
@@ -404,7 +396,7 @@ export class Recorder implements Ops {
       const { kernels } = this.options;
       table = this.tensor("rope table", "tokens", nRot);
       const [low, high] = yarn ? yarnCorrection(kernels, nRot, freqBase, yarn) : [0, 0];
-      const mscale = yarn && yarn.extFactor !== 0 ? attnFactor * yarnMagnitude(kernels, freqScale) : attnFactor;
+      const mscale = yarn && yarn.extFactor !== 0 ? attnFactor * yarnMagnitude(kernels, freqScale, yarn.logMultiplier) : attnFactor;
       const thetaScale = kernels.pow64(Math.fround(freqBase), Math.fround(-2 / nRot));
       this.emit(Op.ropeTable, "rope table", "tokens", [
         [Word.dst, ref(table)], [Word.dstStride, table.stride], [Word.width, nRot], [RopeTableWord.nRot, nRot],
@@ -585,7 +577,9 @@ export class Recorder implements Ops {
     return x;
   }
 
-  sumSquaresByColumn(x: Tensor, name: string): void {
+  sumSquaresByColumn(x: Tensor, name: string, routing?: Routing): void {
+    if (!this.options.calibrate) return;
+    if (routing) throw new PlanError(`${name}: expected a model without experts for calibration, found experts; not supported yet`);
     const a = x as Recorded, sums = this.placedState(`sums:${name}`, align(a.width * 4, 64) + 64, 0);
     const dst: Ref = { kind: "state", state: sums, offset: 0 };
     const count: Ref = { kind: "state", state: sums, offset: align(a.width * 4, 64) };

@@ -18,9 +18,9 @@ export function yarnCorrection(
   ];
 }
 
-/** YaRN's factor on cos and sin: 1 + 0.1 ln(1 / freqScale). */
-export function yarnMagnitude(math: Elementary, freqScale: number): number {
-  return 1 + 0.1 * math.log64(1 / freqScale);
+/** YaRN's factor on cos and sin: 1 + logMultiplier * ln(1 / freqScale); 1 where positions are not stretched. */
+export function yarnMagnitude(math: Elementary, freqScale: number, logMultiplier: number): number {
+  return freqScale >= 1 ? 1 : 1 + logMultiplier * math.log64(1 / freqScale);
 }
 
 /** Slope of every head: powers of 2^(-maxBias/n) for the largest power of two n, then odd powers of its root. */

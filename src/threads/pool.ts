@@ -7,8 +7,8 @@ import type { Bank } from "../memory/bank.ts";
 import { platform, type WorkerHandle } from "../platform/index.ts";
 import type { DoneMessage, RunMessage, StartMessage, ThreadMessage } from "./worker.ts";
 
-/** Names what thread `thread` was doing, for messages: the label of the instruction at `index` of a bank's plan. */
-export type DescribeInstruction = (bank: number, index: number) => string;
+/** Names the instruction at an address of a bank, for messages. */
+export type DescribeInstruction = (bank: number, address: number) => string;
 
 const STOP = 0xffffffff;
 const START_MS = 60_000;
@@ -129,7 +129,7 @@ export class ThreadPool {
         `thread ${done.abortThread}: expected denormal numbers to be kept, found that this process flushes them to zero; ` +
         "a native add-on built with -ffast-math does that: do not load it in this process");
       case Abort.nan: return new RunError("nan",
-        `logits: expected numbers, found NaN; the first one came from "${describe(done.nanBank, done.nanInstruction - 1)}"; ` +
+        `logits: expected numbers, found NaN; the first one came from "${describe(done.nanBank, done.nanInstruction)}"; ` +
         "the model's weights are damaged or it needs another type of KV cache");
       case Abort.trap: {
         const where = this.banks.map(({ memory, control }, bank) =>

@@ -36,7 +36,7 @@ export interface DoneMessage {
   readonly abortThread: number;
   /** What the trap said. */
   readonly message: string;
-  /** First instruction that made a NaN + 1, and its bank, in a tracing run. */
+  /** Address of the first instruction that made a NaN, and its bank, in a tracing run. */
   readonly nanInstruction: number;
   readonly nanBank: number;
 }

@@ -1,0 +1,307 @@
+// From a parsed file to logits: records the plan, sizes the banks, loads the weights, starts the threads, and evaluates
+// batches of tokens over cached sequences. No text here: model.ts adds tokenizer and sampling.
+
+import type { Gguf } from "../formats/gguf.ts";
+import { type ModelDescription } from "../models/index.ts";
+import { MemoryError, OptionError, RunError } from "./errors.ts";
+import type { KernelExports } from "./kernels/exports.ts";
+import { chooseKernels, instantiateKernels, type KernelBuild, probeMemory } from "./kernels/module.ts";
+import { CachedSequence, KvCachePages } from "./kv-cache.ts";
+import { Batch, Instruction, Kv, Sequence } from "./memory/abi.generated.ts";
+import { Bank, type BankLimits, fixedBytes } from "./memory/bank.ts";
+import { allocateArena } from "./plan/allocate.ts";
+import { assignBanks } from "./plan/banks.ts";
+import { encodePlan, planBytes, type EncodedPlan } from "./plan/encode.ts";
+import type { Recording } from "./plan/instruction.ts";
+import { Recorder, type RecordOptions } from "./plan/record.ts";
+import { platform } from "./platform/index.ts";
+import { ThreadPool } from "./threads/pool.ts";
+import { loadWeights, type LoadProgress } from "./weights.ts";
+
+export type CacheType = "f32" | "f16" | "q8_0";
+const CACHE_TYPES: Record<CacheType, number> = { f32: 0, f16: 1, q8_0: 8 };
+
+export interface EngineOptions {
+  /** Compute threads; default: as many as the machine offers. Never changes a result. */
+  readonly threads?: number;
+  /** Positions of a sequence; default: what the model was trained for, at most 4096. */
+  readonly nCtx?: number;
+  /** Tokens evaluated at once; default 512. Never changes a result. */
+  readonly nBatch?: number;
+  /** Sequences that can be in the cache at the same time; default 1. */
+  readonly nSequences?: number;
+  /** `f32`: dequantise every matrix at load (the precise mode). Default `compact`: as in the file. */
+  readonly weights?: "compact" | "f32";
+  readonly cacheTypeK?: CacheType;
+  readonly cacheTypeV?: CacheType;
+  /** Forces a kernel build; default: the fastest that is right here. Never changes a result. */
+  readonly kernelBuild?: KernelBuild;
+  /** Most bytes of weights, cache and state in one memory bank. Never changes a result. */
+  readonly bankBytes?: number;
+  readonly onProgress?: LoadProgress;
+  readonly signal?: AbortSignal;
+}
+
+/** Tokens to append to a sequence, and which of them need logits. */
+export interface BatchPart {
+  readonly sequence: CachedSequence;
+  readonly tokens: ArrayLike<number>;
+  readonly outputs: "none" | "last" | "all";
+}
+
+/**
+ * Called for every token that needs logits, in order. `logits` ([nVocab]) is a view of shared memory that the next
+ * run overwrites: copy what you keep.
+ */
+export type OnLogits = (logits: Float32Array, part: BatchPart, index: number) => void;
+
+/** Output rows computed at once: logits of a 128k vocabulary take half a megabyte each. */
+const MAX_OUTPUTS = 32;
+/** A memory is at most 4 GiB; V8 refuses the last page now and then. */
+const MAX_BANK = 65535 * 65536;
+const DEFAULT_CTX = 4096, DEFAULT_BATCH = 512;
+
+export class Engine {
+  private closed = false;
+
+  private constructor(
+    readonly threads: number, readonly nCtx: number, readonly nBatch: number, readonly nVocab: number,
+    readonly kernelBuild: KernelBuild, private readonly nSequences: number, private readonly recording: Recording,
+    private readonly plan: EncodedPlan, private readonly banks: readonly Bank[], private readonly home: ReadonlyMap<number, number>,
+    private readonly pool: ThreadPool, private readonly cache: KvCachePages,
+  ) {}
+
+  static async load(gguf: Gguf, describe: (nCtx: number) => ModelDescription, trainedCtx: number, options: EngineOptions): Promise<Engine> {
+    const nCtx = count("nCtx", options.nCtx ?? Math.min(trainedCtx, DEFAULT_CTX), 1, 1 << 24);
+    const nBatch = Math.min(count("nBatch", options.nBatch ?? DEFAULT_BATCH, 1, 8192), align(nCtx, 8));
+    const nSequences = count("nSequences", options.nSequences ?? 1, 1, 4096);
+    const threads = count("threads", options.threads ?? Math.min(platform.availableParallelism(), 64), 1, 128);
+    const { module, build } = await chooseKernels(options.kernelBuild);
+    const model = describe(nCtx);
+    const maths = instantiateKernels(module, probeMemory());
+    const recording = record(gguf, model, {
+      kernels: maths, weights: options.weights ?? "compact", kType: cacheType("cacheTypeK", options.cacheTypeK),
+      vType: cacheType("cacheTypeV", options.cacheTypeV), nBatch, nOutputs: Math.min(MAX_OUTPUTS, nBatch), nSequences, nCtx,
+    });
+    const maxPages = Math.ceil(nCtx / Kv.pagePositions), nPages = maxPages * nSequences;
+    const limits: Omit<BankLimits, "planBytes" | "arenaBytes"> = {
+      heapBase: maths.heapBase() >>> 0, nThreads: threads, nBatch, nSequences, nPages, maxPagesPerSequence: maxPages,
+      maxBytes: MAX_BANK, nEmbd: model.hparams.embeddingLength,
+    };
+    const { banks, banked } = makeBanks(recording, limits, options.bankBytes);
+    const plan = encodePlan(recording, banked, banks);
+    const kernels = banks.map((bank) => instantiateKernels(module, bank.memory));
+    banks.forEach(writeBatchPointers);
+    await loadWeights({
+      gguf, banks, kernels, weights: recording.weights, onProgress: options.onProgress, signal: options.signal,
+    });
+    const pool = await ThreadPool.start(module, banks, threads);
+    return new Engine(
+      threads, nCtx, nBatch, recording.logits.nVocab, build, nSequences, recording, plan, banks, banked.home, pool,
+      new KvCachePages(banks, nPages, nSequences, maxPages),
+    );
+  }
+
+  /** How many banks hold the model. */
+  get nBanks(): number {
+    return this.banks.length;
+  }
+
+  createSequence(): CachedSequence {
+    return this.cache.create();
+  }
+
+  copySequence(sequence: CachedSequence): CachedSequence {
+    return this.cache.copy(sequence);
+  }
+
+  truncateSequence(sequence: CachedSequence, length: number): void {
+    this.cache.truncate(sequence, length);
+  }
+
+  removeSequence(sequence: CachedSequence): void {
+    this.cache.remove(sequence);
+  }
+
+  /** How many more tokens a sequence can take. */
+  room(sequence: CachedSequence): number {
+    return Math.min(this.nCtx - sequence.length, this.cache.room(sequence));
+  }
+
+  /**
+   * Appends tokens to sequences and computes the logits that were asked for. Parts are cut into runs of nBatch tokens;
+   * a run that fails leaves its sequences as they were before it. A sequence may appear once.
+   */
+  async evaluate(parts: readonly BatchPart[], onLogits: OnLogits, signal?: AbortSignal): Promise<void> {
+    if (this.closed) throw new RunError("closed", "model: expected it open, found it closed");
+    for (const { tokens } of parts) this.checkTokens(tokens);
+    let run: Piece[] = [], room = this.nBatch;
+    for (const part of parts) {
+      for (let from = 0; from < part.tokens.length;) {
+        const to = Math.min(part.tokens.length, from + room);
+        run.push({ part, from, to });
+        room -= to - from;
+        from = to;
+        if (room === 0) {
+          await this.runPieces(run, onLogits, signal);
+          run = [];
+          room = this.nBatch;
+        }
+      }
+    }
+    if (run.length > 0) await this.runPieces(run, onLogits, signal);
+  }
+
+  private checkTokens(tokens: ArrayLike<number>): void {
+    for (let i = 0; i < tokens.length; i++) {
+      if (!(Number.isInteger(tokens[i]) && tokens[i] >= 0 && tokens[i] < this.nVocab)) {
+        throw new OptionError(`token ${i}: expected an id from 0 to ${this.nVocab - 1}, found ${tokens[i]}`);
+      }
+    }
+  }
+
+  private async runPieces(pieces: readonly Piece[], onLogits: OnLogits, signal?: AbortSignal): Promise<void> {
+    const undo = () => pieces.forEach(({ part: { sequence } }) => this.cache.truncate(sequence, sequence.length));
+    const wanted: { part: BatchPart; index: number; row: number }[] = [];
+    try {
+      for (const { part, from, to } of pieces) this.cache.reserve(part.sequence, to - from);
+      let row = 0;
+      for (const { part, from, to } of pieces) {
+        for (let index = from; index < to; index++, row++) {
+          if (part.outputs === "all" || (part.outputs === "last" && index === part.tokens.length - 1)) wanted.push({ part, index, row });
+        }
+      }
+      for (const bank of this.banks) this.writeBatch(bank, pieces, wanted.map((w) => w.row));
+      if (wanted.length === 0) await this.pool.run(this.plan.body, this.describe, signal);
+      for (let start = 0; start < wanted.length; start += MAX_OUTPUTS) {
+        const chunk = wanted.slice(start, start + MAX_OUTPUTS), all = wanted.length <= MAX_OUTPUTS;
+        if (start === 0 && !all) await this.pool.run(this.plan.body, this.describe, signal);
+        await this.runHead(all ? this.plan.all : this.plan.head, start, chunk.length, signal);
+        const { value, stride } = this.recording.logits, bank = this.banks[this.home.get(value.id)!];
+        chunk.forEach(({ part, index }, i) => onLogits(bank.f32(bank.valueAddress(value.id) + i * stride, this.nVocab), part, index));
+      }
+    } catch (error) {
+      undo();
+      throw error;
+    }
+    for (const { part, from, to } of pieces) part.sequence.length += to - from;
+  }
+
+  /** Runs a schedule for output rows [start, start + n); a NaN leads to a second, tracing run that names its origin. */
+  private async runHead(schedule: number, start: number, n: number, signal?: AbortSignal): Promise<void> {
+    const { nanFlag } = this.recording, flagBank = this.banks[this.home.get(nanFlag.id)!];
+    const flag = flagBank.u32(flagBank.valueAddress(nanFlag.id), 1);
+    const set = (field: Batch, value: number) => {
+      for (const bank of this.banks) bank.u32(bank.batch, Batch.bytes / 4)[field / 4] = value;
+    };
+    set(Batch.outputStart, start);
+    set(Batch.nOutputs, n);
+    flag[0] = 0;
+    await this.pool.run(schedule, this.describe, signal);
+    if (flag[0] === 0) return;
+    set(Batch.traceNan, 1);
+    try {
+      await this.pool.run(this.plan.all, this.describe, signal);
+    } finally {
+      set(Batch.traceNan, 0);
+    }
+    throw new RunError("nan", "logits: expected numbers, found NaN; the model's weights are damaged");
+  }
+
+  private readonly describe = (bank: number, address: number): string => {
+    for (const segment of this.plan.segments) {
+      const index = (address - segment.plan) / Instruction.bytes;
+      if (segment.bank === bank && index >= 0 && index < segment.labels.length) return segment.labels[index];
+    }
+    return "nothing yet";
+  };
+
+  private writeBatch(bank: Bank, pieces: readonly Piece[], outputRows: readonly number[]): void {
+    const { arrays, limits } = bank;
+    const nTokens = pieces.reduce((n, { from, to }) => n + to - from, 0);
+    const tokens = bank.i32(arrays.tokens, nTokens), positions = bank.i32(arrays.positions, nTokens * 4);
+    const sequenceOf = bank.u32(arrays.sequenceOf, nTokens), writeSlots = bank.u32(arrays.writeSlots, nTokens);
+    let row = 0;
+    pieces.forEach(({ part: { sequence, tokens: ids }, from, to }, s) => {
+      const table = arrays.pageTables + s * limits.maxPagesPerSequence * 4;
+      bank.u32(table, sequence.pages.length).set(sequence.pages);
+      bank.u32(arrays.sequences + s * Sequence.bytes, Sequence.bytes / 4).set([table, sequence.length + to - from, sequence.slot, 0]);
+      for (let i = from; i < to; i++, row++) {
+        const position = sequence.length + i - from;
+        tokens[row] = ids[i];
+        positions.fill(position, row * 4, row * 4 + 4);
+        sequenceOf[row] = s;
+        writeSlots[row] = this.cache.slotOf(sequence, position);
+      }
+    });
+    bank.u32(arrays.outputRows, outputRows.length).set(outputRows);
+    const header = bank.u32(bank.batch, Batch.bytes / 4);
+    header[Batch.nTokens / 4] = nTokens;
+    header[Batch.nSequences / 4] = pieces.length;
+    header[Batch.nOutputs / 4] = 0;
+    header[Batch.outputStart / 4] = 0;
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await this.pool.close();
+  }
+}
+
+interface Piece { readonly part: BatchPart; readonly from: number; readonly to: number }
+
+function record(gguf: Gguf, model: ModelDescription, options: Omit<RecordOptions, "tensor">): Recording {
+  const recorder = new Recorder({
+    ...options,
+    tensor(name) {
+      const t = gguf.tensors.get(name);
+      return t && { name, shape: t.shape, type: t.type.id, typeName: t.type.name, offset: t.offset };
+    },
+  });
+  model.forward(recorder);
+  return recorder.finish();
+}
+
+/** One bank when everything fits, otherwise as many as it takes. */
+function makeBanks(recording: Recording, limits: Omit<BankLimits, "planBytes" | "arenaBytes">, bankBytes?: number) {
+  const whole = assignBanks(recording, Infinity, limits.nPages);
+  const arena = allocateArena(recording, whole).arenaBytes[0];
+  const fixed = fixedBytes({ ...limits, planBytes: 4 * planBytes(recording, whole), arenaBytes: arena });
+  // vectors are repeated in every bank that uses them: leave room for one more copy of them all
+  const vectors = recording.weights.reduce((n, w) => n + (w.layout === "vector" ? align(w.bytes, 64) : 0), 0);
+  const padding = 64 * (recording.weights.length + 2 * recording.caches.length + recording.states.length);
+  const largest = limits.maxBytes - fixed - vectors - padding;
+  if (largest <= 0) {
+    throw new MemoryError(`memory: expected working memory below 4 GiB, found ${fixed + vectors} bytes; use a smaller batch`);
+  }
+  const banked = assignBanks(recording, Math.min(bankBytes ?? Infinity, largest), limits.nPages);
+  const { offsets, arenaBytes } = allocateArena(recording, banked);
+  const plan = planBytes(recording, banked);
+  const banks = banked.banks.map((contents, i) =>
+    new Bank(i, contents, offsets[i], { ...limits, planBytes: plan, arenaBytes: arenaBytes[i] }));
+  return { banks, banked };
+}
+
+function writeBatchPointers(bank: Bank): void {
+  const header = bank.u32(bank.batch, Batch.bytes / 4), { arrays } = bank;
+  header.fill(0);
+  header[Batch.version / 4] = 1;
+  for (const [field, address] of [
+    [Batch.tokens, arrays.tokens], [Batch.positions, arrays.positions], [Batch.sequenceOf, arrays.sequenceOf],
+    [Batch.writeSlots, arrays.writeSlots], [Batch.outputRows, arrays.outputRows], [Batch.inputRows, arrays.inputRows],
+    [Batch.adapters, arrays.adapters], [Batch.sequences, arrays.sequences],
+  ] as const) header[field / 4] = address;
+}
+
+const align = (n: number, to: number) => Math.ceil(n / to) * to;
+
+function count(name: string, value: number, min: number, max: number): number {
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new OptionError(`${name}: expected an integer from ${min} to ${max}, found ${value}`);
+}
+
+function cacheType(name: string, type: CacheType = "f16"): number {
+  if (type in CACHE_TYPES) return CACHE_TYPES[type];
+  throw new OptionError(`${name}: expected f32, f16 or q8_0, found ${String(type)}`);
+}

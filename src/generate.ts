@@ -1,0 +1,175 @@
+// Generation: prompt -> evaluate -> sample -> accept -> text, until an end token, a stop text or a limit. This loop is
+// the one place where the parts meet; README's "follow one token" walks through it.
+
+import { ContextFullError, OptionError, RunError } from "./errors.ts";
+import type { Model } from "./model.ts";
+import { createSampler, type Sampler, type SamplingOptions } from "./sampling/index.ts";
+import type { Session } from "./session.ts";
+
+export interface GenerateOptions extends Partial<SamplingOptions> {
+  /** Most tokens to write; default: until the model ends the text or the context is full. */
+  readonly maxTokens?: number;
+  /** Texts that end the generation; they are not part of the output. */
+  readonly stop?: readonly string[];
+  readonly signal?: AbortSignal;
+  /** Parse special tokens in a text prompt; default true. */
+  readonly parseSpecial?: boolean;
+  /** Render control tokens in the output; default false. */
+  readonly special?: boolean;
+  /** Write on after an end-of-generation token. */
+  readonly ignoreEos?: boolean;
+  /**
+   * What to do when the context is full. `error` (default): throw ContextFullError. `shift`: keep the first `nKeep`
+   * tokens and the later half of the rest, and evaluate them anew as a history of their own.
+   */
+  readonly onContextFull?: "error" | "shift";
+  readonly nKeep?: number;
+}
+
+export type StopReason = "end" | "stop" | "length";
+
+/** An iterable over pieces of text; the fields fill as it goes. Iterate once. */
+export class Generation implements AsyncIterable<string> {
+  /** Tokens of the prompt. */
+  readonly promptTokens: readonly number[];
+  /** Tokens written so far. */
+  readonly tokens: number[] = [];
+  /** Undefined while it runs. */
+  stopReason: StopReason | undefined;
+  /** Seconds spent on the prompt, and on the tokens after it. */
+  promptSeconds = 0;
+  generateSeconds = 0;
+  /** The seed in use. */
+  readonly seed: number;
+  private readonly sampler: Sampler;
+  private begun = false;
+
+  /** Made by Model.generate. Throws OptionError and SamplingError for options that make no sense. */
+  constructor(private readonly model: Model, prompt: string | ArrayLike<number>, private readonly options: GenerateOptions) {
+    const { tokenizer } = model;
+    this.promptTokens = typeof prompt === "string"
+      ? model.tokenize(prompt, { addSpecial: true, parseSpecial: options.parseSpecial ?? true })
+      : Array.from(prompt);
+    if (this.promptTokens.length === 0) throw new OptionError("prompt: expected at least one token, found none; give some text");
+    const { maxTokens = Infinity, nKeep = 0, onContextFull = "error" } = options;
+    if (!(maxTokens >= 0)) throw new OptionError(`maxTokens: expected a number from 0, found ${maxTokens}`);
+    if (!(Number.isInteger(nKeep) && nKeep >= 0)) throw new OptionError(`nKeep: expected an integer from 0, found ${nKeep}`);
+    if (onContextFull !== "error" && onContextFull !== "shift") {
+      throw new OptionError(`onContextFull: expected "error" or "shift", found ${String(onContextFull)}`);
+    }
+    this.sampler = createSampler(samplingOnly(options), model.samplerMath, {
+      nTokens: model.nVocab,
+      tokenBytes: (token) => tokenizer.tokenBytes(token, { special: true }),
+      tokenize: (bytes) => tokenizer.encode(new TextDecoder().decode(bytes), { addSpecial: false, parseSpecial: false }),
+    });
+    this.seed = this.sampler.seed;
+  }
+
+  /** The whole text. */
+  async text(): Promise<string> {
+    let text = "";
+    for await (const piece of this) text += piece;
+    return text;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
+    if (this.begun) throw new OptionError("generation: expected to be iterated once, found a second time; call generate again");
+    this.begun = true;
+    const { model, options, sampler } = this;
+    const { maxTokens = Infinity, signal, special = false } = options;
+    const session = model.createSession();
+    const text = model.tokenizer.detokenizer({ special }), stops = new StopTexts(options.stop ?? []);
+    try {
+      const started = performance.now();
+      for (const token of this.promptTokens) sampler.accept(token);
+      if (maxTokens === 0) return void (this.stopReason = "length");
+      let next = await this.step(session, this.promptTokens, signal);
+      const prompted = performance.now();
+      this.promptSeconds = (prompted - started) / 1000;
+      for (;;) {
+        sampler.accept(next);
+        this.tokens.push(next);
+        this.generateSeconds = (performance.now() - prompted) / 1000;
+        if (model.tokenizer.eogTokens.has(next) && !options.ignoreEos) {
+          this.stopReason = "end";
+          break;
+        }
+        const piece = stops.push(text.push(next));
+        if (piece !== "") yield piece;
+        if (stops.found) return void (this.stopReason = "stop");
+        if (this.tokens.length >= maxTokens) {
+          this.stopReason = "length";
+          break;
+        }
+        next = await this.step(session, [next], signal);
+      }
+      const rest = stops.push(text.flush()) + stops.flush();
+      if (rest !== "") yield rest;
+    } finally {
+      session.close();
+    }
+  }
+
+  /** Evaluates tokens and draws the next one. */
+  private async step(session: Session, tokens: readonly number[], signal?: AbortSignal): Promise<number> {
+    if (signal?.aborted) throw new RunError("cancelled", "generation: cancelled", { cause: signal.reason });
+    let input = tokens;
+    if (session.room < tokens.length) input = this.shift(session, tokens);
+    let next = -1;
+    await session.evaluate(input, { signal, onLogits: (logits) => void (next = this.sampler.sample(logits)) });
+    return next;
+  }
+
+  /** The context is full: begins a new history of the tokens worth keeping, or throws. */
+  private shift(session: Session, tokens: readonly number[]): readonly number[] {
+    const { nKeep = 0, onContextFull = "error" } = this.options;
+    const history = [...this.promptTokens, ...this.tokens];
+    if (onContextFull === "error" || tokens === this.promptTokens || nKeep >= this.model.nCtx - 1) {
+      throw new ContextFullError(
+        `context: expected room for ${tokens.length} more tokens, found ${session.room} of ${this.model.nCtx}; ` +
+        "use a larger context (nCtx, -c), a shorter prompt, or onContextFull: \"shift\"");
+    }
+    const recent = Math.max(1, Math.floor((this.model.nCtx - nKeep) / 2));
+    session.truncate(0);
+    return [...history.slice(0, nKeep), ...history.slice(-recent)];
+  }
+}
+
+/** Holds text back while it may be the beginning of a stop text. */
+class StopTexts {
+  found = false;
+  private held = "";
+  constructor(private readonly stops: readonly string[]) {}
+
+  push(text: string): string {
+    this.held += text;
+    let at = -1;
+    for (const stop of this.stops) {
+      const index = stop === "" ? -1 : this.held.indexOf(stop);
+      if (index >= 0 && (at < 0 || index < at)) at = index;
+    }
+    if (at >= 0) {
+      this.found = true;
+      return this.held.slice(0, at);
+    }
+    let keep = 0;
+    for (const stop of this.stops) {
+      for (let n = Math.min(stop.length - 1, this.held.length); n > keep; n--) if (this.held.endsWith(stop.slice(0, n))) keep = n;
+    }
+    const out = this.held.slice(0, this.held.length - keep);
+    this.held = this.held.slice(this.held.length - keep);
+    return out;
+  }
+
+  flush(): string {
+    return this.held;
+  }
+}
+
+/** The sampling options among those of a generation: the sampler refuses names it does not know. */
+function samplingOnly(options: GenerateOptions): Partial<SamplingOptions> {
+  const {
+    maxTokens: _1, stop: _2, signal: _3, parseSpecial: _4, special: _5, ignoreEos: _6, onContextFull: _7, nKeep: _8, ...sampling
+  } = options;
+  return sampling;
+}

@@ -1,0 +1,14 @@
+// The public API of samebit: load a model, generate text, read logits.
+
+export { loadModel, openGguf, Model, type LoadModelOptions, type LogitsOptions, type ModelSource } from "./model.ts";
+export { Generation, type GenerateOptions, type StopReason } from "./generate.ts";
+export { Session, type EvaluateOptions } from "./session.ts";
+export type { CacheType, EngineOptions } from "./engine.ts";
+export type { KernelBuild } from "./kernels/module.ts";
+export {
+  ContextFullError, MemoryError, OptionError, PlanError, RunError, SamebitError, type RunFailure,
+} from "./errors.ts";
+export { defaultSamplingOptions, SamplingError, type SamplingOptions } from "./sampling/index.ts";
+export { ModelError } from "../models/index.ts";
+export { GgufError } from "../formats/index.ts";
+export type { Tokenizer } from "./tokenizer/index.ts";

@@ -1,0 +1,138 @@
+// The KV cache as the caller's thread sees it: which pages of 16 positions belong to which sequence. Page p of a layer
+// lies at kBase + p * kPageBytes in that layer's bank (assembly/ops/kv-cache.ts has the layout inside). Sequences
+// that were copied share their full pages; a page that is written to gets an owner of its own first.
+
+import { ContextFullError, SamebitError } from "./errors.ts";
+import { Kv } from "./memory/abi.generated.ts";
+import type { Bank } from "./memory/bank.ts";
+
+const PAGE = Kv.pagePositions;
+
+/** One sequence: a history of `length` tokens whose keys and values are in the cache. */
+export class CachedSequence {
+  /** Positions that hold a token. */
+  length = 0;
+  /** Page ids, in order of position. */
+  readonly pages: number[] = [];
+  constructor(
+    /** Which slot of per-sequence memory (page table, recurrent state) it has. */
+    readonly slot: number,
+  ) {}
+}
+
+export class KvCachePages {
+  private readonly free: number[];
+  private readonly shared: Uint32Array;
+  private readonly freeSlots: number[];
+
+  /** nPages in all, at most maxPagesPerSequence for one sequence. */
+  constructor(
+    private readonly banks: readonly Bank[], nPages: number, nSequences: number, private readonly maxPagesPerSequence: number,
+  ) {
+    this.free = Array.from({ length: nPages }, (_, i) => nPages - 1 - i);
+    this.shared = new Uint32Array(nPages);
+    this.freeSlots = Array.from({ length: nSequences }, (_, i) => nSequences - 1 - i);
+  }
+
+  /** A new, empty sequence. Throws when all are in use. */
+  create(): CachedSequence {
+    const slot = this.freeSlots.pop();
+    if (slot === undefined) {
+      throw new SamebitError("sequence: expected a free one, found all in use; free one or load the model with more nSequences");
+    }
+    for (const bank of this.banks) {
+      for (const [state, base] of bank.placedStates()) {
+        if (state.slotBytes > 0) bank.u8(base + slot * state.slotBytes, state.slotBytes).fill(0);
+      }
+    }
+    return new CachedSequence(slot);
+  }
+
+  remove(sequence: CachedSequence): void {
+    this.truncate(sequence, 0);
+    this.freeSlots.push(sequence.slot);
+  }
+
+  /** Forgets every position from `length` on. */
+  truncate(sequence: CachedSequence, length: number): void {
+    if (!Number.isInteger(length) || length < 0 || length > sequence.length) {
+      throw new SamebitError(`sequence: expected a length from 0 to ${sequence.length}, found ${length}`);
+    }
+    if (length < sequence.length && length > 0 && this.banks.some((bank) => hasSequenceState(bank))) {
+      throw new SamebitError("sequence: this model keeps recurrent state, which cannot go back; truncate to 0 and evaluate again");
+    }
+    const keep = Math.ceil(length / PAGE);
+    for (const page of sequence.pages.splice(keep)) this.release(page);
+    sequence.length = length;
+  }
+
+  /** A new sequence with the same history. Full pages are shared until one of the two is written to. */
+  copy(sequence: CachedSequence): CachedSequence {
+    const copy = this.create();
+    for (const page of sequence.pages) {
+      this.shared[page]++;
+      copy.pages.push(page);
+    }
+    copy.length = sequence.length;
+    for (const bank of this.banks) {
+      for (const [state, base] of bank.placedStates()) {
+        if (state.slotBytes === 0) continue;
+        bank.u8(base + copy.slot * state.slotBytes, state.slotBytes).set(bank.u8(base + sequence.slot * state.slotBytes, state.slotBytes));
+      }
+    }
+    return copy;
+  }
+
+  /** How many more tokens `sequence` can take. */
+  room(sequence: CachedSequence): number {
+    const pages = Math.min(this.maxPagesPerSequence - sequence.pages.length, this.free.length);
+    return sequence.pages.length * PAGE - sequence.length + pages * PAGE;
+  }
+
+  /**
+   * Makes positions [length, length + n) writable: takes pages, and copies a shared last page. The length grows
+   * only when the run has succeeded. Throws ContextFullError and changes nothing when there is no room.
+   */
+  reserve(sequence: CachedSequence, n: number): void {
+    const needed = Math.ceil((sequence.length + n) / PAGE), lastIndex = Math.floor(sequence.length / PAGE);
+    const last = sequence.pages[lastIndex], copyLast = last !== undefined && this.shared[last] > 0;
+    const fresh = Math.max(0, needed - sequence.pages.length) + (copyLast ? 1 : 0);
+    if (needed > this.maxPagesPerSequence || fresh > this.free.length) {
+      throw new ContextFullError(
+        `context: expected room for ${n} more tokens after ${sequence.length}, found ${Math.max(0, this.room(sequence))} of ` +
+        `${this.maxPagesPerSequence * PAGE}; load the model with a larger context, shorten the prompt or allow a context shift`);
+    }
+    if (copyLast) {
+      const page = this.free.pop()!;
+      this.copyPage(last, page);
+      this.release(last);
+      sequence.pages[lastIndex] = page;
+    }
+    while (sequence.pages.length < needed) sequence.pages.push(this.free.pop()!);
+  }
+
+  /** The page and lane of a position, as the kernels want it. */
+  slotOf(sequence: CachedSequence, position: number): number {
+    return sequence.pages[Math.floor(position / PAGE)] * PAGE + (position % PAGE);
+  }
+
+  private release(page: number): void {
+    if (this.shared[page] > 0) this.shared[page]--;
+    else this.free.push(page);
+  }
+
+  private copyPage(from: number, to: number): void {
+    for (const bank of this.banks) {
+      for (const [cache, { k, v }] of bank.placedCaches()) {
+        for (const [base, bytes] of [[k, cache.kPageBytes], [v, cache.vPageBytes]] as const) {
+          bank.u8(base + to * bytes, bytes).set(bank.u8(base + from * bytes, bytes));
+        }
+      }
+    }
+  }
+}
+
+function hasSequenceState(bank: Bank): boolean {
+  for (const [state] of bank.placedStates()) if (state.slotBytes > 0) return true;
+  return false;
+}

@@ -1,0 +1,182 @@
+// A loaded model: text in, logits or text out. It joins the tokenizer, the engine and the sampling maths.
+
+import { closeGguf, type Gguf, readGguf } from "../formats/gguf.ts";
+import { applyOverrides, parseOverrides } from "../formats/override.ts";
+import { bytesSource, type Source } from "../formats/source.ts";
+import { describeModel, type Hparams } from "../models/index.ts";
+import { Engine, type BatchPart, type EngineOptions } from "./engine.ts";
+import { OptionError } from "./errors.ts";
+import { Generation, type GenerateOptions } from "./generate.ts";
+import { chooseKernels, instantiateKernels, type KernelBuild, probeMemory } from "./kernels/module.ts";
+import { platform } from "./platform/index.ts";
+import type { SamplerMath } from "./sampling/index.ts";
+import { Session } from "./session.ts";
+import { createTokenizer, type EncodeOptions, type Tokenizer } from "./tokenizer/index.ts";
+
+/** A path or URL, bytes, a Blob, or anything that can be read at random; several for a split model. */
+export type ModelSource = string | URL | Uint8Array | ArrayBuffer | Blob | Source | readonly Source[];
+
+export interface LoadModelOptions extends EngineOptions {
+  /** `KEY=TYPE:VALUE` as in llama.cpp's --override-kv (TYPE: int, float, bool, str). */
+  readonly overrideKv?: string | readonly string[];
+}
+
+/**
+ * Reads a GGUF file and makes it ready to run. Throws GgufError (the file), ModelError (what it asks for),
+ * PlanError (what the kernels lack), MemoryError, OptionError.
+ */
+export async function loadModel(source: ModelSource, options: LoadModelOptions = {}): Promise<Model> {
+  const start = performance.now();
+  const gguf = await openGguf(source, options.overrideKv);
+  try {
+    const { hparams } = describeModel(gguf.metadata);
+    const tokenizer = createTokenizer(gguf);
+    const describe = (nCtx: number) => describeModel(gguf.metadata, nCtx);
+    const engine = await Engine.load(gguf, describe, hparams.contextLength, options);
+    const { module } = await chooseKernels(engine.kernelBuild);
+    return new Model(gguf, hparams, tokenizer, engine, samplerMath(module), (performance.now() - start) / 1000);
+  } finally {
+    await closeGguf(gguf);
+  }
+}
+
+/** Opens a model file without loading it: metadata and tensor directory. Close it with closeGguf. */
+export async function openGguf(source: ModelSource, overrideKv?: string | readonly string[]): Promise<Gguf> {
+  const sources = await toSources(source);
+  const gguf = await readGguf(sources, { open: (name) => platform.openFile(name) });
+  const texts = typeof overrideKv === "string" ? [overrideKv] : overrideKv ?? [];
+  return texts.length === 0 ? gguf : applyOverrides(gguf, texts.flatMap((text) => parseOverrides(text)));
+}
+
+async function toSources(source: ModelSource): Promise<Source | readonly Source[]> {
+  if (typeof source === "string") return platform.openFile(source);
+  if (source instanceof URL) return platform.openFile(source.protocol === "file:" ? filePath(source) : source.href);
+  if (source instanceof Uint8Array) return bytesSource("bytes", source);
+  if (source instanceof ArrayBuffer) return bytesSource("bytes", new Uint8Array(source));
+  if (typeof Blob !== "undefined" && source instanceof Blob) return blobSource(source);
+  if (typeof source === "object" && source !== null) return source as Source | readonly Source[];
+  throw new OptionError(`model: expected a path, a URL, bytes, a Blob or a Source, found ${String(source)}`);
+}
+
+function filePath(url: URL): string {
+  const path = decodeURIComponent(url.pathname);
+  return /^\/[A-Za-z]:\//.test(path) ? path.slice(1) : path; // file:///C:/x on Windows
+}
+
+function blobSource(blob: Blob): Source {
+  return {
+    name: (blob as { name?: string }).name ?? "blob",
+    size: blob.size,
+    read: async (offset, length) => new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer()),
+  };
+}
+
+/** The samplers' transcendental functions: the kernels' own, so that they agree on every engine. */
+function samplerMath(module: WebAssembly.Module): SamplerMath {
+  const { exp64, log64, pow64 } = instantiateKernels(module, probeMemory());
+  return {
+    log64,
+    pow64,
+    expF64(values) {
+      for (let i = 0; i < values.length; i++) values[i] = exp64(values[i]);
+    },
+  };
+}
+
+export interface LogitsOptions {
+  /** Default `all`: one row per token; `last`: the last one only. */
+  readonly outputs?: "all" | "last";
+  readonly signal?: AbortSignal;
+}
+
+export class Model {
+  constructor(
+    private readonly gguf: Gguf,
+    /** Numbers that shape the model. */
+    readonly hparams: Hparams,
+    readonly tokenizer: Tokenizer,
+    private readonly engine: Engine,
+    readonly samplerMath: SamplerMath,
+    /** Seconds from the call of loadModel to now. */
+    readonly loadSeconds: number,
+  ) {}
+
+  get metadata(): Gguf["metadata"] {
+    return this.gguf.metadata;
+  }
+
+  get kernelBuild(): KernelBuild {
+    return this.engine.kernelBuild;
+  }
+
+  get threads(): number {
+    return this.engine.threads;
+  }
+
+  /** Most tokens of a sequence. */
+  get nCtx(): number {
+    return this.engine.nCtx;
+  }
+
+  get nVocab(): number {
+    return this.engine.nVocab;
+  }
+
+  /** Memory banks that hold the model. */
+  get nBanks(): number {
+    return this.engine.nBanks;
+  }
+
+  /** Text to token ids. By default special tokens are added (BOS) as the model wants, and not parsed in the text. */
+  tokenize(text: string, options: EncodeOptions = {}): number[] {
+    return Array.from(this.tokenizer.encode(text, { addSpecial: true, parseSpecial: false, ...options }));
+  }
+
+  /** Token ids to text. Control tokens are left out unless `special` is true. */
+  detokenize(tokens: ArrayLike<number>, options: { special?: boolean } = {}): string {
+    return this.tokenizer.decode(Array.from(tokens), options);
+  }
+
+  /** A history in the KV cache, to evaluate token by token. Close it to give its memory back. */
+  createSession(): Session {
+    return new Session(this.engine, this.engine.createSequence());
+  }
+
+  /**
+   * Continues a prompt (text, or token ids used as they are): iterate over the pieces of text.
+   * `signal` stops it within one instruction of a run.
+   */
+  generate(prompt: string | ArrayLike<number>, options: GenerateOptions = {}): Generation {
+    return new Generation(this, prompt, options);
+  }
+
+  /** Raw logits, f32 [nVocab] per token (or for the last one), from an empty history. */
+  async logits(tokens: ArrayLike<number>, { outputs = "all", signal }: LogitsOptions = {}): Promise<Float32Array[]> {
+    const session = this.createSession(), rows: Float32Array[] = [];
+    try {
+      await session.evaluate(tokens, { outputs, signal, onLogits: (row) => void rows.push(row.slice()) });
+    } finally {
+      session.close();
+    }
+    return rows;
+  }
+
+  /** Appends tokens to several sessions in one batch; see Session.evaluate. */
+  async evaluateBatch(parts: readonly { session: Session; tokens: ArrayLike<number>; outputs: BatchPart["outputs"] }[],
+    onLogits: (logits: Float32Array, session: Session, index: number) => void, signal?: AbortSignal): Promise<void> {
+    const bySequence = new Map(parts.map(({ session }) => [session.sequence, session]));
+    await this.engine.evaluate(
+      parts.map(({ session, tokens, outputs }) => ({ sequence: session.sequence, tokens, outputs })),
+      (logits, part, index) => onLogits(logits, bySequence.get(part.sequence)!, index), signal,
+    );
+  }
+
+  /** Ends the threads and lets the memory go. A generation in progress fails. Calling it twice is harmless. */
+  async close(): Promise<void> {
+    await this.engine.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

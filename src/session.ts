@@ -1,0 +1,66 @@
+// A session: one sequence of tokens in the KV cache, evaluated piece by piece.
+
+import type { Engine } from "./engine.ts";
+import { SamebitError } from "./errors.ts";
+import type { CachedSequence } from "./kv-cache.ts";
+
+export interface EvaluateOptions {
+  /** Which tokens need logits; default `last`. */
+  readonly outputs?: "none" | "last" | "all";
+  /**
+   * Called for each of them, in order: `logits` is a view of [nVocab] that the next evaluation overwrites, `index` the
+   * place of its token among those given.
+   */
+  readonly onLogits?: (logits: Float32Array, index: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+export class Session {
+  private open = true;
+
+  /** Made by Model.createSession. */
+  constructor(private readonly engine: Engine, readonly sequence: CachedSequence) {}
+
+  /** Tokens in the history. */
+  get length(): number {
+    return this.sequence.length;
+  }
+
+  /** How many more tokens fit. */
+  get room(): number {
+    return this.engine.room(this.sequence);
+  }
+
+  /**
+   * Appends tokens to the history. Throws ContextFullError when they do not fit: nothing is evaluated then.
+   * After another error the history holds the tokens of the runs that succeeded: `length` says how many.
+   */
+  async evaluate(tokens: ArrayLike<number>, options: EvaluateOptions = {}): Promise<void> {
+    this.check();
+    const { outputs = "last", onLogits = () => {}, signal } = options;
+    await this.engine.evaluate([{ sequence: this.sequence, tokens, outputs }], (logits, _, index) => onLogits(logits, index), signal);
+  }
+
+  /** Forgets every token from position `length` on. */
+  truncate(length: number): void {
+    this.check();
+    this.engine.truncateSequence(this.sequence, length);
+  }
+
+  /** A second session with the same history; pages are shared until one of them changes. */
+  copy(): Session {
+    this.check();
+    return new Session(this.engine, this.engine.copySequence(this.sequence));
+  }
+
+  /** Gives the cache's pages back. Calling it twice is harmless. */
+  close(): void {
+    if (!this.open) return;
+    this.open = false;
+    this.engine.removeSequence(this.sequence);
+  }
+
+  private check(): void {
+    if (!this.open) throw new SamebitError("session: expected it open, found it closed");
+  }
+}
