@@ -2,9 +2,19 @@
 // the one place where the parts meet; README's "follow one token" walks through it.
 
 import { ContextFullError, OptionError, RunError } from "./errors.ts";
-import type { Model } from "./model.ts";
-import { createSampler, type Sampler, type SamplingOptions } from "./sampling/index.ts";
+import { createSampler, type Sampler, type SamplerMath, type SamplingOptions } from "./sampling/index.ts";
 import type { Session } from "./session.ts";
+import type { EncodeOptions, Tokenizer } from "./tokenizer/index.ts";
+
+/** What a generation needs of a model (model.ts). */
+export interface GeneratingModel {
+  readonly tokenizer: Tokenizer;
+  readonly samplerMath: SamplerMath;
+  readonly nVocab: number;
+  readonly nCtx: number;
+  tokenize(text: string, options?: EncodeOptions): number[];
+  createSession(): Session;
+}
 
 export interface GenerateOptions extends Partial<SamplingOptions> {
   /** Most tokens to write; default: until the model ends the text or the context is full. */
@@ -45,7 +55,7 @@ export class Generation implements AsyncIterable<string> {
   private begun = false;
 
   /** Made by Model.generate. Throws OptionError and SamplingError for options that make no sense. */
-  constructor(private readonly model: Model, prompt: string | ArrayLike<number>, private readonly options: GenerateOptions) {
+  constructor(private readonly model: GeneratingModel, prompt: string | ArrayLike<number>, private readonly options: GenerateOptions) {
     const { tokenizer } = model;
     this.promptTokens = typeof prompt === "string"
       ? model.tokenize(prompt, { addSpecial: true, parseSpecial: options.parseSpecial ?? true })

@@ -1,0 +1,108 @@
+// Imports go one way. Each layer may import itself and the layers named after it; no file takes part in a cycle.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const root = resolve(import.meta.dirname, "..");
+
+/** layer -> layers it may import. A layer is a folder or a file of src. */
+const ALLOWED: Record<string, readonly string[]> = {
+  formats: [],
+  models: ["formats"],
+  assembly: [],
+  "src/errors": [],
+  "src/memory": ["src/errors"],
+  "src/platform": ["formats", "src/errors"],
+  "src/kernels": ["src/memory", "src/platform", "src/errors"],
+  "src/threads": ["src/kernels", "src/memory", "src/platform", "src/errors"],
+  "src/plan": ["models", "src/threads", "src/kernels", "src/memory", "src/errors"],
+  "src/tokenizer": ["formats"],
+  "src/sampling": [],
+  "src/weights": ["formats", "src/kernels", "src/memory", "src/errors"],
+  "src/kv-cache": ["src/memory", "src/errors"],
+  "src/engine": [
+    "formats", "models", "src/plan", "src/threads", "src/kernels", "src/memory", "src/platform", "src/weights",
+    "src/kv-cache", "src/errors",
+  ],
+  "src/session": ["src/engine", "src/kv-cache", "src/errors"],
+  "src/generate": ["src/session", "src/sampling", "src/tokenizer", "src/errors"],
+  "src/model": [
+    "formats", "models", "src/generate", "src/session", "src/engine", "src/sampling", "src/tokenizer", "src/kernels",
+    "src/platform", "src/errors",
+  ],
+  "src/quants": ["formats", "src/kernels", "src/errors"],
+  "src/index": ["formats", "models", "src/model", "src/generate", "src/session", "src/engine", "src/kernels", "src/sampling", "src/tokenizer", "src/errors"],
+  "src/cli": ["formats", "src/index", "src/model", "src/tokenizer", "src/sampling", "src/platform", "src/errors"],
+};
+
+function files(folder: string): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
+    .filter((e) => e.isFile() && e.name.endsWith(".ts"))
+    .map((e) => relative(root, join(e.parentPath ?? e.path, e.name)));
+}
+
+function layerOf(file: string): string {
+  const [top, second] = file.split("/");
+  return top === "src" ? `src/${second.replace(/\.ts$/, "")}` : top;
+}
+
+/** Relative imports of a file, as paths from the root. */
+function imports(file: string): string[] {
+  const text = readFileSync(join(root, file), "utf8");
+  const found = text.matchAll(/(?:^|\n)\s*(?:import|export)[^"';]*?from\s*"(\.[^"]+)"|import\(\s*"(\.[^"]+)"\s*\)|(?:^|\n)import\s+"(\.[^"]+)"/g);
+  return [...found].map((m) => {
+    const target = relative(root, resolve(root, dirname(file), m[1] ?? m[2] ?? m[3]));
+    return target.endsWith(".ts") ? target : `${target}.ts`;
+  });
+}
+
+const all = ["formats", "models", "assembly", "src"].flatMap(files);
+
+describe("layering", () => {
+  it("sees the project's files", () => {
+    expect(all.length).toBeGreaterThan(40);
+    expect(imports("src/model.ts")).toContain("src/engine.ts");
+  });
+
+  it.each(all)("%s imports only what its layer may", (file) => {
+    const layer = layerOf(file), allowed = ALLOWED[layer];
+    expect(allowed, `${file}: no rule for layer ${layer}`).toBeDefined();
+    const wrong = imports(file).filter((target) => layerOf(target) !== layer && !allowed.includes(layerOf(target)));
+    expect(wrong).toEqual([]);
+  });
+
+  it("has no cycles", () => {
+    const cycles: string[] = [], state = new Map<string, "open" | "done">();
+    const visit = (file: string, path: string[]) => {
+      if (state.get(file) === "done") return;
+      if (state.get(file) === "open") return void cycles.push([...path.slice(path.indexOf(file)), file].join(" -> "));
+      state.set(file, "open");
+      for (const target of imports(file)) if (all.includes(target)) visit(target, [...path, file]);
+      state.set(file, "done");
+    };
+    for (const file of all) visit(file, []);
+    expect(cycles).toEqual([]);
+  });
+
+  it("keeps Node's modules inside src/platform and src/cli", () => {
+    const wrong = all.filter((file) => !/^src\/(platform|cli)\//.test(file) && /from "node:/.test(readFileSync(join(root, file), "utf8")));
+    expect(wrong).toEqual([]);
+  });
+
+  it("keeps engine-dependent maths out of what reaches a result", () => {
+    const forbidden = /Math\.(exp|expm1|log|log2|log10|log1p|pow|sin|cos|tan|tanh|sinh|cosh|atan|atan2|cbrt|hypot)\(/;
+    const wrong = all.filter((file) => !file.startsWith("src/cli/") && !file.startsWith("assembly/") && forbidden.test(stripComments(readFileSync(join(root, file), "utf8"))));
+    expect(wrong).toEqual([]);
+  });
+
+  it("keeps engine-dependent text functions out of the tokenizers", () => {
+    const forbidden = /\\p\{|\.toLowerCase\(|\.toUpperCase\(|\.normalize\(|\bIntl\b|\.localeCompare\(/;
+    const wrong = all.filter((file) => file.startsWith("src/tokenizer/") && forbidden.test(stripComments(readFileSync(join(root, file), "utf8"))));
+    expect(wrong).toEqual([]);
+  });
+});
+
+function stripComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/\/\/.*$/gm, "");
+}
