@@ -7,6 +7,9 @@ export interface Architecture<H extends Hparams = Hparams> {
   readonly names: readonly string[];
   /** Reads and checks the hyperparameters. Throws GgufError or ModelError. */
   hparams(keys: ModelKeys): H;
-  /** Says the whole forward pass of a batch in ops, from `ops.embed` to `ops.logits`. Holds no state. */
+  /**
+   * Says the whole forward pass of a batch in ops, from `ops.embed` to `ops.logits`. Holds no
+   * state.
+   */
   forward(ops: Ops, hp: H): void;
 }

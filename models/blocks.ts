@@ -1,5 +1,5 @@
-// What architectures share, said in ops: projections, norms, attention, feed-forward networks, experts, the
-// way in (embedding) and the way out (logits). Tensor names are those of GGUF.
+// What architectures share, said in ops: projections, norms, attention, feed-forward networks,
+// experts, the way in (embedding) and the way out (logits). Tensor names are those of GGUF.
 import type { Hparams } from "./hparams.ts";
 import type {
   Activation,
@@ -21,8 +21,8 @@ export function embedTokens(ops: Ops, hp: Hparams): Tensor {
 }
 
 /**
- * [outputs, vocabSize]: logits from the state after the last norm. Without `output.weight` the embedding
- * serves ("tied").
+ * [outputs, vocabSize]: logits from the state after the last norm. Without `output.weight` the
+ * embedding serves ("tied").
  */
 export function outputLogits(ops: Ops, hp: Hparams, x: Tensor, bias: Bias = "none"): Tensor {
   const shape = [hp.embeddingLength, hp.vocabSize];
@@ -31,21 +31,32 @@ export function outputLogits(ops: Ops, hp: Hparams, x: Tensor, bias: Bias = "non
 }
 
 /**
- * What goes past the attention of layer `il`, such as the residual stream. Every token's keys and values
- * are needed, but after the last layer's attention only the rows whose logits are wanted: `attention`
- * narrows its own result in the same way.
+ * What goes past the attention of layer `il`, such as the residual stream. Every token's keys and
+ * values are needed, but after the last layer's attention only the rows whose logits are wanted:
+ * `attention` narrows its own result in the same way.
  */
 export function besideAttention(ops: Ops, hp: Hparams, il: number, x: Tensor): Tensor {
   return il === hp.blockCount - 1 ? ops.outputRows(x) : x;
 }
 
-/** The end of layer `il`: the control vector is added, and tracing can read `l_out-il` (llama.cpp's name). */
+/**
+ * The end of layer `il`: the control vector is added, and tracing can read `l_out-il` (llama.cpp's
+ * name).
+ */
 export function endLayer(ops: Ops, il: number, x: Tensor): Tensor {
   return ops.tap(ops.addVector(x, il), `l_out-${il}`);
 }
 
-/** [x.rows, width] = x . `name`.weight^T, plus the low-rank adapter of that weight and `name`.bias. */
-export function linear(ops: Ops, x: Tensor, name: string, width: number, bias: Bias = "none"): Tensor {
+/**
+ * [x.rows, width] = x . `name`.weight^T, plus the low-rank adapter of that weight and `name`.bias.
+ */
+export function linear(
+  ops: Ops,
+  x: Tensor,
+  name: string,
+  width: number,
+  bias: Bias = "none",
+): Tensor {
   const y = project(ops, x, ops.weight(`${name}.weight`, [x.width, width]));
   return addBias(ops, y, `${name}.bias`, bias);
 }
@@ -88,9 +99,10 @@ export function ropeParams(ops: Ops, hp: Hparams, mode: RopeParams["mode"]): Rop
 }
 
 /**
- * Divisors for the angle of each pair: `rope_freqs.weight` (Llama 3.1), or the long or short factors of
- * long-rope. Long ones hold from position 0 on as soon as the run has room for more than the original
- * context: which positions are really used does not matter (llama.cpp, get_rope_factors).
+ * Divisors for the angle of each pair: `rope_freqs.weight` (Llama 3.1), or the long or short
+ * factors of long-rope. Long ones hold from position 0 on as soon as the run has room for more than
+ * the original context: which positions are really used does not matter (llama.cpp,
+ * get_rope_factors).
  */
 function ropeFactors(ops: Ops, hp: Hparams): Weight | undefined {
   const shape = [hp.rope.dimensionCount / 2];
@@ -107,8 +119,10 @@ function yarn(nCtxOrig: number): RopeParams["yarn"] {
 }
 
 /** How one layer's attention differs from plain causal attention. */
-export interface AttentionBlock
-  extends Pick<AttentionParams, "softcap" | "window" | "alibiMaxBias" | "sinks"> {
+export interface AttentionBlock extends Pick<
+  AttentionParams,
+  "softcap" | "window" | "alibiMaxBias" | "sinks"
+> {
   /** Absent: no rotation in this layer. */
   readonly rope?: RopeParams;
   /** Of q, k and v. */
@@ -153,7 +167,8 @@ export function attention(
     alibiMaxBias: block.alibiMaxBias,
     sinks: block.sinks,
   });
-  // Narrowed before the output projection, so that the last layer projects only the rows that are wanted.
+  // Narrowed before the output projection, so that the last layer projects only the rows that are
+  // wanted.
   const rows = besideAttention(ops, hp, il, ops.tap(heads, `kqv_out-${il}`));
   return linear(ops, rows, `${blk}.attn_output`, hp.embeddingLength, block.outputBias);
 }
@@ -258,7 +273,10 @@ export function experts(
   );
 }
 
-/** Slots of [rows, nUsed*width] = x . `name`.weight[expert]^T; x is one row for all slots or has one for each. */
+/**
+ * Slots of [rows, nUsed*width] = x . `name`.weight[expert]^T; x is one row for all slots or has one
+ * for each.
+ */
 export function expertLinear(
   ops: Ops,
   hp: Hparams,
@@ -277,7 +295,9 @@ function tokenEmbedding(ops: Ops, hp: Hparams): Weight {
   return ops.weight("token_embd.weight", [hp.embeddingLength, hp.vocabSize]);
 }
 
-/** A matrix product where calibration can read its input and a low-rank adapter can join its output. */
+/**
+ * A matrix product where calibration can read its input and a low-rank adapter can join its output.
+ */
 function project(ops: Ops, x: Tensor, w: Weight): Tensor {
   ops.sumSquaresByColumn(x, w.name);
   return ops.addLowRank(ops.matmul(w, x), x, w.name);

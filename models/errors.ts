@@ -1,5 +1,5 @@
-// The one error of this layer: a model that cannot be run, or whose metadata and tensors contradict each
-// other. It is thrown before any weight is copied.
+// The one error of this layer: a model that cannot be run, or whose metadata and tensors contradict
+// each other. It is thrown before any weight is copied.
 
 /** The parts of a message of the form `subject: expected X, found Y; remedy`. */
 export interface ModelErrorParts {
@@ -9,7 +9,9 @@ export interface ModelErrorParts {
   readonly remedy?: string;
 }
 
-/** Thrown for an unsupported architecture or feature, and for tensors that do not fit the metadata. */
+/**
+ * Thrown for an unsupported architecture or feature, and for tensors that do not fit the metadata.
+ */
 export class ModelError extends Error {
   override readonly name = "ModelError";
   readonly subject: string;
@@ -19,7 +21,8 @@ export class ModelError extends Error {
 
   constructor({ subject, expected, found, remedy }: ModelErrorParts) {
     super(
-      `${subject}: expected ${expected}, found ${found}` + (remedy === undefined ? "" : `; ${remedy}`),
+      `${subject}: expected ${expected}, found ${found}` +
+        (remedy === undefined ? "" : `; ${remedy}`),
     );
     this.subject = subject;
     this.expected = expected;
@@ -30,9 +33,9 @@ export class ModelError extends Error {
 
 /**
  * Checks a tensor of the file against the shape that a forward pass asks for; both in GGUF order.
- * Trailing ones count for nothing: GGUF writers drop them. `offset` is where the tensor's bytes begin.
- * Both implementations of `Ops.weight` call it, so that their errors are the same.
- * Throws ModelError when the tensor is missing (`found` undefined) or has another shape.
+ * Trailing ones count for nothing: GGUF writers drop them. `offset` is where the tensor's bytes
+ * begin. Both implementations of `Ops.weight` call it, so that their errors are the same. Throws
+ * ModelError when the tensor is missing (`found` undefined) or has another shape.
  */
 export function checkWeight(
   name: string,

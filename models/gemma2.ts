@@ -1,5 +1,6 @@
-// gemma2: norms before and after attention and feed-forward, scores and logits capped by tanh, a sliding
-// window in even layers, GELU gate, embedding scaled by sqrt(n_embd). Its norm weights hold the +1 already.
+// gemma2: norms before and after attention and feed-forward, scores and logits capped by tanh, a
+// sliding window in even layers, GELU gate, embedding scaled by sqrt(n_embd). Its norm weights hold
+// the +1 already.
 import type { Architecture } from "./architecture.ts";
 import * as blocks from "./blocks.ts";
 import { type Hparams, readHparams } from "./hparams.ts";
@@ -10,8 +11,8 @@ interface Gemma2Hparams extends Hparams {
   readonly finalLogitSoftcapping: number;
 }
 
-// Gemma 2 27B scales its scores by the width per head, not by the head's own length. Only the number of
-// layers tells it apart (llama.cpp does the same).
+// Gemma 2 27B scales its scores by the width per head, not by the head's own length. Only the
+// number of layers tells it apart (llama.cpp does the same).
 const LAYERS_OF_27B = 46;
 
 export const gemma2: Architecture<Gemma2Hparams> = {

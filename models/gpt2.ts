@@ -1,4 +1,5 @@
-// gpt2: learned positions added to the embedding, layer norms and projections with biases, GELU, no gate.
+// gpt2: learned positions added to the embedding, layer norms and projections with biases, GELU, no
+// gate.
 import type { Architecture } from "./architecture.ts";
 import * as blocks from "./blocks.ts";
 import { readHparams } from "./hparams.ts";

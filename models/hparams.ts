@@ -1,13 +1,15 @@
-// Hyperparameters: the numbers of a GGUF file that shape a forward pass, read once under the prefix of its
-// architecture (`llama.block_count`) and checked. Names are GGUF keys in camelCase. Defaults are
-// llama.cpp's (src/llama-model.cpp, src/llama-context.cpp).
+// Hyperparameters: the numbers of a GGUF file that shape a forward pass, read once under the prefix
+// of its architecture (`llama.block_count`) and checked. Names are GGUF keys in camelCase. Defaults
+// are llama.cpp's (src/llama-model.cpp, src/llama-context.cpp).
 import type { Metadata } from "../formats/metadata.ts";
 import { ModelError } from "./errors.ts";
 
 /** What every architecture has. An architecture extends it with its own keys. */
 export interface Hparams {
   readonly architecture: string;
-  /** Positions the run has room for; a run option. It selects between long and short RoPE factors. */
+  /**
+   * Positions the run has room for; a run option. It selects between long and short RoPE factors.
+   */
   readonly nCtx: number;
   /** Positions the model was trained for. */
   readonly contextLength: number;
@@ -53,7 +55,10 @@ export interface RopeHparams {
 // No model comes near; a damaged count must not allocate per-layer arrays of gigabytes.
 const MAX_BLOCKS = 4096;
 
-/** The keys of one file under its architecture's prefix. Getters throw GgufError: key, expected, found, remedy. */
+/**
+ * The keys of one file under its architecture's prefix. Getters throw GgufError: key, expected,
+ * found, remedy.
+ */
 export class ModelKeys {
   readonly metadata: Metadata;
   readonly architecture: string;
@@ -112,14 +117,26 @@ export class ModelKeys {
  */
 export function readHparams(keys: ModelKeys, norm: "rms" | "layer"): Hparams {
   const blockCount = keys.u32("block_count");
-  check(keys, "block_count", blockCount, `1 to ${MAX_BLOCKS}`, blockCount >= 1 && blockCount <= MAX_BLOCKS);
+  check(
+    keys,
+    "block_count",
+    blockCount,
+    `1 to ${MAX_BLOCKS}`,
+    blockCount >= 1 && blockCount <= MAX_BLOCKS,
+  );
   const embeddingLength = positive(keys, "embedding_length", keys.u32("embedding_length"));
   const contextLength = positive(keys, "context_length", keys.u32("context_length"));
   const headCount = keys.u32PerLayer("attention.head_count", blockCount);
   const headCountKv = keys.u32PerLayer("attention.head_count_kv", blockCount, headCount);
   for (let il = 0; il < blockCount; il++) checkHeads(keys, il, headCount[il], headCountKv[il]);
-  const headDim = Math.floor(embeddingLength / Math.max(...headCount, 1));
-  const keyLength = positive(keys, "attention.key_length", keys.u32("attention.key_length", headDim));
+  // Layers without attention may have 0 heads; the others give the length of a head.
+  const mostHeads = positive(keys, "attention.head_count", Math.max(...headCount));
+  const headDim = Math.floor(embeddingLength / mostHeads);
+  const keyLength = positive(
+    keys,
+    "attention.key_length",
+    keys.u32("attention.key_length", headDim),
+  );
   const valueLength = positive(
     keys,
     "attention.value_length",
@@ -177,7 +194,13 @@ function readRope(keys: ModelKeys, contextLength: number, keyLength: number): Ro
     dimensionCount % 2 === 0 && dimensionCount <= keyLength,
   );
   const freqBase = keys.float("rope.freq_base", 10000);
-  check(keys, "rope.freq_base", freqBase, "a positive number", freqBase > 0 && Number.isFinite(freqBase));
+  check(
+    keys,
+    "rope.freq_base",
+    freqBase,
+    "a positive number",
+    freqBase > 0 && Number.isFinite(freqBase),
+  );
   const scalingType = keys.string("rope.scaling.type", "linear");
   if (!["none", "linear", "yarn", "longrope"].includes(scalingType)) {
     throw new ModelError({
@@ -202,7 +225,8 @@ function readRope(keys: ModelKeys, contextLength: number, keyLength: number): Ro
 }
 
 function checkHeads(keys: ModelKeys, il: number, headCount: number, headCountKv: number): void {
-  // A layer without attention (short convolution, recurrence) has no kv heads, sometimes no heads at all.
+  // A layer without attention (short convolution, recurrence) has no kv heads, sometimes no heads
+  // at all.
   if (headCountKv === 0 || headCount % headCountKv === 0) return;
   throw new ModelError({
     subject: `key "${keys.architecture}.attention.head_count_kv"`,
@@ -222,6 +246,7 @@ function check(keys: ModelKeys, key: string, value: number, expected: string, ok
     subject: `key "${keys.architecture}.${key}"`,
     expected,
     found: String(value),
-    remedy: "the file's metadata is damaged or was converted wrongly; --override-kv can set single values",
+    remedy:
+      "the file's metadata is damaged or was converted wrongly; --override-kv can set single values",
   });
 }

@@ -1,4 +1,5 @@
-// The registry: which architecture serves a file. A new one is a file beside this one and a row here.
+// The registry: which architecture serves a file. A new one is a file beside this one and a row
+// here.
 import type { Metadata } from "../formats/metadata.ts";
 import type { Architecture } from "./architecture.ts";
 import { ModelError } from "./errors.ts";
@@ -38,9 +39,9 @@ export interface ModelDescription {
 }
 
 /**
- * Finds the architecture of a file and reads its hyperparameters. `nCtx`: positions the run has room for
- * (default: as many as the model was trained for). Throws ModelError for files that are no such model,
- * GgufError for missing keys.
+ * Finds the architecture of a file and reads its hyperparameters. `nCtx`: positions the run has
+ * room for (default: as many as the model was trained for). Throws ModelError for files that are no
+ * such model, GgufError for missing keys.
  */
 export function describeModel(metadata: Metadata, nCtx?: number): ModelDescription {
   const name = metadata.getString("general.architecture");
@@ -58,10 +59,23 @@ export function describeModel(metadata: Metadata, nCtx?: number): ModelDescripti
   return { architecture, hparams, forward: (ops) => architecture.forward(ops, hparams) };
 }
 
-// GGUF files that are not language models: general.architecture or general.type -> what they are, what to do.
+// GGUF files that are not language models: general.architecture or general.type -> what they are,
+// what to do.
 const OTHER_FILES = new Map([
-  ["clip", ["a multimodal projector", "give the language model that it belongs to; images are not supported"]],
-  ["mmproj", ["a multimodal projector", "give the language model that it belongs to; images are not supported"]],
+  [
+    "clip",
+    [
+      "a multimodal projector",
+      "give the language model that it belongs to; images are not supported",
+    ],
+  ],
+  [
+    "mmproj",
+    [
+      "a multimodal projector",
+      "give the language model that it belongs to; images are not supported",
+    ],
+  ],
   ["adapter", ["a LoRA adapter", "give the base model with -m and this file with --lora"]],
   ["controlvector", ["a control vector", "give the model with -m"]],
   ["imatrix", ["an importance matrix", "give it to quantize with --imatrix"]],

@@ -18,7 +18,16 @@ export interface Weight {
 }
 
 export type Activation =
-  | "silu" | "gelu" | "geluErf" | "geluQuick" | "relu" | "relu2" | "sigmoid" | "tanh" | "softplus" | "exp";
+  | "silu"
+  | "gelu"
+  | "geluErf"
+  | "geluQuick"
+  | "relu"
+  | "relu2"
+  | "sigmoid"
+  | "tanh"
+  | "softplus"
+  | "exp";
 
 /** Rotary position embedding. Angles as in ggml: theta = position, then theta *= freqBase^(-2/nRot) pair by pair, in f32. */
 export interface RopeParams {
@@ -141,7 +150,12 @@ export interface Ops {
 
   rope(x: Tensor, params: RopeParams): Tensor;
   /** Writes this batch's keys [tokens, nHeadKv*headDimK] and values into the cache of `layer`; rounds to the cache's type. */
-  kvStore(layer: number, k: Tensor, v: Tensor, shape: { nHeadKv: number; headDimK: number; headDimV: number }): KvCache;
+  kvStore(
+    layer: number,
+    k: Tensor,
+    v: Tensor,
+    shape: { nHeadKv: number; headDimK: number; headDimV: number },
+  ): KvCache;
   /** [tokens, nHead*headDimV]. Reads keys and values, those of this batch included, back from the cache. */
   attention(q: Tensor, params: AttentionParams): Tensor;
 

@@ -1,5 +1,6 @@
-// phi3: Phi-3, 3.5 and 4-mini. q, k and v in one tensor, gate and up in another, long-rope factors. The
-// file's `attention.sliding_window` is not applied: llama.cpp does not either, and the models do not need it.
+// phi3: Phi-3, 3.5 and 4-mini. q, k and v in one tensor, gate and up in another, long-rope factors.
+// The file's `attention.sliding_window` is not applied: llama.cpp does not either, and the models
+// do not need it.
 import type { Architecture } from "./architecture.ts";
 import * as blocks from "./blocks.ts";
 import { readHparams } from "./hparams.ts";

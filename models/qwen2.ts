@@ -1,4 +1,5 @@
-// qwen2: Qwen 2 and 2.5. Llama's shape with biases on q, k and v, and rotary pairs half a head apart.
+// qwen2: Qwen 2 and 2.5. Llama's shape with biases on q, k and v, and rotary pairs half a head
+// apart.
 import type { Architecture } from "./architecture.ts";
 import * as blocks from "./blocks.ts";
 import { readHparams } from "./hparams.ts";

@@ -1,5 +1,5 @@
-// qwen3 and qwen3moe: every head of q and k passes an RMS norm before it is rotated; qwen3moe puts experts
-// in place of the feed-forward network, their weights renormalised over the chosen ones.
+// qwen3 and qwen3moe: every head of q and k passes an RMS norm before it is rotated; qwen3moe puts
+// experts in place of the feed-forward network, their weights renormalised over the chosen ones.
 import type { Architecture } from "./architecture.ts";
 import * as blocks from "./blocks.ts";
 import { type Hparams, readHparams } from "./hparams.ts";

@@ -1,4 +1,5 @@
-// starcoder2: layer norms, biases on every projection, rotary attention in groups, GELU without a gate.
+// starcoder2: layer norms, biases on every projection, rotary attention in groups, GELU without a
+// gate.
 import type { Architecture } from "./architecture.ts";
 import * as blocks from "./blocks.ts";
 import { readHparams } from "./hparams.ts";
@@ -13,7 +14,11 @@ export const starcoder2: Architecture = {
     for (let il = 0; il < hp.blockCount; il++) {
       const blk = `blk.${il}`;
       const h = blocks.layerNorm(ops, hp, x, `${blk}.attn_norm`);
-      const a = blocks.attention(ops, hp, il, h, { rope, bias: "required", outputBias: "required" });
+      const a = blocks.attention(ops, hp, il, h, {
+        rope,
+        bias: "required",
+        outputBias: "required",
+      });
       x = ops.add(blocks.besideAttention(ops, hp, il, x), a);
 
       const g = blocks.layerNorm(ops, hp, x, `${blk}.ffn_norm`);

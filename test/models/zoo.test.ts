@@ -1,6 +1,6 @@
-// Every architecture against llama.cpp's numbers, run by the slow reference: this proves the files in
-// models/ without the engine. The tolerance is the zoo's own (`suggested_tol.f32`: 3e-4, or about 5e-3 where
-// ggml's GELU table stands between).
+// Every architecture against llama.cpp's numbers, run by the slow reference: this proves the files
+// in models/ without the engine. The tolerance is the zoo's own (`suggested_tol.f32`: 3e-4, or
+// about 5e-3 where ggml's GELU table stands between).
 import { describe, expect, it } from "vitest";
 import { ARCHITECTURES } from "../../models/index.ts";
 import { referenceTypes } from "../reference/dequantize.ts";
@@ -8,7 +8,8 @@ import { ReferenceModel } from "../reference/model.ts";
 import { hasShared } from "../reference/vectors.ts";
 import { compareZoo, loadZooCase, type ZooCase, zooNames } from "../reference/zoo.ts";
 
-// Cases that must be found where the shared data is, so that a renamed folder cannot pass for a green run.
+// Cases that must be found where the shared data is, so that a renamed folder cannot pass for a
+// green run.
 const REQUIRED = [
   "llama-f32", "llama-f16", "llama-bf16", "llama-q4_0", "llama-q4_1", "llama-q5_0", "llama-q8_0",
   "llama-q2_k", "llama-q3_k_m", "llama-q4_k_m", "llama-q5_k_m", "llama-q6_k", "llama-iq4_xs",
@@ -24,7 +25,9 @@ const UNUSED: Record<string, string[]> = {
 
 const supported = ARCHITECTURES.flatMap((a) => a.names);
 
-/** Whether the reference can run this case: a causal model of a known architecture and known types. */
+/**
+ * Whether the reference can run this case: a causal model of a known architecture and known types.
+ */
 function isRunnable(zoo: ZooCase): boolean {
   const types = Object.keys(zoo.weight_types);
   return (

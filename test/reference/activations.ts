@@ -1,5 +1,5 @@
-// Scalar functions of the op vocabulary, exact up to f64 rounding. GELU is the tanh form: ggml reads it
-// from an f16 table, which differs by about 1e-3.
+// Scalar functions of the op vocabulary, exact up to f64 rounding. GELU is the tanh form: ggml
+// reads it from an f16 table, which differs by about 1e-3.
 import type { Activation } from "../../models/ops.ts";
 
 export const ACTIVATIONS: Record<Activation, (x: number) => number> = {
@@ -24,7 +24,9 @@ export function softplus(x: number): number {
   return x > 0 ? x + Math.log1p(Math.exp(-x)) : Math.log1p(Math.exp(x));
 }
 
-/** Softmax in f64. An extra logit that has no value (an attention sink) joins the sum when given. */
+/**
+ * Softmax in f64. An extra logit that has no value (an attention sink) joins the sum when given.
+ */
 export function softmax(scores: readonly number[], sink = -Infinity): number[] {
   const max = scores.reduce((a, b) => Math.max(a, b), sink);
   const exps = scores.map((s) => Math.exp(s - max));

@@ -1,4 +1,5 @@
-// Attention over a KV cache that is a plain map: layer -> sequence -> position -> key and value row.
+// Attention over a KV cache that is a plain map: layer -> sequence -> position -> key and value
+// row.
 import type { AttentionParams, KvCache } from "../../models/ops.ts";
 import { softmax } from "./activations.ts";
 import { f16ToF32, f32ToF16 } from "./dequantize.ts";
@@ -21,8 +22,17 @@ export class ReferenceKvCache {
   }
 
   /** Keeps a row of keys and values, rounded to the cache's type. */
-  store(layer: number, sequence: number, position: number, key: Float32Array, value: Float32Array): void {
-    this.positions(layer, sequence).set(position, { key: this.#round(key), value: this.#round(value) });
+  store(
+    layer: number,
+    sequence: number,
+    position: number,
+    key: Float32Array,
+    value: Float32Array,
+  ): void {
+    this.positions(layer, sequence).set(position, {
+      key: this.#round(key),
+      value: this.#round(value),
+    });
   }
 
   /** What a sequence holds in a layer. */
@@ -57,7 +67,9 @@ export function attendRow(
     });
     const weights = softmax(scores, sinks ? weightOf(sinks).data[h] : undefined);
     for (let i = 0; i < cache.headDimV; i++) {
-      const values = visible.map((p) => headOf(entries.get(p)!.value, h, nHead, cache, cache.headDimV)[i]);
+      const values = visible.map(
+        (p) => headOf(entries.get(p)!.value, h, nHead, cache, cache.headDimV)[i],
+      );
       out[h * cache.headDimV + i] = dot(weights, values);
     }
   }
@@ -70,7 +82,13 @@ function isVisible(position: number, keyPosition: number, params: AttentionParam
 }
 
 /** The part of a key or value row that query head `h` looks at: heads share in groups. */
-function headOf(row: Float32Array, h: number, nHead: number, cache: KvCache, headDim: number): Float32Array {
+function headOf(
+  row: Float32Array,
+  h: number,
+  nHead: number,
+  cache: KvCache,
+  headDim: number,
+): Float32Array {
   const hKv = Math.floor(h / (nHead / cache.nHeadKv));
   return row.subarray(hKv * headDim, (hKv + 1) * headDim);
 }
@@ -83,7 +101,10 @@ function score(product: number, distance: number, h: number, params: AttentionPa
   return s;
 }
 
-/** ALiBi: a geometric sequence; heads beyond a power of two take every other one of a finer sequence. */
+/**
+ * ALiBi: a geometric sequence; heads beyond a power of two take every other one of a finer
+ * sequence.
+ */
 function alibiSlope(h: number, nHead: number, maxBias: number): number {
   const powerOfTwo = 2 ** Math.floor(Math.log2(nHead));
   if (h < powerOfTwo) return 2 ** ((-maxBias / powerOfTwo) * (h + 1));

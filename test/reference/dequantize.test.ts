@@ -1,5 +1,5 @@
-// The reference dequantisers against ggml's own values, bit for bit (-0 and 0 count as equal, and so do
-// all NaN: README of ../shared/reference/quants).
+// The reference dequantisers against ggml's own values, bit for bit (-0 and 0 count as equal, and
+// so do all NaN: README of ../shared/reference/quants).
 import { describe, expect, it } from "vitest";
 import { dequantize, f16ToF32, f32ToF16, referenceTypes } from "./dequantize.ts";
 import { f32Of, hasShared, loadVectors, SHARED } from "./vectors.ts";
@@ -9,7 +9,9 @@ const shared = hasShared("quants/ggml");
 /** Index of the first weight whose bits differ, -1 when there is none. */
 function firstDifference(found: Float32Array, expected: Float32Array): number {
   if (found.length !== expected.length) return Math.min(found.length, expected.length);
-  return found.findIndex((y, i) => !(y === expected[i] || (y !== y && expected[i] !== expected[i])));
+  return found.findIndex(
+    (y, i) => !(y === expected[i] || (y !== y && expected[i] !== expected[i])),
+  );
 }
 
 describe("dequantize", () => {
@@ -18,12 +20,20 @@ describe("dequantize", () => {
   it.skipIf(!shared).each(blocks)("%s gives ggml's bits", (name) => {
     const vectors = loadVectors(`${SHARED}quants/ggml/${name}`);
     let compared = 0;
-    for (const [bytes, values] of [["q", "dq"], ["qi", "dqi"], ["rnd_q", "rnd_dq"]]) {
+    for (const [bytes, values] of [
+      ["q", "dq"],
+      ["qi", "dqi"],
+      ["rnd_q", "rnd_dq"],
+    ]) {
       const expected = vectors.get(values);
       if (expected === undefined) continue;
       const floats = f32Of(expected);
       // Importance weights change nothing for some types: their dqi then belongs to q.
-      const found = dequantize(name, (vectors.get(bytes) ?? vectors.get("q")!).bytes, floats.length);
+      const found = dequantize(
+        name,
+        (vectors.get(bytes) ?? vectors.get("q")!).bytes,
+        floats.length,
+      );
       expect(firstDifference(found, floats), `${name} ${values}: first differing weight`).toBe(-1);
       compared += floats.length;
     }
@@ -37,14 +47,20 @@ describe("dequantize", () => {
     expect(firstDifference(found, expected)).toBe(-1);
   });
 
-  it.skipIf(!shared).each(["F16", "BF16"])("%s gives ggml's bits on the rows and edge cases", (name) => {
-    const vectors = loadVectors(`${SHARED}quants/ggml/${name}`);
-    for (const [bits, values] of [["edge_bits", "edge_back"], ["q", "dq"]]) {
-      const expected = f32Of(vectors.get(values)!);
-      const found = dequantize(name, vectors.get(bits)!.bytes, expected.length);
-      expect(firstDifference(found, expected), `${name} ${values}`).toBe(-1);
-    }
-  });
+  it.skipIf(!shared).each(["F16", "BF16"])(
+    "%s gives ggml's bits on the rows and edge cases",
+    (name) => {
+      const vectors = loadVectors(`${SHARED}quants/ggml/${name}`);
+      for (const [bits, values] of [
+        ["edge_bits", "edge_back"],
+        ["q", "dq"],
+      ]) {
+        const expected = f32Of(vectors.get(values)!);
+        const found = dequantize(name, vectors.get(bits)!.bytes, expected.length);
+        expect(firstDifference(found, expected), `${name} ${values}`).toBe(-1);
+      }
+    },
+  );
 
   it.skipIf(!shared)("f32ToF16 encodes ggml's edge cases", () => {
     const vectors = loadVectors(`${SHARED}quants/ggml/F16`);
@@ -65,9 +81,11 @@ describe("dequantize", () => {
 
   it("halves convert there and back", () => {
     for (let bits = 0; bits < 0x7c00; bits++) {
-      if (f32ToF16(f16ToF32(bits)) !== bits) throw new Error(`0x${bits.toString(16)} does not round-trip`);
+      if (f32ToF16(f16ToF32(bits)) !== bits)
+        throw new Error(`0x${bits.toString(16)} does not round-trip`);
     }
-    // Ties go to the even pattern: halfway between 0 and the smallest subnormal, and between 1 and 2 of them.
+    // Ties go to the even pattern: halfway between 0 and the smallest subnormal, and between 1 and
+    // 2 of them.
     expect([f32ToF16(2 ** -25), f32ToF16(3 * 2 ** -25), f32ToF16(65519), f32ToF16(65520)]).toEqual([
       0, 2, 0x7bff, 0x7c00,
     ]);

@@ -1,11 +1,14 @@
-// Slow, obvious dequantisers: one weight at a time, straight from LAYOUTS.md (sections 1.1 - 1.5), with
-// every float operation rounded to f32. Kernels are tested against these, and the reference ops
-// (ops.ts beside this file) read their weights with them.
+// Slow, obvious dequantisers: one weight at a time, straight from LAYOUTS.md (sections 1.1 - 1.5),
+// with every float operation rounded to f32. Kernels are tested against these, and the reference
+// ops (ops.ts beside this file) read their weights with them.
 import { rowBytes, typeByName } from "../../formats/types.ts";
 
 const f = Math.fround;
 
-/** The weights of `bytes`, in order. Throws when the length does not fit `nWeights` weights of the type. */
+/**
+ * The weights of `bytes`, in order. Throws when the length does not fit `nWeights` weights of the
+ * type.
+ */
 export function dequantize(typeName: string, bytes: Uint8Array, nWeights: number): Float32Array {
   const type = typeByName(typeName);
   const weight = WEIGHT[type.name];
@@ -96,7 +99,10 @@ function twoBits(p: Place, qs: number, e: number): number {
   return (u8(p, qs + 32 * h + (e % 32)) >> (2 * s)) & 3;
 }
 
-/** Six-bit scale and minimum of sub-block g of Q4_K and Q5_K; `s` is the offset of the 12 scale bytes. */
+/**
+ * Six-bit scale and minimum of sub-block g of Q4_K and Q5_K; `s` is the offset of the 12 scale
+ * bytes.
+ */
 function scaleAndMin(p: Place, s: number, g: number): { sc: number; mn: number } {
   if (g < 4) return { sc: u8(p, s + g) & 63, mn: u8(p, s + g + 4) & 63 };
   return {
@@ -111,7 +117,10 @@ function nibbleOf64(p: Place, qs: number, e: number): number {
   return Math.floor(e / 32) % 2 === 0 ? lo(byte) : hi(byte);
 }
 
-/** d * sc * q - dmin * mn, the order of LAYOUTS.md: scale products first, then the code, then the minimum. */
+/**
+ * d * sc * q - dmin * mn, the order of LAYOUTS.md: scale products first, then the code, then the
+ * minimum.
+ */
 function scaledMinus(d: number, sc: number, q: number, dmin: number, mn: number): number {
   return f(f(f(d * sc) * q) - f(dmin * mn));
 }

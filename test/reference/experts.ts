@@ -21,7 +21,10 @@ export function routingOf(routing: Routing): ReferenceRouting {
   return routing as ReferenceRouting;
 }
 
-/** The slot's part of a row that holds one part per used expert, or the whole row where all slots share it. */
+/**
+ * The slot's part of a row that holds one part per used expert, or the whole row where all slots
+ * share it.
+ */
 export function slotOf(row: Float32Array, slot: number, x: Tensor, width: number): Float32Array {
   return x.width === width ? row : row.subarray(slot * width, (slot + 1) * width);
 }
@@ -32,7 +35,10 @@ export function chooseExperts(row: Float32Array, params: RouteParams): Choice {
   const bias = params.selectionBias ? weightOf(params.selectionBias).data : undefined;
   const scores = probabilities.map((p, e) => p + (bias ? bias[e] : 0));
   const allowed = groupsAllowed(scores, params);
-  const experts = best(scores.map((s, e) => (allowed(e) ? s : -Infinity)), params.nUsed);
+  const experts = best(
+    scores.map((s, e) => (allowed(e) ? s : -Infinity)),
+    params.nUsed,
+  );
 
   let weights = experts.map((e) => probabilities[e]);
   if (params.gating === "softmaxOfSelected") weights = softmax(weights);
@@ -61,8 +67,13 @@ function best(scores: readonly number[], count: number): number[] {
   return [...scores.keys()].sort((a, b) => scores[b] - scores[a] || a - b).slice(0, count);
 }
 
-/** Which experts may be chosen: those of the best groups, a group being worth its two best scores. */
-function groupsAllowed(scores: readonly number[], params: RouteParams): (expert: number) => boolean {
+/**
+ * Which experts may be chosen: those of the best groups, a group being worth its two best scores.
+ */
+function groupsAllowed(
+  scores: readonly number[],
+  params: RouteParams,
+): (expert: number) => boolean {
   const nGroup = params.nGroup ?? 1;
   if (nGroup <= 1) return () => true;
   const size = scores.length / nGroup;

@@ -1,5 +1,5 @@
-// A model run by the slow reference: a file with its weights dequantised on first use, a KV cache and
-// recurrent state by sequence, and `evaluate(batch)`.
+// A model run by the slow reference: a file with its weights dequantised on first use, a KV cache
+// and recurrent state by sequence, and `evaluate(batch)`.
 import { readFileSync } from "node:fs";
 import { bytesSource } from "../../formats/source.ts";
 import { type Gguf, readGguf, type TensorInfo } from "../../formats/gguf.ts";
@@ -10,7 +10,10 @@ import { dequantize } from "./dequantize.ts";
 import { type Batch, ReferenceOps } from "./ops.ts";
 import type { ReferenceWeight, Value } from "./value.ts";
 
-/** One low-rank pair: y += scale * b . (a . x), `a`: [rank] rows of the input, `b`: [nOut] rows of rank. */
+/**
+ * One low-rank pair: y += scale * b . (a . x), `a`: [rank] rows of the input, `b`: [nOut] rows of
+ * rank.
+ */
 export interface LowRankPair {
   readonly a: readonly Float32Array[];
   readonly b: readonly Float32Array[];

@@ -1,6 +1,6 @@
-// The op vocabulary computed at once, slowly and obviously, without WASM. It is not the bit contract: sums
-// run in f64 and functions are JavaScript's own. It says what every op means, proves the architecture files
-// against llama.cpp's numbers, and the engine is compared with it op by op.
+// The op vocabulary computed at once, slowly and obviously, without WASM. It is not the bit
+// contract: sums run in f64 and functions are JavaScript's own. It says what every op means, proves
+// the architecture files against llama.cpp's numbers, and the engine is compared with it op by op.
 import { checkWeight } from "../../models/errors.ts";
 import type {
   Activation,
@@ -49,7 +49,10 @@ export interface Batch {
   readonly indices?: Readonly<Record<string, readonly number[]>>;
 }
 
-/** Computes every op as it is called. One instance serves one evaluation; what lasts lives in the model. */
+/**
+ * Computes every op as it is called. One instance serves one evaluation; what lasts lives in the
+ * model.
+ */
 export class ReferenceOps implements Ops {
   /** [outputs, nVocab], once `forward` has called `logits`. */
   result: Value | undefined;
@@ -90,31 +93,49 @@ export class ReferenceOps implements Ops {
   }
 
   add(a: Tensor, b: Tensor): Tensor {
-    return this.#done("add", elementwise("add", a, b, (x, y) => x + y));
+    return this.#done(
+      "add",
+      elementwise("add", a, b, (x, y) => x + y),
+    );
   }
 
   mul(a: Tensor, b: Tensor): Tensor {
-    return this.#done("mul", elementwise("mul", a, b, (x, y) => x * y));
+    return this.#done(
+      "mul",
+      elementwise("mul", a, b, (x, y) => x * y),
+    );
   }
 
   addWeight(x: Tensor, w: Weight): Tensor {
     expectSize(`addWeight ${w.name}: width`, vectorLength(w), x.width);
     const { data } = weightOf(w);
-    return this.#done("addWeight", mapRows(x, x.width, (row) => row.map((v, i) => v + data[i])));
+    return this.#done(
+      "addWeight",
+      mapRows(x, x.width, (row) => row.map((v, i) => v + data[i])),
+    );
   }
 
   mulWeight(x: Tensor, w: Weight): Tensor {
     expectSize(`mulWeight ${w.name}: width`, vectorLength(w), x.width);
     const { data } = weightOf(w);
-    return this.#done("mulWeight", mapRows(x, x.width, (row) => row.map((v, i) => v * data[i])));
+    return this.#done(
+      "mulWeight",
+      mapRows(x, x.width, (row) => row.map((v, i) => v * data[i])),
+    );
   }
 
   scale(x: Tensor, factor: number): Tensor {
-    return this.#done("scale", mapElements(x, (v) => v * factor));
+    return this.#done(
+      "scale",
+      mapElements(x, (v) => v * factor),
+    );
   }
 
   softcap(x: Tensor, cap: number): Tensor {
-    return this.#done("softcap", mapElements(x, (v) => cap * Math.tanh(v / cap)));
+    return this.#done(
+      "softcap",
+      mapElements(x, (v) => cap * Math.tanh(v / cap)),
+    );
   }
 
   activation(kind: Activation, x: Tensor): Tensor {
@@ -129,7 +150,10 @@ export class ReferenceOps implements Ops {
   }
 
   softmax(x: Tensor, group?: number): Tensor {
-    return this.#done("softmax", inGroups("softmax", x, group, (part) => softmax([...part])));
+    return this.#done(
+      "softmax",
+      inGroups("softmax", x, group, (part) => softmax([...part])),
+    );
   }
 
   rmsNorm(x: Tensor, params: NormParams): Tensor {
@@ -164,7 +188,10 @@ export class ReferenceOps implements Ops {
           `found ${start} to ${start + width}`,
       );
     }
-    return this.#done("slice", mapRows(x, width, (row) => row.subarray(start, start + width)));
+    return this.#done(
+      "slice",
+      mapRows(x, width, (row) => row.subarray(start, start + width)),
+    );
   }
 
   rope(x: Tensor, params: RopeParams): Tensor {
@@ -174,7 +201,10 @@ export class ReferenceOps implements Ops {
       expectSize("rope: factors", params.nRot / 2, vectorLength(params.factors));
     }
     const { positions } = this.#batch;
-    return this.#done("rope", mapRows(x, x.width, (row, i) => ropeRow(row, positions[i], params)));
+    return this.#done(
+      "rope",
+      mapRows(x, x.width, (row, i) => ropeRow(row, positions[i], params)),
+    );
   }
 
   kvStore(
@@ -289,7 +319,10 @@ export class ReferenceOps implements Ops {
   addVector(x: Tensor, layer: number): Tensor {
     const vector = this.#model.options.controlVectors?.get(layer);
     if (vector === undefined) return x;
-    return this.#done("addVector", mapRows(x, x.width, (row) => row.map((v, i) => v + vector[i])));
+    return this.#done(
+      "addVector",
+      mapRows(x, x.width, (row) => row.map((v, i) => v + vector[i])),
+    );
   }
 
   state(name: string, width: number): State {
@@ -320,7 +353,8 @@ export class ReferenceOps implements Ops {
 
   #index(name: string, rows: number): readonly number[] {
     const list = this.#batch.indices?.[name];
-    if (list === undefined) throw new PlanError(`index ${name}: expected a list of rows, found none`);
+    if (list === undefined)
+      throw new PlanError(`index ${name}: expected a list of rows, found none`);
     expectSize(`index ${name}: rows`, rows, list.length);
     return list;
   }
@@ -357,7 +391,10 @@ function inGroups(
   });
 }
 
-/** Multiplies by the norm's weight and adds its bias; both repeat over groups when they are that short. */
+/**
+ * Multiplies by the norm's weight and adds its bias; both repeat over groups when they are that
+ * short.
+ */
 function weighted(op: string, x: Value, { weight, bias, group }: NormParams): Value {
   const vector = (w: Weight | undefined): Float32Array | undefined => {
     if (w === undefined) return undefined;

@@ -1,5 +1,5 @@
-// Rotary embedding, as ggml does it (ggml_rope_cache_init, rope_yarn): the angle is iterated in f32, pair
-// by pair.
+// Rotary embedding, as ggml does it (ggml_rope_cache_init, rope_yarn): the angle is iterated in
+// f32, pair by pair.
 import type { RopeParams } from "../../models/ops.ts";
 import { weightOf } from "./value.ts";
 

@@ -1,5 +1,5 @@
-// What the slow reference computes with: tensors as arrays of rows, and weights dequantised to f32. Sums
-// may run in f64; whatever is stored is f32 (a Float32Array rounds on assignment).
+// What the slow reference computes with: tensors as arrays of rows, and weights dequantised to f32.
+// Sums may run in f64; whatever is stored is f32 (a Float32Array rounds on assignment).
 import type { Rows, Tensor, Weight } from "../../models/ops.ts";
 import { PlanError } from "../../src/errors.ts";
 
@@ -63,7 +63,8 @@ export function expectSize(what: string, expected: number, found: number): void 
 
 /** Throws PlanError unless both have the same kind of rows. */
 export function expectSameRows(op: string, a: Rows, b: Rows): void {
-  if (a !== b) throw new PlanError(`${op}: expected two tensors with the same rows, found ${a} and ${b}`);
+  if (a !== b)
+    throw new PlanError(`${op}: expected two tensors with the same rows, found ${a} and ${b}`);
 }
 
 /** Elements of a vector weight. */

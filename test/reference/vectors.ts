@@ -8,7 +8,8 @@ export const SHARED = fileURLToPath(new URL("../../../shared/reference/", import
 /** Whether the shared reference data is there. Says so, loudly, when it is not. */
 export function hasShared(folder: string): boolean {
   const there = existsSync(SHARED + folder);
-  if (!there) console.warn(`SKIPPED: ${SHARED}${folder} is absent; only the committed fixtures are tested`);
+  if (!there)
+    console.warn(`SKIPPED: ${SHARED}${folder} is absent; only the committed fixtures are tested`);
   return there;
 }
 

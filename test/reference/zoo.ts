@@ -1,5 +1,6 @@
-// Zoo cases: tiny models with llama.cpp's numbers (README of ../shared/reference/zoo), and one function that
-// holds any runtime against all of them. A few small cases are committed in test/fixtures/zoo.
+// Zoo cases: tiny models with llama.cpp's numbers (README of ../shared/reference/zoo), and one
+// function that holds any runtime against all of them. A few small cases are committed in
+// test/fixtures/zoo.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { SHARED } from "./vectors.ts";
@@ -35,7 +36,9 @@ export interface ZooCase {
   readonly suggested_tol: { readonly f32: number; readonly native: number };
 }
 
-/** `f32`: the precise mode, against the f32 run. `native`: quantised activations, against both runs. */
+/**
+ * `f32`: the precise mode, against the f32 run. `native`: quantised activations, against both runs.
+ */
 export type ZooMode = "f32" | "native";
 
 /** Logits after each of `tokens`, which continue the sequence fed so far. */
@@ -49,7 +52,9 @@ export interface ZooReport {
   readonly mode: ZooMode;
   /** Largest |log-probability difference| allowed. */
   readonly tolerance: number;
-  /** Largest difference of each check; for argmax checks the number of positions that had to agree. */
+  /**
+   * Largest difference of each check; for argmax checks the number of positions that had to agree.
+   */
   readonly differences: Readonly<Record<string, number>>;
   /** What was out of tolerance, in words. Empty: passed. */
   readonly violations: readonly string[];
@@ -61,7 +66,8 @@ export const ZOO = `${SHARED}zoo/`;
 /** The committed case of this name, or the shared one. */
 export function loadZooCase(name: string): ZooCase {
   const folder = existsSync(`${FIXTURES}${name}.json`) ? FIXTURES : ZOO;
-  // Python writes NaN, which JSON has not; it stands only in `sensitivity`, which nothing here reads.
+  // Python writes NaN, which JSON has not; it stands only in `sensitivity`, which nothing here
+  // reads.
   const json = readFileSync(`${folder}${name}.json`, "utf8").replace(/\bNaN\b/g, "null");
   return { ...JSON.parse(json), path: `${folder}${name}.gguf` };
 }
@@ -79,21 +85,28 @@ export function zooNames(): string[] {
 }
 
 /**
- * Feeds the prompt at once and the greedy tokens one by one, and compares everything that the zoo's README
- * says about a causal model: log-probabilities at every prompt position, the whole vocabulary at the last
- * one, every greedy step, and the logits after the last.
+ * Feeds the prompt at once and the greedy tokens one by one, and compares everything that the zoo's
+ * README says about a causal model: log-probabilities at every prompt position, the whole
+ * vocabulary at the last one, every greedy step, and the logits after the last.
  */
 export async function compareZoo(zoo: ZooCase, feed: Feed, mode: ZooMode): Promise<ZooReport> {
   const tolerance = zoo.suggested_tol[mode];
   const checks = new Checks(tolerance);
   const prompt = await feed(zoo.tokens);
   if (prompt.length !== zoo.tokens.length) {
-    throw new Error(`${zoo.name}: expected logits for ${zoo.tokens.length} tokens, found ${prompt.length}`);
+    throw new Error(
+      `${zoo.name}: expected logits for ${zoo.tokens.length} tokens, found ${prompt.length}`,
+    );
   }
   const steps = prompt.map((logits) => logProbabilities(logits));
   for (const [i, logprobs] of steps.entries()) {
     const where = `at position ${i}`;
-    checks.close("argmax_logprob_f32", where, logprobs[zoo.argmax_f32[i]], zoo.argmax_logprob_f32[i]);
+    checks.close(
+      "argmax_logprob_f32",
+      where,
+      logprobs[zoo.argmax_f32[i]],
+      zoo.argmax_logprob_f32[i],
+    );
     if (i + 1 < steps.length) {
       const next = logprobs[zoo.tokens[i + 1]];
       checks.close("next_token_logprob_f32", where, next, zoo.next_token_logprob_f32[i]);
@@ -110,7 +123,8 @@ export async function compareZoo(zoo: ZooCase, feed: Feed, mode: ZooMode): Promi
     const logprobs = logProbabilities(logits);
     const where = `at greedy step ${i}`;
     checks.close("greedy.logprobs_f32", where, logprobs[token], greedy.logprobs_f32[i]);
-    if (mode === "native") checks.close("greedy.logprobs", where, logprobs[token], greedy.logprobs[i]);
+    if (mode === "native")
+      checks.close("greedy.logprobs", where, logprobs[token], greedy.logprobs[i]);
     // Where the f32 run chose other tokens, its margins are about those.
     if (greedy.tokens_f32_agree) {
       checks.best("greedy.tokens", where, logprobs, token, greedy.margins_f32[i]);
@@ -153,7 +167,9 @@ class Checks {
     // A NaN is no maximum and no violation by comparison: both are written so that it counts.
     if (!(difference <= (this.#differences[check] ?? 0))) this.#differences[check] = difference;
     if (!(difference <= this.#tolerance)) {
-      this.#violations.push(`${check} ${where}: expected ${expected} +- ${this.#tolerance}, found ${found}`);
+      this.#violations.push(
+        `${check} ${where}: expected ${expected} +- ${this.#tolerance}, found ${found}`,
+      );
     }
   }
 
@@ -161,11 +177,21 @@ class Checks {
     if (found.length !== expected.length) {
       this.#violations.push(`${check}: expected ${expected.length} values, found ${found.length}`);
     }
-    for (let i = 0; i < expected.length; i++) this.close(check, `for token ${i}`, found[i], expected[i]);
+    for (let i = 0; i < expected.length; i++)
+      this.close(check, `for token ${i}`, found[i], expected[i]);
   }
 
-  /** The most likely token must be `expected` where the margin is beyond what both sides may differ by. */
-  best(check: string, where: string, logprobs: ArrayLike<number>, expected: number, margin: number): void {
+  /**
+   * The most likely token must be `expected` where the margin is beyond what both sides may differ
+   * by.
+   */
+  best(
+    check: string,
+    where: string,
+    logprobs: ArrayLike<number>,
+    expected: number,
+    margin: number,
+  ): void {
     this.#differences[check] ??= 0;
     if (margin <= 2 * this.#tolerance) return;
     this.#differences[check]++;
