@@ -86,7 +86,8 @@ function buildChain(setup: Setup): Chain {
   if (options.mirostat !== 0) {
     if (options.temperature > 0) {
       // Mirostat replaces the other samplers; of temperature only the plain one is left.
-      if (options.temperature !== 1) steps.push(temperature({ ...options, dynatempRange: 0 }, math));
+      if (options.temperature !== 1)
+        steps.push(temperature({ ...options, dynatempRange: 0 }, math));
       choice = new Mirostat(options, math, random);
     } else {
       choice = greedy;
@@ -206,7 +207,8 @@ class ChainSampler implements Sampler {
     }
     const { ids, size, weightTotal } = this.#candidates;
     const tokens = ids.slice(0, size);
-    if (this.#chain.choice === greedy) return { tokens, probabilities: new Float64Array(size).fill(1) };
+    if (this.#chain.choice === greedy)
+      return { tokens, probabilities: new Float64Array(size).fill(1) };
     const weights = this.#candidates.weights.subarray(0, size);
     return { tokens, probabilities: weights.map((weight) => weight / weightTotal) };
   }

@@ -37,18 +37,20 @@ export function topK(k: number): Step {
  * Curious Case of Neural Text Degeneration"), and at least minKeep. p < 1.
  */
 export function topP(p: number, minKeep: number, math: SamplerMath): Step {
-  /** Best candidates looked at before the whole vocabulary is sorted; llama.cpp's choice. */
-  const fewBest = 256;
+  /** So many best candidates are looked at before the whole vocabulary is sorted. */
+  const looks = [256, 4096];
   return {
     keepsBest: true,
     apply(candidates) {
       const best = candidates.weigh(math);
       const enough = p * candidates.weightTotal;
-      if (!candidates.sorted && candidates.size > 4 * fewBest) {
-        const weights = candidates.peekBest(fewBest);
-        for (let i = 0; i < fewBest; i++) weights[i] -= best;
+      for (const look of looks) {
+        // Sorting few candidates costs no more than looking for their best.
+        if (candidates.sorted || candidates.size <= 4 * look) break;
+        const weights = candidates.peekBest(look);
+        for (let i = 0; i < look; i++) weights[i] -= best;
         math.expF64(weights);
-        const count = countToReach(weights, fewBest, enough, minKeep);
+        const count = countToReach(weights, look, enough, minKeep);
         if (count > 0) {
           candidates.keepBest(count);
           return;
