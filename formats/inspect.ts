@@ -155,8 +155,8 @@ export function formatInspection(inspection: Inspection): string {
   const sections = [
     [
       ...files.map((file) => `${printable(file.name)}: ${size(file.bytes)}`),
-      `GGUF version ${inspection.version}, ${totals.tensors} tensors, ${keys.length} keys, ` +
-        `alignment ${inspection.alignment}`,
+      `GGUF version ${inspection.version}, ${plural(totals.tensors, "tensor")}, ` +
+        `${plural(keys.length, "key")}, alignment ${inspection.alignment}`,
       totals.tensors === 0
         ? "no tensors (vocabulary or metadata only)"
         : `${count(totals.parameters)} parameters in ${size(totals.tensorBytes)}, ` +
@@ -249,4 +249,8 @@ function size(bytes: number): string {
 function count(n: number): string {
   if (n < 1e6) return String(n);
   return n < 1e9 ? `${(n / 1e6).toFixed(2)} M` : `${(n / 1e9).toFixed(2)} B`;
+}
+
+function plural(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? "" : "s"}`;
 }
