@@ -3,10 +3,10 @@
 // the +1 already.
 import type { Architecture } from "./architecture.ts";
 import * as blocks from "./blocks.ts";
-import { type Hparams, readHparams } from "./hparams.ts";
+import { type Hparams, readHparams, readWindows } from "./hparams.ts";
 
 interface Gemma2Hparams extends Hparams {
-  readonly slidingWindow: number;
+  readonly windows: readonly (number | undefined)[];
   readonly attnLogitSoftcapping: number;
   readonly finalLogitSoftcapping: number;
 }
@@ -23,7 +23,7 @@ export const gemma2: Architecture<Gemma2Hparams> = {
     const perHead = hp.embeddingLength / hp.headCount[0];
     return {
       ...hp,
-      slidingWindow: keys.u32("attention.sliding_window", 4096),
+      windows: readWindows(keys, hp.blockCount, 2, 4096),
       attnLogitSoftcapping: keys.float("attn_logit_softcapping", 50),
       finalLogitSoftcapping: keys.float("final_logit_softcapping", 30),
       attentionScale: 1 / Math.sqrt(hp.blockCount === LAYERS_OF_27B ? perHead : hp.keyLength),
@@ -39,7 +39,7 @@ export const gemma2: Architecture<Gemma2Hparams> = {
       const a = blocks.attention(ops, hp, il, h, {
         rope,
         softcap: hp.attnLogitSoftcapping,
-        window: il % 2 === 0 ? hp.slidingWindow : undefined,
+        window: hp.windows[il],
       });
       const aNorm = blocks.rmsNorm(ops, hp, a, `${blk}.post_attention_norm`);
       x = ops.add(blocks.besideAttention(ops, hp, il, x), aNorm);

@@ -177,6 +177,36 @@ export function readHparams(keys: ModelKeys, norm: "rms" | "layer"): Hparams {
   };
 }
 
+/**
+ * The sliding window of each layer, undefined where a layer sees everything. `period`: the last of every
+ * `period` layers sees everything, unless the file says otherwise (`attention.sliding_window_pattern`, a
+ * period or one bool per layer). Without the key `attention.sliding_window` no layer has a window, unless
+ * `fallback` gives one.
+ */
+export function readWindows(
+  keys: ModelKeys,
+  blockCount: number,
+  period: number,
+  fallback = 0,
+): readonly (number | undefined)[] {
+  const window = keys.u32("attention.sliding_window", fallback);
+  const key = `${keys.architecture}.attention.sliding_window_pattern`;
+  const isArray = keys.metadata.get(key)?.type === "array";
+  const slides = isArray ? keys.metadata.getBools(key) : undefined;
+  if (slides !== undefined && slides.length < blockCount) {
+    throw new ModelError({
+      subject: `key "${key}"`,
+      expected: `${blockCount} bools, one per layer`,
+      found: `${slides.length} bools`,
+    });
+  }
+  const every = isArray ? period : keys.u32("attention.sliding_window_pattern", period);
+  return Array.from({ length: blockCount }, (_, il) => {
+    const hasWindow = slides ? slides[il] : every === 0 || il % every < every - 1;
+    return window > 0 && hasWindow ? window : undefined;
+  });
+}
+
 /** The tokenizer's tokens decide; `vocab_size` is for files without one. */
 function readVocabSize(keys: ModelKeys): number {
   const tokens = keys.metadata.getArray("tokenizer.ggml.tokens", undefined);

@@ -3,14 +3,25 @@
 import type { Metadata } from "../formats/metadata.ts";
 import type { Architecture } from "./architecture.ts";
 import { ModelError } from "./errors.ts";
+import { cohere2, commandR } from "./command-r.ts";
+import { exaone } from "./exaone.ts";
+import { falcon } from "./falcon.ts";
+import { gemma } from "./gemma.ts";
 import { gemma2 } from "./gemma2.ts";
+import { gemma3 } from "./gemma3.ts";
+import { glm4 } from "./glm4.ts";
 import { gpt2 } from "./gpt2.ts";
+import { gptneox } from "./gptneox.ts";
+import { granite, minicpm } from "./granite.ts";
 import { type Hparams, ModelKeys } from "./hparams.ts";
 import { llama } from "./llama.ts";
+import { olmo2 } from "./olmo2.ts";
 import type { Ops } from "./ops.ts";
+import { phi2 } from "./phi2.ts";
 import { phi3 } from "./phi3.ts";
 import { qwen2 } from "./qwen2.ts";
 import { qwen3, qwen3moe } from "./qwen3.ts";
+import { stablelm } from "./stablelm.ts";
 import { starcoder2 } from "./starcoder2.ts";
 
 export type { Architecture } from "./architecture.ts";
@@ -24,10 +35,23 @@ export const ARCHITECTURES: readonly Architecture[] = [
   qwen2,
   qwen3,
   qwen3moe,
+  gemma,
   gemma2,
+  gemma3,
+  phi2,
   phi3,
   gpt2,
+  gptneox,
+  falcon,
   starcoder2,
+  stablelm,
+  commandR,
+  cohere2,
+  olmo2,
+  granite,
+  minicpm,
+  glm4,
+  exaone,
 ];
 
 /** An architecture with the hyperparameters of one file. */
