@@ -1,7 +1,7 @@
-// tanh: the softcap of attention and logits (f32 lanes, in f64 halves), and the f64 scalar. Both use
-// u = e^(2x) - 1 = 2^n (e^r - 1) + (2^n - 1), which does not cancel near 0: tanh x = u / (u + 2).
+// tanh: the softcap of attention and logits (f32 lanes, in f64 halves), and the f64 scalar. Both use, the scalar
+// only near 0, u = e^(2x) - 1 = 2^n (e^r - 1) + (2^n - 1), which does not cancel: tanh x = u / (u + 2).
 
-import { expQ64, LN2_HIGH, LN2_LOW, power64 } from "./exp";
+import { exp64, expQ64, LN2_HIGH, LN2_LOW, power64 } from "./exp";
 import {
   exponent64x2,
   expm1Core64x2,
@@ -41,13 +41,18 @@ export function tanhf(x: f32): f32 {
 
 /** tanh. tanh +-0 = +-0, tanh +-inf = +-1, NaN gives NaN. */
 export function tanh64(x: f64): f64 {
-  if (x != x) return x;
-  const y = max<f64>(-2 * abs<f64>(x), -50); // tanh 25 already rounds to 1
+  const magnitude = abs<f64>(x);
+  // From tanh x = 1/2 on the large term is the exact 1.
+  if (magnitude > 0.5493061443340549) {
+    const e = exp64(-2 * magnitude);
+    return copysign<f64>(1 - (2 * e) / (1 + e), x);
+  }
+  const y = 2 * magnitude;
   const n = nearest<f64>(y * 1.4426950408889634);
   const high = y - n * LN2_HIGH;
-  const rest = n * LN2_LOW;
-  const r = high - rest;
-  const p = r + (r * r * expQ64(r) + (high - r - rest));
+  const low = n * LN2_LOW;
+  const r = high - low;
+  const p = r + (r * r * expQ64(r) + (high - r - low));
   const scale = power64(<i32>n);
   const u = p * scale + (scale - 1);
   return copysign<f64>(u / (u + 2), x);

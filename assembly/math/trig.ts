@@ -5,13 +5,15 @@
 /** pi/2 in parts of 26 bits: n * part is exact for |n| < 2^27. */
 const PIO2_1: f64 = 1.5707963109016418;
 const PIO2_2: f64 = 1.5893254712295857e-8;
-const PIO2_3: f64 = 6.123233952053594e-17;
+const PIO2_3: f64 = 6.123233932053594e-17;
 /** What the three parts leave of pi/2. */
 const PIO2_4: f64 = 6.36831716351095e-25;
 /** 2/pi. */
 const QUADRANTS: f64 = 0.6366197723675814;
 /** Largest |x| that the parts can reduce: n < 2^27. */
 const PARTS_LIMIT: f64 = 210000000;
+/** 2^-27: below this sin x rounds to x (-0 included) and cos x to 1. */
+const TINY: f64 = 7.450580596923828e-9;
 
 /** sin x to `out`, cos x to `out + 8`. +-inf and NaN give NaN, sin +-0 = +-0. */
 export function sincos64(x: f64, out: usize): void {
@@ -25,6 +27,7 @@ export function sincosf(x: f32, out: usize): void {
 
 /** sin x, the bits of sincos64. */
 export function sin64(x: f64): f64 {
+  if (abs<f64>(x) < TINY) return x;
   if (!(abs<f64>(x) <= PARTS_LIMIT)) return quarterOfLarge(x, 0);
   const n = nearest<f64>(x * QUADRANTS);
   const r = reduced(x, n);
@@ -42,6 +45,11 @@ export function cos64(x: f64): f64 {
 // @ts-ignore: decorator
 @inline
 function sincos<T>(x: f64, out: usize): void {
+  if (abs<f64>(x) < TINY) {
+    store<T>(out, <T>x);
+    store<T>(out + sizeof<T>(), 1);
+    return;
+  }
   if (!(abs<f64>(x) <= PARTS_LIMIT)) {
     store<T>(out, <T>quarterOfLarge(x, 0));
     store<T>(out + sizeof<T>(), <T>quarterOfLarge(x, 1));
@@ -158,7 +166,7 @@ function quarterOfLarge(x: f64, shift: i32): f64 {
   const turn = mantissa * bitsOfTwoOverPi(start) + multiplyHigh(mantissa, bitsOfTwoOverPi(start + 64));
   const quadrant = <i32>((turn + 0x2000000000000000) >> 62); // to nearest
   const fraction = <i64>(turn - (<u64>quadrant << 62));
-  const r = <f64>fraction * 3.4061215800304e-19; // pi/2 * 2^-62
+  const r = <f64>fraction * 3.4061215800865545e-19; // pi/2 * 2^-62
   // sin(-y + shift pi/2) is sin(-(y - shift pi/2)): mirror instead of negating the fixed-point number.
   const negative = x < 0;
   return quarter((negative ? -quadrant : quadrant) + shift, negative ? -r : r, 0);

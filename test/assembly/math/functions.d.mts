@@ -1,0 +1,2 @@
+export const f32Functions: string[];
+export const f64Functions: string[];

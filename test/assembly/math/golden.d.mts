@@ -1,0 +1,1 @@
+export function hashes(wasmBytes: Uint8Array<ArrayBuffer>): Promise<Record<string, string>>;
