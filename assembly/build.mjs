@@ -1,6 +1,6 @@
 // Builds the WebAssembly kernels: one source, three builds (lanes.ts says where they differ).
 //   node assembly/build.mjs [--force]
-// Copies abi.ts to src/kernels, expands the matmul tiles, compiles the targets of asconfig.json side by side and
+// Copies abi.ts to src/memory, expands the matmul tiles, compiles the targets of asconfig.json side by side and
 // leaves <name>.wasm in build/ and dist/kernels/. Does nothing where a hash of all inputs is unchanged.
 
 import { spawn } from "node:child_process";
@@ -49,7 +49,7 @@ function compile(name) {
 async function main() {
   const abi = readFileSync(join(root, "assembly/abi.ts"), "utf8");
   const note = "// Copied from assembly/abi.ts by assembly/build.mjs: edit it there.\n";
-  writeWhenChanged(join(root, "src/kernels/abi.generated.ts"), note + abi);
+  writeWhenChanged(join(root, "src/memory/abi.generated.ts"), note + abi);
   writeWhenChanged(join(root, "assembly/matmul/tiles.generated.ts"), generateTiles());
 
   const hash = createHash("sha256");

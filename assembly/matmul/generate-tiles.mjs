@@ -59,11 +59,12 @@ function parse(source) {
 const names = (text, letter) => new RegExp(`\\$${letter}(?![A-Za-z])`).test(text);
 const textOf = (s) => (s.body ? s.head + s.body.map(textOf).join(" ") : s.text);
 
-/** Replaces $g, $c, .. and unrolled loop variables: joined to a name as `_0`, standing alone as the number. */
+/** Replaces $g and $c (joined to a name as `_0`) and unrolled loop variables (as `0`); alone they are the number. */
 function substitute(text, values) {
   for (const [letter, value] of Object.entries(values)) {
+    const joined = letter === "g" || letter === "c" ? `_${value}` : String(value);
     text = text
-      .replace(new RegExp(`(?<=[A-Za-z0-9_])\\$${letter}(?![A-Za-z])`, "g"), `_${value}`)
+      .replace(new RegExp(`(?<=[A-Za-z0-9_])\\$${letter}(?![A-Za-z])`, "g"), joined)
       .replace(new RegExp(`\\$${letter}(?![A-Za-z])`, "g"), String(value));
   }
   return text;
@@ -137,9 +138,14 @@ export function generateTiles() {
       output.push(...driver(name, sizes), "");
     }
   }
+  const used = new Set(output.join("\n").match(/\w+/g));
+  const importLines = [...imports]
+    .map(([module, set]) => [module, [...set].filter((name) => used.has(name)).sort()])
+    .filter(([, list]) => list.length > 0)
+    .map(([module, list]) => `import { ${list.join(", ")} } from "${module}";`);
   const head = [
     "// Written by assembly/matmul/generate-tiles.mjs from the templates in assembly/quants: edit those.",
-    ...[...imports].map(([module, set]) => `import { ${[...set].sort().join(", ")} } from "${module}";`),
+    ...importLines,
     "",
   ];
   return [...head, ...output].join("\n");

@@ -1,0 +1,40 @@
+// Matrix products, from the outside: weights in R4 groups, activations in packed tiles, one call a tile.
+// matmul/ops.ts drives these from a plan; tests, benchmarks and the loader call them directly.
+
+import { packColumn } from "../quants/activations";
+import { GgmlType } from "../quants/types";
+import { f16Rows, f32Rows, q4_0, q4_K, q6_K, q8_0 } from "./tiles.generated";
+
+export {
+  dequantizeRow, groupBytes, isSupported, packFormat, packTileBytes, packUnits, repackGroup, tileColumns,
+} from "../quants/index";
+
+/**
+ * Packs units [fromUnit, toUnit) of a tile of `columns` columns (1 or tileColumns): rows of x, k f32, xStride bytes
+ * apart. nColumns <= columns are given; the others become zero.
+ */
+export function packTile(
+  format: u32, columns: u32, x: usize, xStride: usize, nColumns: u32, k: u32, fromUnit: u32, toUnit: u32, dst: usize,
+): void {
+  for (let c: u32 = 0; c < columns; c++) {
+    packColumn(format, columns, c, c < nColumns ? x + <usize>c * xStride : 0, k, fromUnit, toUnit, dst);
+  }
+}
+
+/**
+ * nGroups consecutive R4 groups times one packed tile of `columns` columns (1 or tileColumns). Output of group g and
+ * column c: f32x4 at out + c * outStride + 16 * g. Padding columns are written too.
+ */
+export function matmulTile(
+  type: u32, nGroups: u32, w: usize, groupBytes: usize, y: usize, k: u32, columns: u32, out: usize, outStride: usize,
+): void {
+  switch (type) {
+    case GgmlType.F32: return f32Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.F16: return f16Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.Q4_0: return q4_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.Q8_0: return q8_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.Q4_K: return q4_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.Q6_K: return q6_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    default: unreachable();
+  }
+}

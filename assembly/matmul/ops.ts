@@ -1,0 +1,154 @@
+// The plan's matrix instructions: embed, pack, matmul, and their mixture-of-experts forms. Each cuts its work into
+// pieces that threads claim; no bit depends on who computes a piece, or on how large the pieces are.
+
+import {
+  Batch, EmbedIndex, EmbedWord, ExpertMatmulWord, MatmulWord, PackRowsWord, PackWord, Word,
+} from "../abi";
+import { packColumn } from "../quants/activations";
+import { batch, claim, nThreads, rowsOf, scratch, word } from "../work";
+import { dequantizeRow, matmulTile, packTile, packUnits } from "./index";
+
+/** Weights of one decode piece: enough that the claim (an atomic, about 50 ns with two threads) is below 1%. */
+const DECODE_BYTES: u32 = 65536;
+/** Weights of one prefill block: stays in L2 (1 MiB here, 256 KiB on small cores) while every column tile passes. */
+const PREFILL_BYTES: u32 = 131072;
+/** Units of 256 elements that one piece of a packing covers: about a microsecond. */
+const PACK_UNITS: u32 = 8;
+/** Groups of the largest tile: pieces are multiples of it, so that only the last piece needs the smaller ones. */
+const TILE_GROUPS: u32 = 4;
+/** Most groups in a piece: expertMatmul's results (16 bytes a group and column) must fit Limit.scratchBytes. */
+const MAX_GROUPS: u32 = 1024;
+/** Marks a column of a sorted list (ExpertSortWord) that no row uses. */
+const NO_PAIR: u32 = 0xffffffff;
+
+/** Op.embed: dst[r] = row index(r) of an R4 weight. Token -1 takes its row from the batch's inputRows. */
+export function embed(ins: usize): void {
+  const rows = rowsOf(ins), k = word(ins, Word.width), type = word(ins, EmbedWord.type);
+  const index = word(ins, EmbedWord.index), nRows = word(ins, EmbedWord.nRows);
+  for (let r = claim(); r < rows; r = claim()) {
+    const out = <usize>word(ins, Word.dst) + <usize>r * word(ins, Word.dstStride);
+    let row: i32 = 0;
+    if (index == EmbedIndex.token) {
+      row = load<i32>(load<u32>(batch, Batch.tokens) + (r << 2));
+    } else if (index == EmbedIndex.position) {
+      row = load<i32>(load<u32>(batch, Batch.positions) + (r << 4));
+    }
+    if (index == EmbedIndex.token && row == -1) {
+      memory.copy(out, load<u32>(batch, Batch.inputRows) + r * (k << 2), k << 2);
+      continue;
+    }
+    // the host checks ids; a row beyond the weight would be someone else's memory
+    if (<u32>row >= nRows) unreachable();
+    const group = <usize>word(ins, EmbedWord.weight) + <usize>(row >> 2) * word(ins, EmbedWord.groupBytes);
+    dequantizeRow(type, group, row & 3, k, out);
+  }
+}
+
+/** Op.pack: rows of a (f32) to activation tiles at dst. */
+export function pack(ins: usize): void {
+  const rows = rowsOf(ins), k = word(ins, Word.width), format = word(ins, PackWord.format);
+  const columns = rows == 1 ? 1 : word(ins, PackWord.tileColumns);
+  const tileBytes = rows == 1 ? word(ins, PackWord.tileBytes1) : word(ins, PackWord.tileBytes);
+  const x = <usize>word(ins, Word.a), stride = <usize>word(ins, Word.aStride), dst = <usize>word(ins, Word.dst);
+  const nTiles = (rows + columns - 1) / columns;
+  const units = packUnits(format, k);
+  // a piece is PACK_UNITS units of one column, or of one tile of them
+  const perPiece = max<u32>(1, PACK_UNITS / columns);
+  const cuts = (units + perPiece - 1) / perPiece;
+  const pieces = nTiles * cuts;
+  for (let p = claim(); p < pieces; p = claim()) {
+    const tile = p / cuts, from = p % cuts * perPiece;
+    const first = tile * columns;
+    packTile(
+      format, columns, x + <usize>first * stride, stride, min(columns, rows - first), k, from, min(units, from + perPiece),
+      dst + tile * tileBytes,
+    );
+  }
+}
+
+/** Groups in a piece: as many as `bytes` hold, but enough pieces for the threads to end together. */
+function groupsPerPiece(nGroups: u32, groupBytes: u32, bytes: u32): u32 {
+  const fitting = min(MAX_GROUPS, bytes / groupBytes);
+  const balanced = nGroups / (nThreads * 4);
+  return max<u32>(1, min(fitting, balanced) / TILE_GROUPS) * TILE_GROUPS;
+}
+
+/** Op.matmul: dst[r, m] = sum over k of weight[m, k] * a[r, k], a packed. */
+export function matmul(ins: usize): void {
+  const rows = rowsOf(ins), k = word(ins, Word.width), type = word(ins, MatmulWord.type);
+  const weight = <usize>word(ins, MatmulWord.weight), groupBytes = word(ins, MatmulWord.groupBytes);
+  const nGroups = word(ins, MatmulWord.nGroups);
+  const columns = rows == 1 ? 1 : word(ins, MatmulWord.tileColumns);
+  const tileBytes = rows == 1 ? word(ins, MatmulWord.tileBytes1) : word(ins, MatmulWord.tileBytes);
+  const a = <usize>word(ins, Word.a), dst = <usize>word(ins, Word.dst), stride = <usize>word(ins, Word.dstStride);
+  const nTiles = (rows + columns - 1) / columns;
+  const perPiece = groupsPerPiece(nGroups, groupBytes, rows == 1 ? DECODE_BYTES : PREFILL_BYTES);
+  const pieces = (nGroups + perPiece - 1) / perPiece;
+  if (nTiles == 0) return;
+  for (let p = claim(); p < pieces; p = claim()) {
+    const from = p * perPiece;
+    const count = min(perPiece, nGroups - from);
+    const w = weight + <usize>from * groupBytes;
+    for (let tile: u32 = 0; tile < nTiles; tile++) {
+      const out = dst + <usize>(tile * columns) * stride + (from << 4);
+      matmulTile(type, count, w, groupBytes, a + <usize>tile * tileBytes, k, columns, out, stride);
+    }
+  }
+}
+
+// A sorted list (Op.expertSort): u32 nTiles, u32 columns; tileExpert[maxTiles]; pair[maxTiles * columns].
+
+/** Op.packRows: packs the rows of a sorted list of (row, slot) pairs, a tile per piece. */
+export function packRows(ins: usize): void {
+  const k = word(ins, Word.width), format = word(ins, PackRowsWord.format);
+  const list = <usize>word(ins, PackRowsWord.list), maxTiles = word(ins, PackRowsWord.maxTiles);
+  const nTiles = load<u32>(list), columns = load<u32>(list, 4);
+  const tileBytes = columns == 1 ? word(ins, PackRowsWord.tileBytes1) : word(ins, PackRowsWord.tileBytes);
+  const x = <usize>word(ins, Word.a), stride = <usize>word(ins, Word.aStride);
+  const nUsed = word(ins, PackRowsWord.nUsed), perSlot = word(ins, PackRowsWord.perSlot);
+  const pairs = list + 8 + (maxTiles << 2);
+  const units = packUnits(format, k);
+  for (let tile = claim(); tile < nTiles; tile = claim()) {
+    const dst = <usize>word(ins, Word.dst) + <usize>tile * tileBytes;
+    for (let c: u32 = 0; c < columns; c++) {
+      const pair = load<u32>(pairs + ((tile * columns + c) << 2));
+      let row: usize = 0;
+      if (pair != NO_PAIR) {
+        row = x + <usize>(pair / nUsed) * stride;
+        if (perSlot) row += <usize>(pair % nUsed) * (k << 2);
+      }
+      packColumn(format, columns, c, row, k, 0, units, dst);
+    }
+  }
+}
+
+/** Op.expertMatmul: dst[row, slot * M + m] = sum over k of weight[expert][m, k] * packed. */
+export function expertMatmul(ins: usize): void {
+  const k = word(ins, Word.width), type = word(ins, ExpertMatmulWord.type);
+  const weight = <usize>word(ins, ExpertMatmulWord.weight), groupBytes = word(ins, ExpertMatmulWord.groupBytes);
+  const expertBytes = <usize>word(ins, ExpertMatmulWord.expertBytes), nGroups = word(ins, ExpertMatmulWord.nGroups);
+  const list = <usize>word(ins, ExpertMatmulWord.list), maxTiles = word(ins, ExpertMatmulWord.maxTiles);
+  const nTiles = load<u32>(list), columns = load<u32>(list, 4);
+  const tileBytes = columns == 1 ? word(ins, ExpertMatmulWord.tileBytes1) : word(ins, ExpertMatmulWord.tileBytes);
+  const nUsed = word(ins, ExpertMatmulWord.nUsed);
+  const a = <usize>word(ins, Word.a), dst = <usize>word(ins, Word.dst), stride = <usize>word(ins, Word.dstStride);
+  const pairs = list + 8 + (maxTiles << 2);
+  const perPiece = groupsPerPiece(nGroups, groupBytes, DECODE_BYTES);
+  const cuts = (nGroups + perPiece - 1) / perPiece;
+  const pieces = nTiles * cuts;
+  const outStride = <usize>perPiece << 4;
+  // pieces that follow each other share their rows of weights when their tiles share an expert
+  for (let p = claim(); p < pieces; p = claim()) {
+    const tile = p % nTiles, from = p / nTiles * perPiece;
+    const count = min(perPiece, nGroups - from);
+    const expert = load<u32>(list + 8 + (tile << 2));
+    const w = weight + <usize>expert * expertBytes + <usize>from * groupBytes;
+    matmulTile(type, count, w, groupBytes, a + <usize>tile * tileBytes, k, columns, scratch, outStride);
+    for (let c: u32 = 0; c < columns; c++) {
+      const pair = load<u32>(pairs + ((tile * columns + c) << 2));
+      if (pair == NO_PAIR) continue;
+      const out = dst + <usize>(pair / nUsed) * stride + ((<usize>(pair % nUsed) * nGroups + from) << 4);
+      memory.copy(out, scratch + <usize>c * outStride, count << 4);
+    }
+  }
+}

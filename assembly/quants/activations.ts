@@ -1,0 +1,188 @@
+// Activation packing: the right operand of a matmul, quantised once and laid out in the order in which a tile reads
+// it, C columns (tokens) side by side. `pack` in matmul/ops.ts calls it; the tiles of this folder read the result.
+//
+// Every block of 32 (256) elements of a column becomes int8: d = amax / 127, q = round to nearest even(x / d).
+// Blocks, each field for C columns in turn; a step is 4 consecutive elements:
+//   q8x32       [d f32][-sum q, i32][8 steps]                           C * (8 + 32 * STEP) bytes
+//   q8x32Split  [d f32][8 steps, y+ and y-]                             C * 68
+//   q8x256      [d f32][4 x (i16, i16)][16 x -sum of 16 q, i32][64 steps]   C * (84 + 256 * STEP)
+//               the i16 pairs are sums of 32: sub-blocks (0, 2), (1, 3), (4, 6), (5, 7)
+//   q8x256Split [d f32][64 steps, y+ and y-]                            C * 516
+//   f32         no blocks: [K][C] f32
+// A step of one column is 4 bytes q; in base (lanes.ts) two words, the i16 pairs (q0, q2) and (q1, q3), all columns'
+// first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order; in base the i16 pairs.
+
+import { BASE, STEP } from "../lanes";
+
+export enum PackFormat { f32 = 0, q8x32 = 1, q8x32Split = 2, q8x256 = 3, q8x256Split = 4 }
+
+/** A packing can be cut between units: elements of one unit. */
+export enum PackUnit { elements = 256 }
+
+/** Columns of a prefill tile (T); decode tiles have one. */
+export function tileColumns(format: u32): u32 {
+  return 4;
+}
+
+/** Bytes of a tile of `columns` columns of k elements. */
+export function packTileBytes(format: u32, columns: u32, k: u32): u32 {
+  switch (format) {
+    case PackFormat.q8x32: return columns * (k >> 5) * (8 + 32 * STEP);
+    case PackFormat.q8x32Split: return columns * (k >> 5) * 68;
+    case PackFormat.q8x256: return columns * (k >> 8) * (84 + 256 * STEP);
+    case PackFormat.q8x256Split: return columns * (k >> 8) * 516;
+    default: return columns * k * 4;
+  }
+}
+
+/** Units of PackUnit.elements in k elements; the last may be shorter. */
+export function packUnits(format: u32, k: u32): u32 {
+  return (k + PackUnit.elements - 1) / PackUnit.elements;
+}
+
+/**
+ * Packs units [fromUnit, toUnit) of column `column` of a tile of C = columns. x: k f32, or 0 for a column of zeros.
+ * dst: the tile. A block with a NaN or an infinity gets d = NaN, so that no such value is lost in the rounding.
+ */
+export function packColumn(
+  format: u32, columns: u32, column: u32, x: usize, k: u32, fromUnit: u32, toUnit: u32, dst: usize,
+): void {
+  const from = fromUnit * PackUnit.elements;
+  const to = min(k, toUnit * PackUnit.elements);
+  const stride = columns << 2;
+  dst += column << 2;
+  if (format == PackFormat.f32) return packFloats(x, from, to, dst, stride);
+  const block: u32 = format == PackFormat.q8x32 || format == PackFormat.q8x32Split ? 32 : 256;
+  const blockBytes = packTileBytes(format, columns, block);
+  dst += from / block * blockBytes;
+  for (let e = from; e < to; e += block, dst += blockBytes) packBlock(format, block, x ? x + (e << 2) : 0, dst, stride);
+}
+
+function packFloats(x: usize, from: u32, to: u32, dst: usize, stride: u32): void {
+  dst += from * stride;
+  if (x == 0) {
+    for (let e = from; e < to; e++, dst += stride) store<f32>(dst, 0);
+    return;
+  }
+  x += from << 2;
+  if (stride == 4) {
+    memory.copy(dst, x, (to - from) << 2);
+    return;
+  }
+  for (let e = from; e < to; e++, x += 4, dst += stride) store<f32>(dst, load<f32>(x));
+}
+
+/** One block of one column. stride: bytes from one word of this column to its next. */
+function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void {
+  const largest = x ? largestMagnitude(x, n) : 0;
+  let d: f32 = 0;
+  let inverse: f32 = 0;
+  if (largest >= 0x7f800000) {
+    d = NaN;
+  } else if (largest != 0) {
+    d = reinterpret<f32>(largest) / 127;
+    inverse = <f32>1 / d;
+    if (inverse == Infinity) {
+      d = 0;
+      inverse = 0;
+    }
+  }
+  store<f32>(dst, d);
+  const split = format == PackFormat.q8x32Split || format == PackFormat.q8x256Split;
+  let sums = dst + stride;
+  let steps = sums;
+  if (format == PackFormat.q8x32) steps += stride;
+  if (format == PackFormat.q8x256) {
+    steps += 20 * stride;
+    sums += 4 * stride;
+  }
+  let sum: i32 = 0;
+  for (let i: u32 = 0; i < n; i += 16, steps += (split ? 8 : 4 * STEP) * stride) {
+    // inverse 0: the block is zero, or x holds something that must not be multiplied
+    const q = inverse != 0 ? quantise16(x + (i << 2), f32x4.splat(inverse)) : i32x4.splat(0);
+    if (split) {
+      if (BASE) storeTwoWords(steps, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
+      else storeTwoWords(steps, stride, i8x16.max_s(q, i32x4.splat(0)), i8x16.max_s(i8x16.neg(q), i32x4.splat(0)));
+      continue;
+    }
+    if (BASE) storeTwoWords(steps, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
+    else storeWords(steps, stride, q);
+    const sum16 = sumOf16(q);
+    if (format == PackFormat.q8x32) {
+      sum += sum16;
+      continue;
+    }
+    store<i32>(sums, -sum16);
+    sums += stride;
+    if ((i & 16) == 0) {
+      sum = sum16;
+    } else {
+      // sub-block j = 4a + 2b + c is half b of pair 2a + c
+      const j = i >> 5;
+      store<i16>(dst + stride * (1 + ((j >> 1) & 2) + (j & 1)) + (j & 2), <i16>(sum + sum16));
+    }
+  }
+  if (format == PackFormat.q8x32) store<i32>(sums, -sum);
+}
+
+/** Largest magnitude of n f32 (a multiple of 16) as bits: as integers, NaN > infinity > every number. */
+// @ts-ignore: decorator
+@inline
+function largestMagnitude(x: usize, n: u32): u32 {
+  const magnitude = i32x4.splat(0x7fffffff);
+  let a = i32x4.splat(0), b = a;
+  for (const end = x + (n << 2); x < end; x += 32) {
+    a = i32x4.max_u(a, v128.and(v128.load(x), magnitude));
+    b = i32x4.max_u(b, v128.and(v128.load(x, 16), magnitude));
+  }
+  a = i32x4.max_u(a, b);
+  a = i32x4.max_u(a, v128.shuffle<i32>(a, a, 2, 3, 0, 1));
+  a = i32x4.max_u(a, v128.shuffle<i32>(a, a, 1, 0, 3, 2));
+  return i32x4.extract_lane(a, 0);
+}
+
+/**
+ * 16 f32 times `inverse`, rounded to nearest even, as i8x16. Adding 1.5 * 2^23 rounds to an integer and leaves it in
+ * the low bits. |x / d| rounds to at most 127: d is amax / 127 and inverse its reciprocal, 2^-21 apart at worst (d
+ * just above 2^-128, the smallest with a finite reciprocal), so no clamp is needed.
+ */
+// @ts-ignore: decorator
+@inline
+function quantise16(x: usize, inverse: v128): v128 {
+  const round = f32x4.splat(12582912.0);
+  const a = i32x4.sub(f32x4.add(f32x4.mul(v128.load(x), inverse), round), round);
+  const b = i32x4.sub(f32x4.add(f32x4.mul(v128.load(x, 16), inverse), round), round);
+  const c = i32x4.sub(f32x4.add(f32x4.mul(v128.load(x, 32), inverse), round), round);
+  const d = i32x4.sub(f32x4.add(f32x4.mul(v128.load(x, 48), inverse), round), round);
+  return i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
+}
+
+/** Four words of one column, `stride` bytes apart. */
+// @ts-ignore: decorator
+@inline
+function storeWords(p: usize, stride: usize, v: v128): void {
+  if (stride == 4) {
+    v128.store(p, v);
+    return;
+  }
+  v128.store32_lane(p, v, 0);
+  v128.store32_lane(p + stride, v, 1);
+  v128.store32_lane(p + 2 * stride, v, 2);
+  v128.store32_lane(p + 3 * stride, v, 3);
+}
+
+/** Four steps of two words each: a's and b's words in turn. */
+// @ts-ignore: decorator
+@inline
+function storeTwoWords(p: usize, stride: usize, a: v128, b: v128): void {
+  storeWords(p, stride, v128.shuffle<i32>(a, b, 0, 4, 1, 5));
+  storeWords(p + 4 * stride, stride, v128.shuffle<i32>(a, b, 2, 6, 3, 7));
+}
+
+// @ts-ignore: decorator
+@inline
+function sumOf16(q: v128): i32 {
+  const s = i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(q));
+  const t = i32x4.add(s, v128.shuffle<i32>(s, s, 2, 3, 0, 1));
+  return i32x4.extract_lane(t, 0) + i32x4.extract_lane(t, 1);
+}

@@ -1,0 +1,33 @@
+// F32: plain weights. R4 group of 4 rows: [K][4] f32, element k of rows 0..3 side by side.
+
+/**
+ * One tile: f = f + w * x, k ascending.
+ * @tiles 4x1 1x1 2x4 1x4
+ */
+function f32Rows(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  let w$g = w + groupBytes * $g;
+  let f$g$c = f32x4.splat(0);
+  for (let e: u32 = 0; e < k; e++) {
+    const v$g = v128.load(w$g);
+    {
+      const y$c = v128.load_splat<u32>(y, 4 * $c);
+      f$g$c = f32x4.add(f$g$c, f32x4.mul(v$g, y$c));
+    }
+    w$g += 16;
+    y += 4 * $C;
+  }
+  v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
+export function repackF32(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
+  for (let r: u32 = 0; r < nRows; r++) {
+    const row = src + <usize>r * rowBytes;
+    for (let e: u32 = 0; e < k; e++) store<u32>(dst + (e << 4) + (r << 2), load<u32>(row + (e << 2)));
+  }
+}
+
+/** Row `lane` of a group as k f32. */
+export function dequantizeF32(group: usize, lane: u32, k: u32, out: usize): void {
+  for (let e: u32 = 0; e < k; e++) store<u32>(out + (e << 2), load<u32>(group + (e << 4) + (lane << 2)));
+}

@@ -1,0 +1,52 @@
+// The tensor types by number: sizes, interleaving four rows into a group, and reading a row back. One file a type.
+
+import { dequantizeF16, repackF16 } from "./f16";
+import { dequantizeF32, repackF32 } from "./f32";
+import { dequantizeQ4_0, repackQ4_0 } from "./q4_0";
+import { dequantizeQ4_K, repackQ4_K } from "./q4_k";
+import { dequantizeQ6_K, repackQ6_K } from "./q6_k";
+import { dequantizeQ8_0, repackQ8_0 } from "./q8_0";
+import { GgmlType, blockBytes, blockWeights } from "./types";
+
+export { packTileBytes, packUnits, tileColumns } from "./activations";
+export { packFormat } from "./types";
+
+/** Whether the kernels know the type. */
+export function isSupported(type: u32): bool {
+  return blockWeights(type) != 0;
+}
+
+/** Bytes of an R4 group of four rows of k weights. */
+export function groupBytes(type: u32, k: u32): u32 {
+  return k / blockWeights(type) * blockBytes(type) * 4;
+}
+
+/**
+ * Interleaves nRows (1..4) rows of k weights in GGUF layout, rowBytes apart, into one R4 group at dst. Missing rows
+ * become rows of zeros.
+ */
+export function repackGroup(type: u32, src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
+  if (nRows < 4) memory.fill(dst, 0, groupBytes(type, k));
+  switch (type) {
+    case GgmlType.F32: return repackF32(src, rowBytes, nRows, k, dst);
+    case GgmlType.F16: return repackF16(src, rowBytes, nRows, k, dst);
+    case GgmlType.Q4_0: return repackQ4_0(src, rowBytes, nRows, k, dst);
+    case GgmlType.Q8_0: return repackQ8_0(src, rowBytes, nRows, k, dst);
+    case GgmlType.Q4_K: return repackQ4_K(src, rowBytes, nRows, k, dst);
+    case GgmlType.Q6_K: return repackQ6_K(src, rowBytes, nRows, k, dst);
+    default: unreachable();
+  }
+}
+
+/** Row `lane` (0..3) of an R4 group as k f32 at out: exactly the values of the format. */
+export function dequantizeRow(type: u32, group: usize, lane: u32, k: u32, out: usize): void {
+  switch (type) {
+    case GgmlType.F32: return dequantizeF32(group, lane, k, out);
+    case GgmlType.F16: return dequantizeF16(group, lane, k, out);
+    case GgmlType.Q4_0: return dequantizeQ4_0(group, lane, k, out);
+    case GgmlType.Q8_0: return dequantizeQ8_0(group, lane, k, out);
+    case GgmlType.Q4_K: return dequantizeQ4_K(group, lane, k, out);
+    case GgmlType.Q6_K: return dequantizeQ6_K(group, lane, k, out);
+    default: unreachable();
+  }
+}

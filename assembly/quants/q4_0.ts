@@ -1,0 +1,82 @@
+// Q4_0: 32 weights of 4 bits with one scale, w = d * (q - 8).
+//
+// GGUF block, 18 bytes:      0        2                  18
+//                            | d f16  | qs 16 B          |   e < 16: low nibble of qs[e]; else high of qs[e - 16]
+//
+// R4 group of 4 rows, nb = K / 32 blocks:
+//   [nb x 4 f16]   d of block b, rows 0..3
+//   [nb x 64 B]    block b: four vectors; vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
+
+import { loadFiniteF16x4, f16ToF32 } from "../half";
+import { EVEN, M15, ONES, STEP, dot, even, odd, settle } from "../lanes";
+import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
+
+/**
+ * One tile: acc = sum q * y - 8 * sum y, f = f + acc * (d_w * d_y).
+ * @tiles 4x1 1x1 2x4 1x4
+ */
+function q4_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const nb = k >> 5;
+  const m15 = v128.load_splat<u32>(M15), evenMask = v128.load_splat<u32>(EVEN), ones = v128.load_splat<u32>(ONES);
+  let d$g = w + groupBytes * $g;
+  let q$g = d$g + (nb << 3);
+  let f$g$c = f32x4.splat(0);
+  for (let b: u32 = 0; b < nb; b++) {
+    const start$c = i32x4.shl(v128.load_splat<u32>(y, 4 * ($C + $c)), 3);
+    let a$g$c = start$c;
+    for (let $i = 0; $i < 4; $i++) {
+      const v$g = v128.load(q$g, 16 * $i);
+      const low$g = v128.and(v$g, m15), high$g = v128.and(i16x8.shr_u(v$g, 4), m15);
+      const lowEven$g = even(low$g, evenMask), lowOdd$g = odd(low$g);
+      const highEven$g = even(high$g, evenMask), highOdd$g = odd(high$g);
+      {
+        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i * STEP) + $c));
+        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + 2 * $i * STEP) + $c)) : y$c;
+        a$g$c = dot($i == 0, a$g$c, lowEven$g, lowOdd$g, y$c, z$c);
+      }
+      {
+        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + (2 * $i + 1) * STEP) + $c));
+        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + (2 * $i + 1) * STEP) + $c)) : y$c;
+        a$g$c = dot(false, a$g$c, highEven$g, highOdd$g, y$c, z$c);
+      }
+    }
+    const dw$g = loadFiniteF16x4(d$g);
+    {
+      const dy$c = v128.load_splat<u32>(y, 4 * $c);
+      const total$g$c = f32x4.convert_i32x4_s(settle(start$c, a$g$c, ones));
+      f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
+    }
+    d$g += 8;
+    q$g += 64;
+    y += $C * (8 + 32 * STEP);
+  }
+  v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
+export function repackQ4_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
+  const nb = k >> 5;
+  const m15 = v128.load_splat<u32>(M15);
+  const qs = dst + (nb << 3);
+  for (let r: u32 = 0; r < nRows; r++) {
+    let block = src + <usize>r * rowBytes;
+    for (let b: u32 = 0; b < nb; b++, block += 18) {
+      store<u16>(dst + (b << 3) + (r << 1), load<u16>(block));
+      const v = v128.load(block, 2);
+      const words = pairNibbles(v128.and(v, m15), v128.and(i16x8.shr_u(v, 4), m15));
+      storeLane(qs + (b << 6) + (r << 2), words);
+    }
+  }
+}
+
+/** Row `lane` of a group as k f32. */
+export function dequantizeQ4_0(group: usize, lane: u32, k: u32, out: usize): void {
+  const nb = k >> 5;
+  const qs = group + (nb << 3);
+  for (let b: u32 = 0; b < nb; b++) {
+    const d = f16ToF32(load<u16>(group + (b << 3) + (lane << 1)));
+    for (let e: u32 = 0; e < 32; e++, out += 4) {
+      store<f32>(out, <f32>(nibbleAt(qs + (b << 6), lane, e) - 8) * d);
+    }
+  }
+}

@@ -1,0 +1,71 @@
+// Q8_0: 32 weights of 8 bits with one scale, w = d * q.
+//
+// GGUF block, 34 bytes:      0        2                  34
+//                            | d f16  | qs 32 x i8       |
+//
+// R4 group of 4 rows, nb = K / 32 blocks:
+//   [nb x 4 f16]   d of block b, rows 0..3
+//   [nb x 128 B]   block b: eight vectors; vector i, byte 4r + k: row r, element 4i + k
+
+import { loadFiniteF16x4, f16ToF32 } from "../half";
+import { ONES, dotMinus, dotSigned, evenSigned, oddSigned, settleSigned } from "../lanes";
+
+/**
+ * One tile: acc = sum q * y, f = f + acc * (d_w * d_y).
+ * @tiles 4x1 1x1 2x4 1x4
+ */
+function q8_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const nb = k >> 5;
+  const zero = i32x4.splat(0), ones = v128.load_splat<u32>(ONES);
+  let d$g = w + groupBytes * $g;
+  let q$g = d$g + (nb << 3);
+  let f$g$c = f32x4.splat(0);
+  for (let b: u32 = 0; b < nb; b++) {
+    let plus$g$c = zero, minus$g$c = zero;
+    for (let $i = 0; $i < 8; $i++) {
+      const v$g = v128.load(q$g, 16 * $i);
+      const even$g = evenSigned(v$g), odd$g = oddSigned(v$g);
+      {
+        const y$c = v128.load_splat<u32>(y, 4 * ($C * (1 + 2 * $i) + $c));
+        const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i) + $c));
+        plus$g$c = dotSigned(plus$g$c, even$g, odd$g, y$c, z$c, ones);
+        minus$g$c = dotMinus(minus$g$c, v$g, z$c);
+      }
+    }
+    const dw$g = loadFiniteF16x4(d$g);
+    {
+      const dy$c = v128.load_splat<u32>(y, 4 * $c);
+      const total$g$c = f32x4.convert_i32x4_s(settleSigned(plus$g$c, minus$g$c));
+      f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
+    }
+    d$g += 8;
+    q$g += 128;
+    y += $C * 68;
+  }
+  v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
+export function repackQ8_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
+  const nb = k >> 5;
+  for (let r: u32 = 0; r < nRows; r++) {
+    let block = src + <usize>r * rowBytes;
+    let qs = dst + (nb << 3) + (r << 2);
+    for (let b: u32 = 0; b < nb; b++, block += 34) {
+      store<u16>(dst + (b << 3) + (r << 1), load<u16>(block));
+      for (let i: u32 = 0; i < 8; i++, qs += 16) store<u32>(qs, load<u32>(block + (i << 2), 2));
+    }
+  }
+}
+
+/** Row `lane` of a group as k f32. */
+export function dequantizeQ8_0(group: usize, lane: u32, k: u32, out: usize): void {
+  const nb = k >> 5;
+  let qs = group + (nb << 3) + (lane << 2);
+  for (let b: u32 = 0; b < nb; b++) {
+    const d = f16ToF32(load<u16>(group + (b << 3) + (lane << 1)));
+    for (let i: u32 = 0; i < 8; i++, qs += 16) {
+      for (let j: u32 = 0; j < 4; j++, out += 4) store<f32>(out, <f32>load<i8>(qs + j) * d);
+    }
+  }
+}

@@ -1,0 +1,49 @@
+// The tensor types that the kernels know, by their ggml numbers, and what follows from a type alone.
+
+import { PackFormat } from "./activations";
+
+export enum GgmlType {
+  F32 = 0,
+  F16 = 1,
+  Q4_0 = 2,
+  Q8_0 = 8,
+  Q4_K = 12,
+  Q6_K = 14,
+}
+
+/** Weights in a block of the type; 0: not supported. */
+export function blockWeights(type: u32): u32 {
+  switch (type) {
+    case GgmlType.F32:
+    case GgmlType.F16: return 1;
+    case GgmlType.Q4_0:
+    case GgmlType.Q8_0: return 32;
+    case GgmlType.Q4_K:
+    case GgmlType.Q6_K: return 256;
+    default: return 0;
+  }
+}
+
+/** Bytes of a block. R4 keeps the size: a group of four rows takes four rows' bytes. */
+export function blockBytes(type: u32): u32 {
+  switch (type) {
+    case GgmlType.F32: return 4;
+    case GgmlType.F16: return 2;
+    case GgmlType.Q4_0: return 18;
+    case GgmlType.Q8_0: return 34;
+    case GgmlType.Q4_K: return 144;
+    case GgmlType.Q6_K: return 210;
+    default: return 0;
+  }
+}
+
+/** The form in which the type's matmul reads its activations. */
+export function packFormat(type: u32): u32 {
+  switch (type) {
+    case GgmlType.Q4_0: return PackFormat.q8x32;
+    case GgmlType.Q8_0: return PackFormat.q8x32Split;
+    case GgmlType.Q4_K:
+    case GgmlType.Q6_K: return PackFormat.q8x256;
+    default: return PackFormat.f32;
+  }
+}
