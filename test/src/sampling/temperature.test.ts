@@ -66,6 +66,13 @@ describe("dynamic temperature", () => {
     expect(after(step(1, 0.5), [3]).map(({ logit }) => logit)).toEqual([3]);
   });
 
+  it("survives a logarithm that rounds the entropy below 0", () => {
+    const low = { ...testMath, log64: (x: number) => Math.log(x) - 1e-16 };
+    const options = resolveOptions({ temperature: 1, dynatempRange: 0.5, dynatempExponent: 0.5 });
+    const left = after(temperature(options, low), [3, -3000]);
+    expect(left.map(({ logit }) => logit)).toEqual([6, -6000]);
+  });
+
   it("keeps the best alone where it comes down to 0", () => {
     expect(idsOf(after(step(0.5, 1), [-3000, 0, -4000]))).toEqual([1]);
   });
