@@ -58,7 +58,7 @@ export function assignBanks(recording: Recording, capacity: number, nPages: numb
   };
 
   for (const instr of recording.instrs) {
-    const anchored = references(instr).flatMap(anchoredResource);
+    const anchored = [...new Set(references(instr).flatMap(anchoredResource))];
     const grown = instr.writes.find((w) => w.kind === "value" && home.has(w.value.id));
     const placedIn = anchored.find((resource) => anchor.has(resource));
     let bank = current;

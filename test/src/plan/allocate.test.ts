@@ -1,0 +1,83 @@
+import { describe, expect, it } from "vitest";
+import { allocateArena, barriers } from "../../../src/plan/allocate.ts";
+import { assignBanks, type Banked } from "../../../src/plan/banks.ts";
+import type { Recording } from "../../../src/plan/instruction.ts";
+import { forward, record, shapes } from "./planning.ts";
+
+/** Walks a plan as the threads would and fails where memory is read that something else has written since. */
+function simulate(recording: Recording, banked: Banked) {
+  const { offsets } = allocateArena(recording, banked);
+  const owner = banked.banks.map(() => new Map<number, number>()); // 64-byte cell -> value id
+  const stamp = (bank: number, id: number, bytes: number) => {
+    const start = offsets[bank].get(id)!;
+    expect(start, `value ${id} in bank ${bank}`).toBeDefined();
+    for (let at = start; at < start + bytes; at += 64) owner[bank].set(at, id);
+  };
+  const check = (bank: number, id: number, bytes: number, label: string) => {
+    const start = offsets[bank].get(id)!;
+    for (let at = start; at < start + bytes; at += 64) expect(owner[bank].get(at), `${label} reads value ${id} in bank ${bank}`).toBe(id);
+  };
+  const play = (head: boolean) => {
+    for (const segment of banked.segments.filter((s) => s.head === head)) {
+      for (const { value, from, to } of segment.transfers) {
+        check(from, value.id, value.bytes, "transfer");
+        stamp(to, value.id, value.bytes);
+      }
+      for (let i = segment.start; i < segment.end; i++) {
+        const { reads, writes, label } = recording.instrs[i];
+        for (const r of reads) if (r.kind === "value") check(segment.bank, r.value.id, r.value.bytes, label);
+        for (const w of writes) if (w.kind === "value") stamp(segment.bank, w.value.id, w.value.bytes);
+      }
+    }
+  };
+  play(false);
+  play(true);
+  play(true); // a second chunk of outputs: what the head reads must still be there
+}
+
+describe("allocateArena", () => {
+  it.each([["one bank", Infinity], ["banks of two layers", 13000], ["a bank per tensor", 4096]])("keeps every value until its last reader, %s", (_, capacity) => {
+    const recording = record(shapes, forward), banked = assignBanks(recording, capacity, 4);
+    if (capacity !== Infinity) expect(banked.banks.length).toBeGreaterThan(1);
+    simulate(recording, banked);
+  });
+
+  it("reuses memory", () => {
+    const recording = record(shapes, forward), banked = assignBanks(recording, Infinity, 4);
+    const values = new Map(recording.instrs.flatMap((i) => i.writes).flatMap((w) => w.kind === "value" ? [[w.value.id, w.value.bytes]] : []) as [number, number][]);
+    const sum = [...values.values()].reduce((a, b) => a + b, 0);
+    expect(allocateArena(recording, banked).arenaBytes[0]).toBeLessThan(sum / 2);
+  });
+});
+
+describe("barriers", () => {
+  it("stand between a writer and its readers, and not between products of one input", () => {
+    const recording = record(shapes, forward), banked = assignBanks(recording, Infinity, 4);
+    const { offsets } = allocateArena(recording, banked), { instrs } = recording;
+    const needed = barriers(instrs, 0, instrs.length, offsets[0]);
+    const at = (label: string) => instrs.findIndex((i) => i.label === label);
+    expect(needed[at("blk.0.q")]).toBe(true); // reads the packing before it
+    expect(needed[at("blk.0.k")]).toBe(false);
+    expect(needed[at("blk.0.v")]).toBe(false);
+    expect(needed[at("attention 0")]).toBe(true); // reads what kv store wrote
+  });
+
+  it("separate every pair of instructions that conflict", () => {
+    const recording = record(shapes, forward), banked = assignBanks(recording, Infinity, 4);
+    const { offsets } = allocateArena(recording, banked), { instrs } = recording;
+    const needed = barriers(instrs, 0, instrs.length, offsets[0]);
+    const ranges = (refs: (typeof instrs)[number]["reads"]) => refs.flatMap((r) =>
+      r.kind === "value" ? [[offsets[0].get(r.value.id)!, offsets[0].get(r.value.id)! + r.value.bytes]] : []);
+    const meet = (a: number[][], b: number[][]) => a.some((x) => b.some((y) => x[0] < y[1] && y[0] < x[1]));
+    let conflicts = 0;
+    for (let i = 0; i < instrs.length; i++) {
+      for (let j = i + 1; j < instrs.length; j++) {
+        const conflict = meet(ranges(instrs[i].writes), ranges([...instrs[j].reads, ...instrs[j].writes])) || meet(ranges(instrs[i].reads), ranges(instrs[j].writes));
+        if (!conflict) continue;
+        conflicts++;
+        expect(needed.slice(i + 1, j + 1), `${instrs[i].label} and ${instrs[j].label}`).toContain(true);
+      }
+    }
+    expect(conflicts).toBeGreaterThan(20);
+  });
+});

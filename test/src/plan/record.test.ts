@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import { ModelError } from "../../../models/index.ts";
+import { PlanError } from "../../../src/errors.ts";
+import { Op } from "../../../src/memory/abi.generated.ts";
+import { f32Bits } from "../../../src/plan/record.ts";
+import { forward, record, shapes } from "./planning.ts";
+
+describe("Recorder", () => {
+  it("packs an input once for all products that read it", () => {
+    const { instrs } = record(shapes, forward);
+    const packs = instrs.filter((i) => i.op === Op.pack), products = instrs.filter((i) => i.op === Op.matmul);
+    expect(products.length).toBe(3 * 4 + 1);
+    expect(packs.length).toBe(3 * 2 + 1);
+  });
+
+  it("places a tied embedding once", () => {
+    const { weights } = record(shapes, forward);
+    expect(weights.filter((w) => w.name === "token_embd.weight").length).toBe(1);
+  });
+
+  it("marks what runs once per chunk of outputs", () => {
+    const { instrs } = record(shapes, forward);
+    const first = instrs.findIndex((i) => i.head);
+    expect(instrs[first].op).toBe(Op.gatherRows);
+    expect(instrs.slice(first).every((i) => i.head)).toBe(true);
+    expect(instrs.slice(0, first).some((i) => i.head)).toBe(false);
+  });
+
+  it("computes one rope table for all layers that share the parameters", () => {
+    const params = { headDim: 8, nRot: 8, mode: "neox", freqBase: 10000, freqScale: 1, attnFactor: 1 } as const;
+    const { instrs } = record(shapes, (ops) => {
+      const x = ops.embed(ops.weight("token_embd.weight", [16, 40]));
+      const y = ops.rope(ops.rope(x, params), { ...params, freqBase: 500 });
+      ops.logits(ops.outputRows(ops.rope(y, params)));
+    });
+    expect(instrs.filter((i) => i.op === Op.ropeTable).length).toBe(2);
+  });
+
+  it.each([
+    ["a missing weight", (o) => o.weight("absent", [4]), ModelError, /absent: expected a tensor \[4\], found no such tensor/],
+    ["a wrong shape", (o) => o.weight("blk.0.q", [16, 17]), ModelError, /blk\.0\.q: expected \[16, 17\], found \[16, 16\]/],
+    ["a wrong input width", (o) => o.matmul(o.weight("blk.0.q", [16, 16]), o.slice(o.embed(o.weight("token_embd.weight", [16, 40])), 0, 8)), PlanError, /expected an input of width 16, found 8/],
+    ["an unaligned slice", (o) => o.slice(o.embed(o.weight("token_embd.weight", [16, 40])), 2, 4), PlanError, /multiple of 4/],
+    ["no logits", (o) => o.embed(o.weight("token_embd.weight", [16, 40])), PlanError, /ops\.logits/],
+  ] as [string, (o: Parameters<typeof forward>[0]) => void, new (...a: never[]) => Error, RegExp][])("refuses %s", (_, run, type, message) => {
+    expect(() => record(shapes, run)).toThrow(type);
+    expect(() => record(shapes, run)).toThrow(message);
+  });
+
+  it("refuses a matrix type without kernels", () => {
+    const run = () => record(shapes, forward, { tensor: (name) => ({ name, shape: shapes[name as keyof typeof shapes], type: 99, typeName: "X_99", offset: 0 }) });
+    expect(run).toThrow(/found X_99/);
+  });
+
+  it("refuses a quantised cache for heads that are no multiple of 32", () => {
+    expect(() => record(shapes, forward, { kType: 8 })).toThrow(/multiple of 32, found 8/);
+  });
+
+  it("writes f32 words by their bits", () => {
+    expect(f32Bits(1)).toBe(0x3f800000);
+    expect(f32Bits(-0.1)).toBe(0xbdcccccd);
+  });
+});
