@@ -9,11 +9,11 @@
 
 /** 32 bits of rank + 21 bits of id fill the 53 bits of an f64's exact integers. */
 const idBits = 21;
-export const maxVocabularySize = 2 ** idBits;
+export const maxVocabularySize = 1 << idBits;
 
 /** 11: three passes for 32 bits, and counts that fit the first-level cache. */
 const radixBits = 11;
-const radix = 2 ** radixBits;
+const radix = 1 << radixBits;
 
 /**
  * Sorts candidates by their ranks, 11 bits a pass: stable, so that ids which ascend before decide
