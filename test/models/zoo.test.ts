@@ -2,9 +2,10 @@
 // in models/ without the engine. The tolerance is the zoo's own (`suggested_tol.f32`: 3e-4, or
 // about 5e-3 where ggml's GELU table stands between).
 import { describe, expect, it } from "vitest";
-import { ARCHITECTURES } from "../../models/index.ts";
+import { ARCHITECTURES, describeModel, ModelError } from "../../models/index.ts";
 import { referenceTypes } from "../reference/dequantize.ts";
 import { ReferenceModel } from "../reference/model.ts";
+import { ReferenceOps } from "../reference/ops.ts";
 import { hasShared } from "../reference/vectors.ts";
 import { compareZoo, loadZooCase, type ZooCase, zooNames } from "../reference/zoo.ts";
 
@@ -60,5 +61,61 @@ describe("architectures", () => {
     // A tensor that no run reads is a part of the model that was forgotten.
     const unused = [...model.gguf.tensors.keys()].filter((name) => !model.usedTensors.has(name));
     expect(unused).toEqual(UNUSED[zoo.name] ?? []);
+  });
+
+  it.skipIf(!shared)("long-rope factors follow the context length of the run", async () => {
+    const zoo = loadZooCase("phi3-long");
+    const names = ["long", "short"].map((length) => `rope_factors_${length}.weight`);
+    const used = async (nCtx: number): Promise<boolean[]> => {
+      const model = await ReferenceModel.open(zoo.path, { nCtx });
+      model.run(zoo.tokens.slice(0, 2));
+      return names.map((name) => model.usedTensors.has(name));
+    };
+    // The original context is 64 positions.
+    expect(await used(64)).toEqual([false, true]);
+    expect(await used(65)).toEqual([true, false]);
+  });
+});
+
+describe("tensors that do not fit the metadata", () => {
+  const zoo = loadZooCase("llama-q4_0");
+
+  /** The first error of a forward pass over a file whose metadata says `value` for `key`. */
+  async function errorWith(key: string, value: number): Promise<Error> {
+    const model = await ReferenceModel.open(zoo.path);
+    model.gguf.metadata.set(key, { type: "u32", value });
+    const { forward } = describeModel(model.gguf.metadata);
+    const ops = new ReferenceOps(model, {
+      tokens: [1],
+      positions: [0],
+      sequences: [0],
+      outputs: [true],
+    });
+    try {
+      forward(ops);
+    } catch (error) {
+      return error as Error;
+    }
+    throw new Error("expected an error, found none");
+  }
+
+  it.each([
+    [
+      "llama.feed_forward_length",
+      96,
+      "blk.0.ffn_gate.weight: expected [64, 96], found [64, 128] (off",
+    ],
+    ["llama.attention.head_count_kv", 1, "blk.0.attn_k.weight: expected [64, "],
+    [
+      "llama.block_count",
+      3,
+      "blk.2.attn_norm.weight: expected a tensor [64], found no such tensor",
+    ],
+    ["llama.embedding_length", 128, "token_embd.weight: expected [128, 320], found [64, 320] (off"],
+    ["llama.expert_count", 1, "expected 1 to 1, the number of experts, found 0"],
+  ])("%s = %d", async (key, value, message) => {
+    const error = await errorWith(key, value).catch((thrown: Error) => thrown);
+    expect(error).toBeInstanceOf(ModelError);
+    expect(error.message).toContain(message);
   });
 });

@@ -367,6 +367,10 @@ describe("ops beside the stream", () => {
     ]);
     expect(rowsOf(ops.addLowRank(tensor([[1], [1]]), x, "w"))).toEqual([[1], [36]]);
     expect(rowsOf(ops.addLowRank(tensor([[1], [1]]), x, "other"))).toEqual([[1], [1]]);
+    // Only the second token's logits are wanted: its row comes first, its adapter goes with it.
+    const last = opsFor(2, { adapters: [-1, 0], outputs: [false, true] }, options);
+    const y = tensor([[1]], "outputs");
+    expect(rowsOf(last.addLowRank(y, tensor([[3, 4]], "outputs"), "w"))).toEqual([[36]]);
   });
 
   it("adds control vectors, hands out taps, and numbers ops in order", () => {

@@ -11,6 +11,7 @@ import type {
   RopeParams,
   RouteParams,
   Routing,
+  Rows,
   State,
   Tensor,
   Weight,
@@ -305,10 +306,10 @@ export class ReferenceOps implements Ops {
   }
 
   addLowRank(y: Tensor, x: Tensor, target: string): Tensor {
-    const { adapters } = this.#batch;
-    if (adapters === undefined || x.rows !== "tokens") return y;
+    const slots = this.#adapterSlots(x.rows);
+    if (slots === undefined) return y;
     const row = (r: Float32Array, i: number): Float32Array => {
-      const pair = this.#model.options.adapters?.[adapters[i]]?.get(target);
+      const pair = this.#model.options.adapters?.[slots[i]]?.get(target);
       if (pair === undefined) return r;
       const low = pair.a.map((a) => Math.fround(dot(a, valueOf(x).data[i])));
       return r.map((v, m) => v + pair.scale * dot(pair.b[m], low));
@@ -344,6 +345,13 @@ export class ReferenceOps implements Ops {
   logits(x: Tensor): void {
     if (x.rows !== "outputs") throw new PlanError(`logits: expected output rows, found ${x.rows}`);
     this.result = this.#done("logits", valueOf(x));
+  }
+
+  /** Adapter slot of each row; an output row has the slot of its token. */
+  #adapterSlots(rows: Rows): readonly number[] | undefined {
+    const { adapters, outputs: wanted } = this.#batch;
+    if (rows === "tokens") return adapters;
+    return rows === "outputs" ? adapters?.filter((_, i) => wanted[i]) : undefined;
   }
 
   /** The sequences of the batch, in the order in which they appear. */
