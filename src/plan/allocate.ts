@@ -10,7 +10,7 @@ export interface Allocation {
   readonly arenaBytes: readonly number[];
 }
 
-interface Interval { readonly value: Value; readonly first: number; last: number }
+interface Interval { readonly value: Value; first: number; last: number }
 
 export function allocateArena(recording: Recording, banked: Banked): Allocation {
   const offsets: Map<number, number>[] = [], arenaBytes: number[] = [];
@@ -47,7 +47,10 @@ function intervals(recording: Recording, banked: Banked, bank: number): Interval
       for (const w of instrs[i].writes) if (w.kind === "value") touch(w.value, i);
     }
   }
-  for (const interval of found.values()) if (interval.value.keep) interval.last = end;
+  for (const interval of found.values()) {
+    if (interval.value.keep || interval.value.hostWritten) interval.last = end;
+    if (interval.value.hostWritten) interval.first = 0;
+  }
   return [...found.values()].sort((a, b) => a.first - b.first);
 }
 

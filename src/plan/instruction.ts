@@ -15,6 +15,8 @@ export interface Value {
   readonly rows: Rows;
   /** Must survive to the end of the plan (logits, traced values, what the head reads). */
   keep: boolean;
+  /** The host writes it before a run: no other value may use its memory at any time. */
+  hostWritten: boolean;
 }
 
 export type Ref =

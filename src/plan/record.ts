@@ -172,7 +172,7 @@ export class Recorder implements Ops {
   }
 
   private value(name: string, rows: Rows, bytes: number, rowBytes = 0): Value {
-    return { id: this.nValues++, name, rows, bytes: align(bytes, 64), rowBytes, keep: false };
+    return { id: this.nValues++, name, rows, bytes: align(bytes, 64), rowBytes, keep: false, hostWritten: false };
   }
 
   private tensor(name: string, rows: Rows, width: number): Recorded {
@@ -652,7 +652,7 @@ export class Recorder implements Ops {
     this.result = a;
     a.value.keep = true;
     this.nanFlag = this.value("nan flag", 1, 64);
-    this.nanFlag.keep = true;
+    this.nanFlag.hostWritten = true;
     const flag: Ref = { kind: "value", value: this.nanFlag, offset: 0 };
     this.emit(Op.checkNan, "check logits", "outputs", [
       [Word.dst, flag], [Word.a, ref(a)], [Word.aStride, a.stride], [Word.width, a.width],

@@ -42,6 +42,13 @@ describe("allocateArena", () => {
     simulate(recording, banked);
   });
 
+  it("gives memory that the host writes before a run to nobody else", () => {
+    const recording = record(shapes, forward), banked = assignBanks(recording, Infinity, 4), { offsets } = allocateArena(recording, banked);
+    const flag = offsets[0].get(recording.nanFlag.id)!;
+    const values = recording.instrs.flatMap((i) => i.writes).flatMap((w) => w.kind === "value" && w.value !== recording.nanFlag ? [w.value] : []);
+    expect(values.filter((v) => offsets[0].get(v.id)! < flag + 64 && flag < offsets[0].get(v.id)! + v.bytes)).toEqual([]);
+  });
+
   it("reuses memory", () => {
     const recording = record(shapes, forward), banked = assignBanks(recording, Infinity, 4);
     const values = new Map(recording.instrs.flatMap((i) => i.writes).flatMap((w) => w.kind === "value" ? [[w.value.id, w.value.bytes]] : []) as [number, number][]);
