@@ -13,6 +13,7 @@ export type { Detokenizer } from "./detokenizer.ts";
 export { TokenizerError } from "./errors.ts";
 export type { VocabularySource } from "./metadata.ts";
 export type { DecodeOptions, EncodeOptions, Tokenizer } from "./tokenizer.ts";
+export { fingerprint as unicodeFingerprint } from "./unicode/classes.ts";
 export type { TokenType } from "./vocabulary.ts";
 
 // GGUF's defaults for GPT-2 vocabularies: falcon's <|endoftext|>.

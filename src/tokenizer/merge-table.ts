@@ -21,18 +21,17 @@ export class MergeTable implements PairTable {
     const merges = meta.strings(KEY);
     if (merges === undefined && !optional) throw meta.wrong(KEY, "an array of strings");
     const table = new MergeTable(merges?.length ?? 0);
+    const find = (text: string, rank: number, merge: string): number => {
+      const id = ids.get(text);
+      if (id !== undefined) return id;
+      throw badMerge(rank, `${JSON.stringify(text)} among the tokens`, merge);
+    };
     for (const [rank, merge] of merges?.entries() ?? []) {
       const gap = merge.indexOf(" ", 1);
       const [left, right] = [merge.slice(0, Math.max(gap, 0)), merge.slice(gap + 1)];
       if (gap < 0 || right === "") throw badMerge(rank, 'two tokens, "left right"', merge);
-      const parts = [left, right, left + right].map((text) => {
-        const id = ids.get(text);
-        if (id === undefined) {
-          throw badMerge(rank, `${JSON.stringify(text)} among the tokens`, merge);
-        }
-        return id;
-      });
-      table.#insert(parts[0], parts[1], rank, parts[2]);
+      const merged = find(left + right, rank, merge);
+      table.#insert(find(left, rank, merge), find(right, rank, merge), rank, merged);
     }
     return table;
   }

@@ -28,6 +28,8 @@ export class SpmModel implements TokenizerModel, PairTable {
   readonly #merger = new Merger(this, new IntList());
   // Characters without a token, as symbols from texts.length up, for the word in hand.
   readonly #strange: string[] = [];
+  readonly #strangeSymbols = new Map<string, number>();
+  readonly #pairs = new PairCache();
   readonly #cache = new WordCache();
   readonly #wordsAreIndependent: boolean;
 
@@ -78,9 +80,16 @@ export class SpmModel implements TokenizerModel, PairTable {
 
   /** The token whose text is both symbols' texts. */
   merge(left: number, right: number): number {
-    const id = this.#vocabulary.ids.get(this.#text(left) + this.#text(right));
-    if (id === undefined) return -1;
-    this.priority = -this.#scores[id];
+    const { ids, texts } = this.#vocabulary;
+    let id: number;
+    if (left >= texts.length || right >= texts.length) {
+      id = ids.get(this.#text(left) + this.#text(right)) ?? -1;
+    } else {
+      const known = this.#pairs.get(left, right);
+      id = known ?? ids.get(texts[left] + texts[right]) ?? -1;
+      if (known === undefined) this.#pairs.set(left, right, id);
+    }
+    if (id >= 0) this.priority = -this.#scores[id];
     return id;
   }
 
@@ -96,17 +105,19 @@ export class SpmModel implements TokenizerModel, PairTable {
   #encodeWord(word: string, out: IntList): void {
     const { ids, texts } = this.#vocabulary;
     const strange = this.#strange;
-    strange.length = 0;
+    if (strange.length > 0) {
+      strange.length = 0;
+      this.#strangeSymbols.clear();
+    }
     const { symbols } = this.#merger;
     symbols.clear();
-    const strangeIds = new Map<string, number>();
     for (let i = 0; i < word.length; i++) {
       const unit = word.charCodeAt(i);
       const character = unit >= 0xd800 && unit < 0xdc00 ? word.slice(i, ++i + 1) : word[i];
-      let symbol = ids.get(character) ?? strangeIds.get(character);
+      let symbol = ids.get(character) ?? this.#strangeSymbols.get(character);
       if (symbol === undefined) {
         symbol = texts.length + strange.push(character) - 1;
-        strangeIds.set(character, symbol);
+        this.#strangeSymbols.set(character, symbol);
       }
       symbols.push(symbol);
     }
@@ -132,5 +143,32 @@ export class SpmModel implements TokenizerModel, PairTable {
       }
       out.push(token);
     });
+  }
+}
+
+// Joining two texts and looking the result up is most of the work on words not met before; the
+// same pairs come again and again. Direct mapping: a newer pair takes an older one's place.
+class PairCache {
+  static readonly #SLOTS = 1 << 15;
+  readonly #left = new Int32Array(PairCache.#SLOTS).fill(-1);
+  readonly #right = new Int32Array(PairCache.#SLOTS);
+  readonly #merged = new Int32Array(PairCache.#SLOTS);
+
+  get(left: number, right: number): number | undefined {
+    const slot = this.#slot(left, right);
+    const hit = this.#left[slot] === left && this.#right[slot] === right;
+    return hit ? this.#merged[slot] : undefined;
+  }
+
+  set(left: number, right: number, merged: number): void {
+    const slot = this.#slot(left, right);
+    this.#left[slot] = left;
+    this.#right[slot] = right;
+    this.#merged[slot] = merged;
+  }
+
+  #slot(left: number, right: number): number {
+    const hash = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x61c88647);
+    return (hash ^ (hash >>> 15)) & (PairCache.#SLOTS - 1);
   }
 }

@@ -179,16 +179,17 @@ export class VocabularyTokenizer implements Tokenizer {
   }
 
   decode(tokens: Iterable<number>, options: DecodeOptions = {}): string {
-    const detokenizer = this.detokenizer(options);
-    let text = "";
-    for (const token of tokens) text += detokenizer.push(token);
-    return text + detokenizer.flush();
+    return this.#detokenizer(options).all(tokens);
   }
 
-  detokenizer({ special = false, continues = false }: DecodeOptions = {}): Detokenizer {
+  detokenizer(options: DecodeOptions = {}): Detokenizer {
+    return this.#detokenizer(options);
+  }
+
+  #detokenizer({ special = false, continues = false }: DecodeOptions): Utf8Detokenizer {
     return new Utf8Detokenizer(
       (token) => this.tokenBytes(token, { special }),
-      (token) => (this.#attribute(token) & (ATTRIBUTE.control | ATTRIBUTE.unknown)) === 0,
+      (token) => this.#attribute(token),
       this.#model.addSpacePrefix && !continues,
     );
   }
