@@ -19,7 +19,7 @@ import { olmo2 } from "./olmo2.ts";
 import type { Ops } from "./ops.ts";
 import { phi2 } from "./phi2.ts";
 import { phi3 } from "./phi3.ts";
-import { qwen2 } from "./qwen2.ts";
+import { qwen2, qwen2moe } from "./qwen2.ts";
 import { qwen3, qwen3moe } from "./qwen3.ts";
 import { stablelm } from "./stablelm.ts";
 import { starcoder2 } from "./starcoder2.ts";
@@ -33,6 +33,7 @@ export type * from "./ops.ts";
 export const ARCHITECTURES: readonly Architecture[] = [
   llama,
   qwen2,
+  qwen2moe,
   qwen3,
   qwen3moe,
   gemma,
