@@ -1,10 +1,19 @@
 // The reference dequantisers against ggml's own values, bit for bit (-0 and 0 count as equal, and
 // so do all NaN: README of ../shared/reference/quants).
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { dequantize, f16ToF32, f32ToF16, referenceTypes } from "./dequantize.ts";
 import { f32Of, hasShared, loadVectors, SHARED } from "./vectors.ts";
 
 const shared = hasShared("quants/ggml");
+
+interface Fixture {
+  /** By type: the bytes of a block and its values, both in hexadecimal. */
+  readonly types: Record<string, { bytes: string; f32: string }[]>;
+}
+const fixture: Fixture = JSON.parse(
+  readFileSync(new URL("../fixtures/quants/blocks.json", import.meta.url), "utf8"),
+);
 
 /** Index of the first weight whose bits differ, -1 when there is none. */
 function firstDifference(found: Float32Array, expected: Float32Array): number {
@@ -68,6 +77,22 @@ describe("dequantize", () => {
     const floats = f32Of(vectors.get("edge_f32")!);
     const wrong = [...floats].findIndex((x, i) => !Number.isNaN(x) && f32ToF16(x) !== bits[i]);
     expect(wrong).toBe(-1);
+  });
+
+  // The committed subset: two blocks of random bytes and one quantised block of each type.
+  it.each(Object.entries(fixture.types))(
+    "%s gives ggml's bits on the committed blocks",
+    (name, list) => {
+      for (const { bytes, f32 } of list) {
+        const expected = new Float32Array(new Uint8Array(Buffer.from(f32, "hex")).buffer);
+        const found = dequantize(name, Buffer.from(bytes, "hex"), expected.length);
+        expect(firstDifference(found, expected)).toBe(-1);
+      }
+    },
+  );
+
+  it("has committed blocks of every type of blocks", () => {
+    expect(Object.keys(fixture.types).sort()).toEqual([...blocks].sort());
   });
 
   it("decodes a Q4_0 block by hand", () => {
