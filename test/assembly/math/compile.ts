@@ -16,15 +16,22 @@ export interface MathExports {
   cos64(x: number): number;
   pow64(x: number, y: number): number;
   sincos64(x: number, out: number): void;
+  sincosf(x: number, out: number): void;
 }
 
 export async function compileSelftest(): Promise<Uint8Array<ArrayBuffer>> {
   let bytes: Uint8Array<ArrayBuffer> | undefined;
   const { error, stderr } = await asc.main(
     // "--config none": an asconfig.json in the working directory would override the flags silently.
-    ["assembly/math/selftest.ts", "--config", "none", "--baseDir", root, "-o", "selftest.wasm"].concat(
-      ["-O1", "--runtime", "stub", "--enable", "simd", "--enable", "threads", "--noAssert"],
-    ),
+    [
+      "assembly/math/selftest.ts",
+      "--config",
+      "none",
+      "--baseDir",
+      root,
+      "-o",
+      "selftest.wasm",
+    ].concat(["-O1", "--runtime", "stub", "--enable", "simd", "--enable", "threads", "--noAssert"]),
     {
       writeFile(name: string, contents: Uint8Array | string) {
         if (name.endsWith(".wasm")) bytes = new Uint8Array(contents as Uint8Array<ArrayBuffer>);

@@ -6,7 +6,15 @@ import * as exact from "./exact.ts";
 import { f64Functions } from "./functions.mjs";
 
 /** Largest errors that README.md of assembly/math states, in ulp. */
-const BOUND = { exp64: 0.85, log64: 0.85, log1p64: 1.5, tanh64: 2, sin64: 0.8, cos64: 0.8, pow64: 0.9 };
+const BOUND = {
+  exp64: 0.85,
+  log64: 0.85,
+  log1p64: 1.5,
+  tanh64: 2,
+  sin64: 0.8,
+  cos64: 0.8,
+  pow64: 0.9,
+};
 
 let math: MathExports;
 let base: number;
