@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+// The samebit command: one file per command beside this one. Here: the list of them, and what becomes of errors.
+
+import { Command } from "commander";
+import { normaliseArgv } from "./argv.ts";
+import { addBenchCommand } from "./bench.ts";
+import { EXIT_INTERRUPTED, reportFailure } from "./errors.ts";
+import { addInspectCommand } from "./inspect.ts";
+import { interrupted } from "./interrupt.ts";
+import { addLogitsCommand } from "./logits.ts";
+import { endQuietlyWithReader } from "./output.ts";
+import { packageVersion } from "./package.ts";
+import { addRunCommand } from "./run.ts";
+import { addTokenizeCommand } from "./tokenize.ts";
+
+function createProgram(): Command {
+  const program = new Command("samebit")
+    .description("Run GGUF models, with the same bits everywhere.")
+    .version(packageVersion(), "--version")
+    .exitOverride() // throw CommanderError; errors.ts words it
+    .configureOutput({ outputError() {} });
+  for (const add of [addRunCommand, addInspectCommand, addTokenizeCommand, addLogitsCommand, addBenchCommand]) add(program);
+  return program;
+}
+
+endQuietlyWithReader();
+try {
+  const program = createProgram();
+  await program.parseAsync(normaliseArgv(process.argv.slice(2), program), { from: "user" });
+} catch (error) {
+  process.exitCode = interrupted() ? EXIT_INTERRUPTED : reportFailure(error);
+}

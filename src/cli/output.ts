@@ -1,0 +1,24 @@
+// Standard output. A reader that goes away (`samebit run | head`) ends the program without a word.
+
+import { once } from "node:events";
+
+/** To be called once, before anything is printed. */
+export function endQuietlyWithReader(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      // Whoever closed the pipe has what they wanted: not a failure.
+      if (error.code === "EPIPE") process.exit(0);
+      throw error;
+    });
+  }
+}
+
+/** Waits while the reader is slower than we are. */
+export async function print(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, "drain");
+}
+
+/** One line of JSON. */
+export async function printJson(value: unknown): Promise<void> {
+  await print(`${JSON.stringify(value)}\n`);
+}
