@@ -61,19 +61,24 @@ export async function chooseKernels(wanted?: KernelBuild): Promise<Kernels> {
 async function choose(): Promise<Kernels> {
   const base = { build: "base" as const, module: await compile("base") };
   if (relaxedIsBroken()) return base;
-  const expected = probeBuild(instantiateKernels(base.module, probeMemory()));
+  const expected = probe(base.module);
   let best: Kernels = base, bestTime = expected.microseconds;
   for (const build of ["rel16", "dot32"] as const) {
     try {
       const module = await compile(build);
-      const probe = probeBuild(instantiateKernels(module, probeMemory()));
-      if (probe.hash !== expected.hash) continue;
-      if (probe.microseconds < bestTime) [best, bestTime] = [{ build, module }, probe.microseconds];
+      const found = probe(module);
+      if (found.hash !== expected.hash) continue;
+      if (found.microseconds < bestTime) [best, bestTime] = [{ build, module }, found.microseconds];
     } catch (error) {
       if (!(error instanceof WebAssembly.CompileError)) throw error; // no relaxed SIMD here
     }
   }
   return best;
+}
+
+function probe(module: WebAssembly.Module): { hash: number; microseconds: number } {
+  const memory = probeMemory();
+  return probeBuild(instantiateKernels(module, memory), memory);
 }
 
 /** Small memory for an instance that serves no bank: elementary functions, probing. */

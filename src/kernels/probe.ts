@@ -7,8 +7,7 @@ const K = 1024, GROUPS = 32, ROUNDS = 12;
 const TYPES = [{ id: 12, rowBytes: (K / 256) * 144 }, { id: 8, rowBytes: (K / 32) * 34 }] as const;
 
 /** Hash of the results and the best time of a round. The first rounds run in the engine's baseline compiler. */
-export function probeBuild(kernels: KernelExports & { readonly memory?: WebAssembly.Memory }): { hash: number; microseconds: number } {
-  const memory = kernels.memory!;
+export function probeBuild(kernels: KernelExports, memory: WebAssembly.Memory): { hash: number; microseconds: number } {
   const bytes = new Uint8Array(memory.buffer);
   let next = (kernels.heapBase() + 63) & ~63;
   const take = (n: number) => {

@@ -1,0 +1,47 @@
+// The engine against llama.cpp's numbers: every zoo model whose architecture and types it has, in the precise mode and in
+// the normal one, and one hash over threads and batch sizes.
+
+import { describe, expect, it } from "vitest";
+import { typeByName } from "../../formats/index.ts";
+import { ARCHITECTURES } from "../../models/index.ts";
+import { built, logitsHash } from "../built.ts";
+import { compareZoo, loadZooCase, zooNames, type ZooCase } from "../reference/zoo.ts";
+
+const known = new Set(ARCHITECTURES.flatMap((a) => a.names));
+/** Types the kernels of this version multiply; others come with their own issue. */
+const KERNEL_TYPES = new Set(["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"].map((name) => typeByName(name).id));
+
+function runnable(zoo: ZooCase): boolean {
+  return zoo.kind === "causal" && known.has(zoo.arch) && Object.keys(zoo.weight_types).every((t) => KERNEL_TYPES.has(typeByName(t).id));
+}
+
+const cases = zooNames().map(loadZooCase).filter(runnable);
+
+describe("zoo", () => {
+  it("has cases", () => expect(cases.length).toBeGreaterThanOrEqual(2));
+
+  describe.each(cases)("$name", (zoo) => {
+    it.each(["f32", "native"] as const)("agrees with llama.cpp, %s", async (mode) => {
+      const precise = { weights: "f32", cacheTypeK: "f32", cacheTypeV: "f32" } as const;
+      const model = await built.loadModel(zoo.path, { threads: 2, nCtx: zoo.n_ctx, ...(mode === "f32" ? precise : {}) });
+      try {
+        const session = model.createSession();
+        const report = await compareZoo(zoo, async (tokens) => {
+          const rows: Float32Array[] = [];
+          await session.evaluate(tokens, { outputs: "all", onLogits: (row) => void rows.push(row.slice()) });
+          return rows;
+        }, mode);
+        expect(report.violations, JSON.stringify(report.differences)).toEqual([]);
+      } finally {
+        await model.close();
+      }
+    });
+
+    it("gives one hash for every thread count and batch size", async () => {
+      const options = [{ threads: 1 }, { threads: 3 }, { threads: 2, nBatch: 1 }, { threads: 2, nBatch: 7 }, { threads: 2, nBatch: 64 }];
+      const hashes = [];
+      for (const option of options) hashes.push(await logitsHash(zoo.path, zoo.tokens, { nCtx: zoo.n_ctx, ...option }));
+      expect(new Set(hashes).size, hashes.join(" ")).toBe(1);
+    });
+  });
+});
