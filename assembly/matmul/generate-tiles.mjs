@@ -1,5 +1,5 @@
 // Expands the matmul templates of assembly/quants/*.ts into the tiles of assembly/matmul/tiles.generated.ts.
-// A template is a function written for one group of rows and one column; README of the notation:
+// A template is a function written for one group of rows and one column; the notation:
 //
 //   @tiles 4x1 1x1 2x4 1x4     in its doc comment: the tiles to make, groups x columns
 //   name$g, name$c, name$g$c   one variable per group, per column, per both: the statement that holds it is

@@ -1,6 +1,6 @@
 // F16: half-precision weights. R4 group of 4 rows: [K][4] f16, element k of rows 0..3 side by side.
 
-import { f16ToF32, loadF16x4 } from "../half";
+import { f16ToF32, loadF16x4, normalLanes, upperHalves, widenHigh, widenLow } from "../half";
 
 /**
  * One tile: f = f + f32(w) * x, k ascending.
@@ -9,24 +9,32 @@ import { f16ToF32, loadF16x4 } from "../half";
 function f16Rows(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   let w$g = w + groupBytes * $g;
   let f$g$c = f32x4.splat(0);
-  for (let e: u32 = 0; e < k; e++) {
-    const v$g = loadF16x4(w$g);
+  let e: u32 = 2;
+  for (; e <= k; e += 2) {
+    const h$g = v128.load(w$g);
+    const upper$g = upperHalves(h$g);
+    let a$g = widenLow(h$g, upper$g), b$g = widenHigh(h$g, upper$g);
+    let lanes = i16x8.splat(-1);
+    lanes = i16x8.min_u(lanes, normalLanes(h$g));
+    if (!i16x8.all_true(lanes)) {
+      a$g = loadF16x4(w$g);
+      b$g = loadF16x4(w$g + 8);
+    }
     {
       const y$c = v128.load_splat<u32>(y, 4 * $c);
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(v$g, y$c));
+      f$g$c = f32x4.add(f$g$c, f32x4.mul(a$g, y$c));
     }
-    w$g += 8;
-    y += 4 * $C;
+    {
+      const y$c = v128.load_splat<u32>(y, 4 * ($C + $c));
+      f$g$c = f32x4.add(f$g$c, f32x4.mul(b$g, y$c));
+    }
+    w$g += 16;
+    y += 8 * $C;
+  }
+  if (k & 1) {
+    f$g$c = f32x4.add(f$g$c, f32x4.mul(loadF16x4(w$g), v128.load_splat<u32>(y, 4 * $c)));
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
-}
-
-/** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
-export function repackF16(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
-  for (let r: u32 = 0; r < nRows; r++) {
-    const row = src + <usize>r * rowBytes;
-    for (let e: u32 = 0; e < k; e++) store<u16>(dst + (e << 3) + (r << 1), load<u16>(row + (e << 1)));
-  }
 }
 
 /** Row `lane` of a group as k f32. */

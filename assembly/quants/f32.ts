@@ -19,14 +19,6 @@ function f32Rows(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outS
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }
 
-/** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
-export function repackF32(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
-  for (let r: u32 = 0; r < nRows; r++) {
-    const row = src + <usize>r * rowBytes;
-    for (let e: u32 = 0; e < k; e++) store<u32>(dst + (e << 4) + (r << 2), load<u32>(row + (e << 2)));
-  }
-}
-
 /** Row `lane` of a group as k f32. */
 export function dequantizeF32(group: usize, lane: u32, k: u32, out: usize): void {
   for (let e: u32 = 0; e < k; e++) store<u32>(out + (e << 2), load<u32>(group + (e << 4) + (lane << 2)));

@@ -1,7 +1,8 @@
 // The tensor types by number: sizes, interleaving four rows into a group, and reading a row back. One file a type.
 
-import { dequantizeF16, repackF16 } from "./f16";
-import { dequantizeF32, repackF32 } from "./f32";
+import { dequantizeF16 } from "./f16";
+import { dequantizeF32 } from "./f32";
+import { interleave16, interleave32 } from "./interleave";
 import { dequantizeQ4_0, repackQ4_0 } from "./q4_0";
 import { dequantizeQ4_K, repackQ4_K } from "./q4_k";
 import { dequantizeQ6_K, repackQ6_K } from "./q6_k";
@@ -28,8 +29,8 @@ export function groupBytes(type: u32, k: u32): u32 {
 export function repackGroup(type: u32, src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
   if (nRows < 4) memory.fill(dst, 0, groupBytes(type, k));
   switch (type) {
-    case GgmlType.F32: return repackF32(src, rowBytes, nRows, k, dst);
-    case GgmlType.F16: return repackF16(src, rowBytes, nRows, k, dst);
+    case GgmlType.F32: return interleave32(src, rowBytes, nRows, k, dst);
+    case GgmlType.F16: return interleave16(src, rowBytes, nRows, k, dst);
     case GgmlType.Q4_0: return repackQ4_0(src, rowBytes, nRows, k, dst);
     case GgmlType.Q8_0: return repackQ8_0(src, rowBytes, nRows, k, dst);
     case GgmlType.Q4_K: return repackQ4_K(src, rowBytes, nRows, k, dst);

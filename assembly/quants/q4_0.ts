@@ -7,7 +7,7 @@
 //   [nb x 4 f16]   d of block b, rows 0..3
 //   [nb x 64 B]    block b: four vectors; vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
-import { loadFiniteF16x4, f16ToF32 } from "../half";
+import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
 import { EVEN, M15, ONES, STEP, dot, even, odd, settle } from "../lanes";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
 
@@ -40,7 +40,12 @@ function q4_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
         a$g$c = dot(false, a$g$c, highEven$g, highOdd$g, y$c, z$c);
       }
     }
-    const dw$g = loadFiniteF16x4(d$g);
+    let dw$g = loadNormalF16x4(d$g);
+    let allNormal = ALL_NORMAL;
+    allNormal &= normal(d$g);
+    if (allNormal != ALL_NORMAL) {
+      dw$g = loadFiniteF16x4(d$g);
+    }
     {
       const dy$c = v128.load_splat<u32>(y, 4 * $c);
       const total$g$c = f32x4.convert_i32x4_s(settle(start$c, a$g$c, ones));

@@ -7,7 +7,7 @@
 //   [nb x 4 f16]   d of block b, rows 0..3
 //   [nb x 128 B]   block b: eight vectors; vector i, byte 4r + k: row r, element 4i + k
 
-import { loadFiniteF16x4, f16ToF32 } from "../half";
+import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
 import { ONES, dotMinus, dotSigned, evenSigned, oddSigned, settleSigned } from "../lanes";
 
 /**
@@ -32,7 +32,12 @@ function q8_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
         minus$g$c = dotMinus(minus$g$c, v$g, z$c);
       }
     }
-    const dw$g = loadFiniteF16x4(d$g);
+    let dw$g = loadNormalF16x4(d$g);
+    let allNormal = ALL_NORMAL;
+    allNormal &= normal(d$g);
+    if (allNormal != ALL_NORMAL) {
+      dw$g = loadFiniteF16x4(d$g);
+    }
     {
       const dy$c = v128.load_splat<u32>(y, 4 * $c);
       const total$g$c = f32x4.convert_i32x4_s(settleSigned(plus$g$c, minus$g$c));

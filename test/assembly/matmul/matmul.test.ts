@@ -1,0 +1,111 @@
+// Every type, build and tile against the slow product, bit for bit, at odd sizes; and the activation quantiser.
+
+import { describe, expect, it } from "vitest";
+import { blockTypes, randomActivations, randomRows } from "../quants/blocks.ts";
+import { Kernels, builds } from "./kernels.ts";
+import { multiply } from "./reference.ts";
+
+/** Row lengths that a type allows: one block, several, and for block types of 32 no multiple of 256. */
+const lengths: Record<number, number[]> = { 1: [1, 3, 7, 32, 259], 32: [32, 96, 256, 288], 256: [256, 768] };
+
+for (const build of builds) {
+  describe(build, async () => {
+    const kernels = await Kernels.create(build);
+    const T = (type: number): number => kernels.call.tileColumns!(kernels.call.packFormat!(type));
+
+    for (const type of blockTypes) {
+      it(`${type.name}: one column and tiles give the slow product's bits`, () => {
+        for (const k of lengths[type.weights]!) {
+          for (const nRows of [1, 3, 4, 5, 17, 36]) {
+            kernels.reset();
+            const rows = randomRows(type, nRows, k, 1000 * nRows + k);
+            const x = randomActivations(5 * k, 7 * k + nRows);
+            const w = kernels.repack(type.id, rows, nRows, k);
+            const expected = multiply(type, rows, nRows, k, x);
+            expect(kernels.multiply(type.id, w, nRows, k, x, 1)).toEqual(expected);
+            expect(kernels.multiply(type.id, w, nRows, k, x, T(type.id))).toEqual(expected);
+          }
+        }
+      });
+
+      it(`${type.name}: extreme codes do not overflow`, () => {
+        const k = type.weights === 1 ? 32 : 2 * type.weights;
+        for (const fill of [0x00, 0x7f, 0x80, 0xff]) {
+          kernels.reset();
+          const rows = randomRows(type, 4, k, 5);
+          if (type.decode) {
+            rows.forEach((_, i) => {
+              const offset = i % type.bytes;
+              if (!type.halves.some((o) => offset === o || offset === o + 1)) rows[i] = fill;
+            });
+          }
+          const w = kernels.repack(type.id, rows, 4, k);
+          // all elements at the limit: every product of a step has the largest magnitude and one sign
+          for (const x of [new Float32Array(k).fill(1), new Float32Array(k).fill(-1)]) {
+            const expected = multiply(type, rows, 4, k, x);
+            expect(kernels.multiply(type.id, w, 4, k, x, 1)).toEqual(expected);
+            expect(kernels.multiply(type.id, w, 4, k, x, T(type.id))).toEqual(expected);
+          }
+        }
+      });
+
+      it(`${type.name}: a NaN or an infinity in the activations reaches every output`, () => {
+        const k = type.weights === 1 ? 32 : 2 * type.weights;
+        for (const bad of [NaN, Infinity, -Infinity]) {
+          kernels.reset();
+          const w = kernels.repack(type.id, randomRows(type, 4, k, 3), 4, k);
+          const x = randomActivations(2 * k, 11);
+          x[k + 5] = bad;
+          for (const columns of [1, T(type.id)]) {
+            const y = kernels.multiply(type.id, w, 4, k, x, columns);
+            expect(y.subarray(0, 4).every(Number.isFinite)).toBe(true);
+            expect(y.subarray(4).some(Number.isFinite)).toBe(false);
+          }
+        }
+      });
+
+      it(`${type.name}: a packing in parts is the packing`, () => {
+        const k = type.weights === 1 ? 777 : 1024 + type.weights;
+        const format = kernels.call.packFormat!(type.id);
+        const units = kernels.call.packUnits!(format, k);
+        for (const columns of [1, T(type.id)]) {
+          kernels.reset();
+          const x = kernels.floats(randomActivations(columns * k, 13));
+          const bytes = kernels.call.packTileBytes!(format, columns, k);
+          const whole = kernels.allocate(bytes), parts = kernels.allocate(bytes);
+          kernels.call.packTile!(format, columns, x, 4 * k, columns, k, 0, units, whole);
+          for (let u = units - 1; u >= 0; u--) {
+            kernels.call.packTile!(format, columns, x, 4 * k, columns, k, u, u + 1, parts);
+          }
+          expect(kernels.u8(parts, bytes)).toEqual(kernels.u8(whole, bytes));
+        }
+      });
+    }
+
+    it("rounds activations to nearest, ties to even", () => {
+      // d = 1: the elements themselves are rounded. A Q8_0 row with a single 1 reads one of them.
+      const ties = [0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 126.5, -126.5, 0.49999997, 0.50000006];
+      const x = new Float32Array(32);
+      x.set(ties, 1);
+      x[0] = 127;
+      const rounded = ties.map((_, i) => {
+        kernels.reset();
+        const row = new Uint8Array(34);
+        row.set([0x00, 0x3c]); // d = 1
+        row[2 + 1 + i] = 1;
+        return kernels.multiply(8, kernels.repack(8, row, 1, 32), 1, 32, x, 1)[0]! + 0;
+      });
+      expect(rounded).toEqual([0, 2, 2, 0, -2, -2, 126, -126, 0, 1]);
+    });
+
+    it("packs tiny and zero blocks as zeros", () => {
+      // 1 / (1e-38 / 127) overflows
+      for (const value of [0, 1e-38, -1e-45]) {
+        kernels.reset();
+        const w = kernels.repack(8, randomRows(blockTypes.find((t) => t.id === 8)!, 4, 32, 3), 4, 32);
+        const y = kernels.multiply(8, w, 4, 32, new Float32Array(32).fill(value), 1);
+        expect([...y].map((v) => v + 0)).toEqual([0, 0, 0, 0]);
+      }
+    });
+  });
+}

@@ -1,0 +1,110 @@
+// The quantised types, as the matmul sees them: integer codes, integer scales and block scales of one block, decoded
+// one weight at a time from LAYOUTS.md. Also what random test data needs to know about them.
+
+import { f16ToF32 } from "../../reference/dequantize.ts";
+
+/** w[e] = d * scales[e / (weights / scales.length)] * codes[e] - dmin * mins[e / (weights / mins.length)]. */
+export interface Block {
+  readonly codes: number[];
+  readonly d: number;
+  /** Absent: 1. */
+  readonly scales?: number[];
+  readonly dmin?: number;
+  readonly mins?: number[];
+}
+
+export interface BlockType {
+  readonly id: number;
+  readonly name: string;
+  /** Weights and bytes of a block. */
+  readonly weights: number;
+  readonly bytes: number;
+  /** Offsets of the f16 fields. */
+  readonly halves: readonly number[];
+  /** Decodes the block at `o`; absent for types without blocks, whose products are plain floats. */
+  readonly decode?: (v: DataView, o: number) => Block;
+}
+
+const range = (n: number): number[] => [...Array(n).keys()];
+const half = (v: DataView, o: number): number => f16ToF32(v.getUint16(o, true));
+
+/** Nibble of element e of 32 in the 16 bytes at o. */
+const nibble = (v: DataView, o: number, e: number): number => (v.getUint8(o + (e % 16)) >> (e < 16 ? 0 : 4)) & 15;
+
+/** The 6-bit scales and minimums in the 12 bytes at o (Q4_K, Q5_K). */
+function scales6(v: DataView, o: number): { scales: number[]; mins: number[] } {
+  const s = (j: number): number => v.getUint8(o + j);
+  return {
+    scales: range(8).map((j) => (j < 4 ? s(j) & 63 : (s(j + 4) & 15) | ((s(j - 4) >> 6) << 4))),
+    mins: range(8).map((j) => (j < 4 ? s(j + 4) & 63 : (s(j + 4) >> 4) | ((s(j) >> 6) << 4))),
+  };
+}
+
+export const blockTypes: readonly BlockType[] = [
+  { id: 0, name: "F32", weights: 1, bytes: 4, halves: [] },
+  { id: 1, name: "F16", weights: 1, bytes: 2, halves: [0] },
+  {
+    id: 2, name: "Q4_0", weights: 32, bytes: 18, halves: [0],
+    decode: (v, o) => ({ d: half(v, o), codes: range(32).map((e) => nibble(v, o + 2, e) - 8) }),
+  },
+  {
+    id: 8, name: "Q8_0", weights: 32, bytes: 34, halves: [0],
+    decode: (v, o) => ({ d: half(v, o), codes: range(32).map((e) => v.getInt8(o + 2 + e)) }),
+  },
+  {
+    id: 12, name: "Q4_K", weights: 256, bytes: 144, halves: [0, 2],
+    decode: (v, o) => ({
+      d: half(v, o), dmin: half(v, o + 2), ...scales6(v, o + 4),
+      codes: range(256).map((e) => (v.getUint8(o + 16 + 32 * (e >> 6) + (e & 31)) >> (e & 32 ? 4 : 0)) & 15),
+    }),
+  },
+  {
+    id: 14, name: "Q6_K", weights: 256, bytes: 210, halves: [208],
+    decode: (v, o) => ({
+      d: half(v, o + 208),
+      scales: range(16).map((j) => v.getInt8(o + 192 + j)),
+      codes: range(256).map((e) => {
+        const h = e >> 7, s = (e & 127) >> 5, j = e & 31;
+        const low = (v.getUint8(o + 64 * h + j + 32 * (s & 1)) >> (s < 2 ? 0 : 4)) & 15;
+        return (low | (((v.getUint8(o + 128 + 32 * h + j) >> (2 * s)) & 3) << 4)) - 32;
+      }),
+    }),
+  },
+];
+
+/** A generator of 32-bit numbers; the same everywhere (xorshift32). */
+export function random(seed: number): () => number {
+  let s = seed;
+  return () => {
+    s ^= s << 13;
+    s ^= s >>> 17;
+    s ^= s << 5;
+    return s >>> 0;
+  };
+}
+
+/** nRows rows of k random weights. f16 fields are finite; one in 16 is subnormal or zero, half are negative. */
+export function randomRows(type: BlockType, nRows: number, k: number, seed: number): Uint8Array {
+  const next = random(seed);
+  const bytes = new Uint8Array(((nRows * k) / type.weights) * type.bytes);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = next() >>> 24;
+  const v = new DataView(bytes.buffer);
+  for (let o = 0; o < bytes.length; o += type.bytes) {
+    if (type.name === "F32") v.setFloat32(o, (next() / 2 ** 32 - 0.5) / 8, true);
+    for (const field of type.halves) {
+      const sign = next() & 0x8000;
+      const bits = next() % 16 === 0 ? next() % 0x400 : 0x1000 + (next() % 0x2000);
+      v.setUint16(o + field, sign | bits, true);
+    }
+  }
+  return bytes;
+}
+
+/** n activations, a sum of three uniform numbers with a few outliers. */
+export function randomActivations(n: number, seed: number): Float32Array {
+  const next = random(seed);
+  return Float32Array.from({ length: n }, () => {
+    const x = (next() + next() + next()) / 2 ** 31 - 3;
+    return next() % 97 === 0 ? x * 20 : x;
+  });
+}
