@@ -1,6 +1,7 @@
-// The activation functions of feed-forward blocks and routers, four f32 at a time. All gates are x / (1 + e^-v) with
-// e^-v and the sum in f64 halves, rounded once to f32, and one f32 division. In f32 alone an argument of e^-88 that
-// is off by half an ulp is 40 ulp in the result; a division in f64 would take 1 ns of 3 per element.
+// The activation functions of feed-forward blocks and routers, four f32 at a time. All gates are x
+// / (1 + e^-v) with e^-v and the sum in f64 halves, rounded once to f32, and one f32 division. In
+// f32 alone an argument of e^-88 that is off by half an ulp is 40 ulp in the result; a division in
+// f64 would take 1 ns of 3 per element.
 
 import { exp64x2, log1p64x2, lower64x2, narrow, upper64x2 } from "./lanes64";
 
@@ -11,7 +12,9 @@ const G: usize = memory.data<f64>([
   -1.702, // 16
 ], 16);
 
-/** x / (1 + e^v) for four f32 x and v in two halves of f64, |v| <= 700; e^v is infinite above 88.72. */
+/**
+ * x / (1 + e^v) for four f32 x and v in two halves of f64, |v| <= 700; e^v is infinite above 88.72.
+ */
 // @ts-ignore: decorator
 @inline
 function gate(x: v128, lower: v128, upper: v128): v128 {
@@ -53,8 +56,9 @@ export function siluf(x: f32): f32 {
 }
 
 /**
- * GELU, tanh form: 0.5 x (1 + tanh(sqrt(2/pi) x (1 + 0.044715 x^2))), as x sigmoid(2 sqrt(2/pi) x (1 + 0.044715 x^2)),
- * which is the same and does not cancel. -0 below -10.06, inf for inf; -inf and NaN give NaN.
+ * GELU, tanh form: 0.5 x (1 + tanh(sqrt(2/pi) x (1 + 0.044715 x^2))), as x sigmoid(2 sqrt(2/pi) x
+ * (1 + 0.044715 x^2)), which is the same and does not cancel. -0 below -10.06, inf for inf; -inf
+ * and NaN give NaN.
  */
 // @ts-ignore: decorator
 @inline
@@ -76,7 +80,10 @@ export function geluf(x: f32): f32 {
   return f32x4.extract_lane(geluf32x4(f32x4.splat(x)), 0);
 }
 
-/** GELU, quick form: x sigmoid(1.702 x), 1.702 as f64. -0 below -52.13, inf for inf; -inf and NaN give NaN. */
+/**
+ * GELU, quick form: x sigmoid(1.702 x), 1.702 as f64. -0 below -52.13, inf for inf; -inf and NaN
+ * give NaN.
+ */
 // @ts-ignore: decorator
 @inline
 export function geluQuickf32x4(x: v128): v128 {
@@ -90,7 +97,9 @@ export function geluQuickf(x: f32): f32 {
   return f32x4.extract_lane(geluQuickf32x4(f32x4.splat(x)), 0);
 }
 
-/** log(1 + e^x), and x itself above 20 as ggml has it. -inf gives 0, inf gives inf, NaN gives NaN. */
+/**
+ * log(1 + e^x), and x itself above 20 as ggml has it. -inf gives 0, inf gives inf, NaN gives NaN.
+ */
 // @ts-ignore: decorator
 @inline
 export function softplusf32x4(x: v128): v128 {

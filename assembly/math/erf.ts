@@ -1,6 +1,7 @@
-// erf and the GELU that uses it, in f64 halves. Both rest on Phi(-x), the upper tail of the normal distribution:
-// Phi(-x) = e^(-x^2/2) P(t) / (x + 4) with t = (x - 4) / (x + 4) for x >= 0, where P is a polynomial fitted on
-// 0 <= x <= 14.5 (Phi(-14.5) is below half the smallest f32). Its relative error, 2^-31.4, holds in the tail too.
+// erf and the GELU that uses it, in f64 halves. Both rest on Phi(-x), the upper tail of the normal
+// distribution: Phi(-x) = e^(-x^2/2) P(t) / (x + 4) with t = (x - 4) / (x + 4) for x >= 0, where P
+// is a polynomial fitted on 0 <= x <= 14.5 (Phi(-14.5) is below half the smallest f32). Its
+// relative error, 2^-31.4, holds in the tail too.
 
 import { exp64x2, lower64x2, narrow, upper64x2 } from "./lanes64";
 
@@ -45,8 +46,8 @@ function tail64x2(x: v128): v128 {
 }
 
 /**
- * GELU, exact form: 0.5 x (1 + erf(x / sqrt(2))), as max(x, 0) - |x| Phi(-|x|), which does not cancel in the lower
- * tail. -inf gives -0, inf gives inf, NaN gives NaN.
+ * GELU, exact form: 0.5 x (1 + erf(x / sqrt(2))), as max(x, 0) - |x| Phi(-|x|), which does not
+ * cancel in the lower tail. -inf gives -0, inf gives inf, NaN gives NaN.
  */
 // @ts-ignore: decorator
 @inline

@@ -1,4 +1,5 @@
-// Elementary functions with the same bits on every engine. README.md beside this file is their contract.
+// Elementary functions with the same bits on every engine. README.md beside this file is their
+// contract.
 
 export { exp64, expf, expf32x4 } from "./exp";
 export { tanh64, tanhf, tanhf32x4 } from "./tanh";

@@ -1,6 +1,7 @@
-// Two f64 lanes: where a f32 result needs more than f32 on the way (the GELUs, log, erf, softplus), it is computed
-// in two halves of f64 and rounded once at the end. Relative errors here are near 2^-31, so such a result is the
-// correctly rounded one except very near a tie. Not exported from index.ts.
+// Two f64 lanes: where a f32 result needs more than f32 on the way (the GELUs, log, erf, softplus),
+// it is computed in two halves of f64 and rounded once at the end. Relative errors here are near
+// 2^-31, so such a result is the correctly rounded one except very near a tie. Not exported from
+// index.ts.
 
 // prettier-ignore
 const D: usize = memory.data<f64>([
@@ -14,7 +15,8 @@ const D: usize = memory.data<f64>([
   0.008333310934448869, // 48
   0.0013933641031986701, // 56
   0.00019890980869750327, // 64
-  // (log((1 + s) / (1 - s)) - 2s) / s^3 in s^2, for (1 + s) / (1 - s) within sqrt(2); relative error of log: 2^-35.8
+  // (log((1 + s) / (1 - s)) - 2s) / s^3 in s^2, for (1 + s) / (1 - s) within sqrt(2); relative
+  // error of log: 2^-35.8
   0.6666666655449709, // 72
   0.40000121839806124, // 80
   0.28550820815960665, // 88
@@ -78,22 +80,28 @@ export function expm1Core64x2(x: v128, t: v128): v128 {
   return f64x2.add(f64x2.mul(z, q), r);
 }
 
-/** 2^n for t = exponent64x2(x). A product with it keeps a NaN; an addition to the exponent field would not. */
+/**
+ * 2^n for t = exponent64x2(x). A product with it keeps a NaN; an addition to the exponent field
+ * would not.
+ */
 // @ts-ignore: decorator
 @inline
 export function power64x2(t: v128): v128 {
   return i64x2.add(i64x2.shl(t, 52), f64x2.splat(1));
 }
 
-/** log x for positive normal x; anything else gives a meaningless number that the caller replaces. */
+/**
+ * log x for positive normal x; anything else gives a meaningless number that the caller replaces.
+ */
 // @ts-ignore: decorator
 @inline
 export function log64x2(x: v128): v128 {
   const one = f64x2.splat(1);
-  // x = 2^n m with m in [sqrt(1/2), sqrt(2)): shift the borders of the exponent field to sqrt(1/2) (bits
-  // 0x3fe6a09e667f3bcd), take n + 1023 above and the rest, shifted back, below.
+  // x = 2^n m with m in [sqrt(1/2), sqrt(2)): shift the borders of the exponent field to sqrt(1/2)
+  // (bits 0x3fe6a09e667f3bcd), take n + 1023 above and the rest, shifted back, below.
   const shifted = i64x2.add(x, i64x2.splat(0x3ff0000000000000 - 0x3fe6a09e667f3bcd));
-  const biased = v128.or(i64x2.shr_u(shifted, 52), i64x2.splat(0x4330000000000000)); // 2^52 + n + 1023
+  // 2^52 + n + 1023
+  const biased = v128.or(i64x2.shr_u(shifted, 52), i64x2.splat(0x4330000000000000));
   const n = f64x2.sub(biased, d(104));
   const m = i64x2.add(
     v128.and(shifted, i64x2.splat(0x000fffffffffffff)),

@@ -16,7 +16,9 @@ export function logf(x: f32): f32 {
   return f32x4.extract_lane(logf32x4(f32x4.splat(x)), 0);
 }
 
-/** log(1 + x) of four f32. +-0 gives +-0, -1 gives -inf, inf gives inf; below -1 and NaN give NaN. */
+/**
+ * log(1 + x) of four f32. +-0 gives +-0, -1 gives -inf, inf gives inf; below -1 and NaN give NaN.
+ */
 // @ts-ignore: decorator
 @inline
 export function log1pf32x4(x: v128): v128 {
@@ -55,15 +57,18 @@ export function log64(x: f64): f64 {
   const shifted = reinterpret<u64>(x) + (0x3ff0000000000000 - 0x3fe6a09e667f3bcd);
   n += <i32>(shifted >> 52) - 1023;
   const f = reinterpret<f64>((shifted & 0x000fffffffffffff) + 0x3fe6a09e667f3bcd) - 1;
-  // log(1 + f) = 2 atanh(s) = 2s + s R(s^2) for s = f / (2 + f), and 2s = f - f^2/2 + s f^2/2: only the term f is
-  // large, and it is exact.
+  // log(1 + f) = 2 atanh(s) = 2s + s R(s^2) for s = f / (2 + f), and 2s = f - f^2/2 + s f^2/2: only
+  // the term f is large, and it is exact.
   const s = f / (2 + f);
   const h = 0.5 * f * f;
   const e = <f64>n;
   return e * LN2_HIGH - (h - (s * (h + atanhTail(s * s)) + e * LN2_LOW) - f);
 }
 
-/** (2 atanh(s) - 2s) / s as a function of z = s^2 <= 0.0295: the series to z^10, truncation below 2^-59. */
+/**
+ * (2 atanh(s) - 2s) / s as a function of z = s^2 <= 0.0295: the series to z^10, truncation below
+ * 2^-59.
+ */
 // @ts-ignore: decorator
 @inline
 function atanhTail(z: f64): f64 {

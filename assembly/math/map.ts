@@ -1,10 +1,13 @@
-// The functions over arrays, for callers in JavaScript: the samplers' transcendental maths runs here, and the tests.
-// A function is named by its number, the position in `f32Functions` or `f64Functions` of
-// test/assembly/math/functions.mjs.
+// The functions over arrays, for callers in JavaScript: the samplers' transcendental maths runs
+// here, and the tests. A function is named by its number, the position in `f32Functions` or
+// `f64Functions` of test/assembly/math/functions.mjs.
 
 import * as math from "./index";
 
-/** out[i] = f(in[i]) for n f32 at `input`; `output` may be `input`. Function numbers: see applyF32x4. */
+/**
+ * out[i] = f(in[i]) for n f32 at `input`; `output` may be `input`. Function numbers: see
+ * applyF32x4.
+ */
 export function mapF32(fn: u32, input: usize, output: usize, n: u32): void {
   const whole = n & ~3;
   for (let i: u32 = 0; i < whole; i += 4) {
@@ -17,7 +20,9 @@ export function mapF32(fn: u32, input: usize, output: usize, n: u32): void {
   }
 }
 
-/** out[i] = f(in[i]) for n f64 at `input`; `output` may be `input`. Function numbers: see applyF64. */
+/**
+ * out[i] = f(in[i]) for n f64 at `input`; `output` may be `input`. Function numbers: see applyF64.
+ */
 export function mapF64(fn: u32, input: usize, output: usize, n: u32): void {
   for (let i: u32 = 0; i < n; i++) {
     const at = <usize>i << 3;

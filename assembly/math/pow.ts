@@ -1,11 +1,11 @@
-// x^y in f64 for RoPE's frequencies, YaRN and ALiBi slopes: e^(y log x) with the logarithm in two f64, because an
-// error of half an ulp in y log x = 700 is 350 ulp in the result.
+// x^y in f64 for RoPE's frequencies, YaRN and ALiBi slopes: e^(y log x) with the logarithm in two
+// f64, because an error of half an ulp in y log x = 700 is 350 ulp in the result.
 
 import { exp64, expSum64, LN2_HIGH, LN2_LOW } from "./exp";
 
 /**
- * x^y for x >= 0. y = 0 or x = 1 gives 1 (for a NaN too); x < 0 and other NaN give NaN (whole y included: no op
- * needs it); 0^y and inf^y are 0 or inf.
+ * x^y for x >= 0. y = 0 or x = 1 gives 1 (for a NaN too); x < 0 and other NaN give NaN (whole y
+ * included: no op needs it); 0^y and inf^y are 0 or inf.
  */
 export function pow64(x: f64, y: f64): f64 {
   if (y == 0 || x == 1) return 1;
@@ -76,7 +76,10 @@ function atanhTail(z: f64): f64 {
   return q * z + 2.0 / 5.0;
 }
 
-/** a b - p for p = a b rounded: exact but for the last bit of the smallest partial product. No FMA in WebAssembly. */
+/**
+ * a b - p for p = a b rounded: exact but for the last bit of the smallest partial product. No FMA
+ * in WebAssembly.
+ */
 // @ts-ignore: decorator
 @inline
 function productError(a: f64, b: f64, p: f64): f64 {

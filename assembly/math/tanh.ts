@@ -1,5 +1,6 @@
-// tanh: the softcap of attention and logits (f32 lanes, in f64 halves), and the f64 scalar. Both use, the scalar
-// only near 0, u = e^(2x) - 1 = 2^n (e^r - 1) + (2^n - 1), which does not cancel: tanh x = u / (u + 2).
+// tanh: the softcap of attention and logits (f32 lanes, in f64 halves), and the f64 scalar. Both
+// use, the scalar only near 0, u = e^(2x) - 1 = 2^n (e^r - 1) + (2^n - 1), which does not cancel:
+// tanh x = u / (u + 2).
 
 import { exp64, expQ64, LN2_HIGH, LN2_LOW, power64 } from "./exp";
 import {
@@ -11,7 +12,10 @@ import {
   upper64x2,
 } from "./lanes64";
 
-/** tanh of four f32. tanh +-0 = +-0, tanh +-inf = +-1, NaN gives NaN; exactly +-1 from |x| = 9.02 on. */
+/**
+ * tanh of four f32. tanh +-0 = +-0, tanh +-inf = +-1, NaN gives NaN; exactly +-1 from |x| = 9.02
+ * on.
+ */
 // @ts-ignore: decorator
 @inline
 export function tanhf32x4(x: v128): v128 {

@@ -1,6 +1,6 @@
-// sin and cos for RoPE, in f64 so that an angle of a million radians still rotates to the last bit of an f32.
-// x = n pi/2 + r + rest, |r| <= pi/4, by subtracting n times pi/2 in four parts (beyond 2.1e8 by multiplying with
-// the bits of 2/pi), then the Taylor series of sin and cos.
+// sin and cos for RoPE, in f64 so that an angle of a million radians still rotates to the last bit
+// of an f32. x = n pi/2 + r + rest, |r| <= pi/4, by subtracting n times pi/2 in four parts (beyond
+// 2.1e8 by multiplying with the bits of 2/pi), then the Taylor series of sin and cos.
 
 /** pi/2 in parts of 26 bits: n * part is exact for |n| < 2^27. */
 const PIO2_1: f64 = 1.5707963109016418;
@@ -157,17 +157,20 @@ const TWO_OVER_PI: usize = memory.data<u64>([
 function quarterOfLarge(x: f64, shift: i32): f64 {
   const bits = reinterpret<u64>(x) & 0x7fffffffffffffff;
   if (bits >= 0x7ff0000000000000) return NaN;
-  // |x| = mantissa 2^e. Of mantissa 2^e 2/pi only the value mod 4 matters: as a fixed-point number with 2 bits
-  // before the point and 62 after, that is mantissa * window >> 64 (mod 2^64), the window being the 128 bits of
-  // 2/pi from weight 2^(1 - e) down; e >= -25, so it starts in the table's leading word or after.
+  // |x| = mantissa 2^e. Of mantissa 2^e 2/pi only the value mod 4 matters: as a fixed-point number
+  // with 2 bits before the point and 62 after, that is mantissa * window >> 64 (mod 2^64), the
+  // window being the 128 bits of 2/pi from weight 2^(1 - e) down; e >= -25, so it starts in the
+  // table's leading word or after.
   const mantissa = (bits & 0x000fffffffffffff) | 0x0010000000000000;
   const e = <i32>(bits >> 52) - 1075;
   const start = <u32>(e - 2 + 64);
-  const turn = mantissa * bitsOfTwoOverPi(start) + multiplyHigh(mantissa, bitsOfTwoOverPi(start + 64));
+  const turn =
+    mantissa * bitsOfTwoOverPi(start) + multiplyHigh(mantissa, bitsOfTwoOverPi(start + 64));
   const quadrant = <i32>((turn + 0x2000000000000000) >> 62); // to nearest
   const fraction = <i64>(turn - (<u64>quadrant << 62));
   const r = <f64>fraction * 3.4061215800865545e-19; // pi/2 * 2^-62
-  // sin(-y + shift pi/2) is sin(-(y - shift pi/2)): mirror instead of negating the fixed-point number.
+  // sin(-y + shift pi/2) is sin(-(y - shift pi/2)): mirror instead of negating the fixed-point
+  // number.
   const negative = x < 0;
   return quarter((negative ? -quadrant : quadrant) + shift, negative ? -r : r, 0);
 }

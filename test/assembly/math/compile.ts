@@ -1,4 +1,5 @@
-// Compiles assembly/math/selftest.ts in memory with the flags of the kernel builds that touch floats.
+// Compiles assembly/math/selftest.ts in memory with the flags of the kernel builds that touch
+// floats.
 
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";

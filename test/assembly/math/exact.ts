@@ -1,4 +1,5 @@
-// The f64 reference: elementary functions in BigInt fixed point, slow and obvious. A value is `m * 2^(e - P)`.
+// The f64 reference: elementary functions in BigInt fixed point, slow and obvious. A value is `m *
+// 2^(e - P)`.
 
 /** Fraction bits: 2^-320 leaves room for cancellation and for arguments of 2^60. */
 const P = 320n;

@@ -1,5 +1,5 @@
-// The f32 functions against f64 references, in units of the last place, over bit patterns spread across all f32 and
-// over dense ramps; their special cases; and scalar = lane.
+// The f32 functions against f64 references, in units of the last place, over bit patterns spread
+// across all f32 and over dense ramps; their special cases; and scalar = lane.
 
 import { beforeAll, describe, expect, it } from "vitest";
 import { compileSelftest, instantiateMath, type MathExports } from "./compile.ts";
@@ -13,7 +13,10 @@ interface Contract {
   reference: (x: number) => number;
   /** Largest error in ulp (measured over all f32; stated in README.md). */
   ulps: number;
-  /** Below this the result is exactly 0 or -0 (the divisor is infinite), and the reference below 2^-120. */
+  /**
+   * Below this the result is exactly 0 or -0 (the divisor is infinite), and the reference below
+   * 2^-120.
+   */
   zeroBelow?: number;
   /** Results for 0, -0, inf, -inf. */
   special: [number, number, number, number];
@@ -161,7 +164,8 @@ describe.each(Object.entries(contracts))("%s", (name, contract) => {
   it("special cases, and NaN of any payload gives NaN", () => {
     const results = map(name, Float32Array.of(0, -0, Infinity, -Infinity));
     expect([...results]).toEqual(contract.special);
-    // Signalling, with payloads in the low bits that an exponent shift would pick up, of both signs.
+    // Signalling, with payloads in the low bits that an exponent shift would pick up, of both
+    // signs.
     const bits = Uint32Array.of(
       0x7f800001,
       0x7fc00001,
@@ -208,13 +212,15 @@ it("sincosf: within 0.5001 ulp up to a million radians, interleaved", () => {
     math.mapSincosF32(base, base + 4 * N, N / 2);
     const results = new Float32Array(buffer, base + 4 * N, N);
     for (let i = 0; i < N / 2; i++) {
-      // Math.sin of a large argument is itself exact to an ulp of f64 on the engines that run this suite.
+      // Math.sin of a large argument is itself exact to an ulp of f64 on the engines that run this
+      // suite.
       worst = Math.max(worst, ulps(results[2 * i], Math.sin(values[i])));
       worst = Math.max(worst, ulps(results[2 * i + 1], Math.cos(values[i])));
     }
   }
   expect(worst).toBeLessThan(0.5001);
-  // The f32 nearest to a multiple of pi/2 of all (30 bits cancel), far beyond the four-part reduction.
+  // The f32 nearest to a multiple of pi/2 of all (30 bits cancel), far beyond the four-part
+  // reduction.
   const { buffer } = math.memory;
   const x = 16367173 * 2 ** 72;
   math.sincosf(x, base);

@@ -1,4 +1,5 @@
-// The function numbers of assembly/math/map.ts, in order. No imports: every runtime reads this file.
+// The function numbers of assembly/math/map.ts, in order. No imports: every runtime reads this
+// file.
 
 export const f32Functions = [
   "expf32x4",

@@ -1,14 +1,15 @@
-// Hashes of every math function over fixed inputs, for comparing engines and processors with golden.json. Plain
-// JavaScript without node: or test-runner imports, so that Node, Deno, Bun and browsers run this very file.
-// Inputs are bit patterns and sums, never results of Math functions.
+// Hashes of every math function over fixed inputs, for comparing engines and processors with
+// golden.json. Plain JavaScript without node: or test-runner imports, so that Node, Deno, Bun and
+// browsers run this very file. Inputs are bit patterns and sums, never results of Math functions.
 
 import { f32Functions, f64Functions } from "./functions.mjs";
 
 const N = 65536;
 
 /**
- * @param {Uint8Array} wasmBytes assembly/math/selftest.ts, compiled
- * @returns {Promise<Record<string, string>>} function name to SHA-256 (hex) of its outputs, NaN made canonical
+ * @param {Uint8Array} wasmBytes assembly/math/selftest.ts, compiled @returns
+ * {Promise<Record<string, string>>} function name to SHA-256 (hex) of its outputs, NaN made
+ * canonical
  */
 export async function hashes(wasmBytes) {
   const { instance } = await WebAssembly.instantiate(wasmBytes, { env: { abort() {} } });
@@ -81,7 +82,9 @@ function ramp64(from, to) {
   return Float64Array.from({ length: N }, (_, i) => from + i * step + i / 1099511627776);
 }
 
-/** A copy of the bytes with every NaN as the quiet NaN without payload: NaN bits are not portable. */
+/**
+ * A copy of the bytes with every NaN as the quiet NaN without payload: NaN bits are not portable.
+ */
 function canonical(values) {
   const copy = values.slice();
   const words = new Uint32Array(copy.buffer);

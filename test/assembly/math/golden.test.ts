@@ -1,5 +1,5 @@
-// This engine's results against the committed hashes. A change of golden.json is a new version of NUMERICS.md.
-// To write it anew: UPDATE_GOLDEN=1 npx vitest run test/assembly/math/golden.test.ts
+// This engine's results against the committed hashes. A change of golden.json is a new version of
+// NUMERICS.md. To write it anew: UPDATE_GOLDEN=1 npx vitest run test/assembly/math/golden.test.ts
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { expect, it } from "vitest";
