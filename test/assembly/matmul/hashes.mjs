@@ -1,0 +1,90 @@
+// A hash of every type's matrix products: the same for every build, tile, engine and CPU. Plain JavaScript without
+// imports, so that any runtime can run it: test/runtimes does, matmul/golden.test.ts compares with golden.json.
+
+/** id, weights and bytes of a block, offsets of its f16 fields. A copy of what blocks.ts says, for plain runtimes. */
+const types = {
+  F32: [0, 1, 4, []],
+  F16: [1, 1, 2, [0]],
+  Q4_0: [2, 32, 18, [0]],
+  Q8_0: [8, 32, 34, [0]],
+  Q4_K: [12, 256, 144, [0, 2]],
+  Q6_K: [14, 256, 210, [208]],
+};
+
+const K = 1536, ROWS = 37, COLUMNS = 11;
+
+/** Same numbers everywhere (xorshift32). */
+function random(seed) {
+  let s = seed;
+  return () => {
+    s ^= s << 13;
+    s ^= s >>> 17;
+    s ^= s << 5;
+    return s >>> 0;
+  };
+}
+
+/** FNV-1a of bytes and of a second mix of them: 64 bits. */
+function fnv(bytes) {
+  let a = 0x811c9dc5, b = 0x01000193;
+  for (const byte of bytes) {
+    a = Math.imul(a ^ byte, 0x01000193);
+    b = Math.imul(b ^ byte ^ (a >>> 13), 0x85ebca6b);
+  }
+  return (a >>> 0).toString(16).padStart(8, "0") + (b >>> 0).toString(16).padStart(8, "0");
+}
+
+/**
+ * Hashes by type name. exports: those of a kernel module; memory: its memory; heap: first free address. Throws when
+ * one-column tiles and wide tiles differ.
+ */
+export function matmulHashes(exports, memory, heap) {
+  const found = {};
+  for (const [name, [id, weights, bytes, halves]] of Object.entries(types)) {
+    const next = random(4321 + id);
+    let top = (heap + 15) & ~15;
+    const allocate = (n) => {
+      const address = top;
+      top = (top + n + 15) & ~15;
+      if (top > memory.buffer.byteLength) memory.grow(Math.ceil((top - memory.buffer.byteLength) / 65536));
+      return address;
+    };
+    const rowBytes = (K / weights) * bytes, groupBytes = exports.groupBytes(id, K), nGroups = Math.ceil(ROWS / 4);
+    const source = allocate(ROWS * rowBytes), w = allocate(nGroups * groupBytes), x = allocate(COLUMNS * K * 4);
+    const format = exports.packFormat(id), T = exports.tileColumns(format);
+    const tile = allocate(exports.packTileBytes(format, T, K));
+    const out = allocate((COLUMNS + T) * nGroups * 16);
+    const v = new DataView(memory.buffer);
+    for (let i = 0; i < ROWS * rowBytes; i++) v.setUint8(source + i, next() >>> 24);
+    for (let o = 0; o < ROWS * rowBytes; o += bytes) {
+      if (name === "F32") v.setFloat32(source + o, (next() / 2 ** 32 - 0.5) / 8, true);
+      for (const field of halves) {
+        const sign = next() & 0x8000;
+        const bits = next() % 16 === 0 ? next() % 0x400 : 0x1000 + (next() % 0x2000);
+        v.setUint16(source + o + field, sign | bits, true);
+      }
+    }
+    for (let i = 0; i < COLUMNS * K; i++) v.setFloat32(x + 4 * i, (next() + next() + next()) / 2 ** 31 - 3, true);
+    for (let g = 0; g < nGroups; g++) {
+      const left = Math.min(4, ROWS - 4 * g);
+      exports.repackGroup(id, source + 4 * g * rowBytes, rowBytes, left, K, w + g * groupBytes);
+    }
+    const stride = nGroups * 16;
+    const product = (columns) => {
+      for (let c = 0; c < COLUMNS; c += columns) {
+        const given = Math.min(columns, COLUMNS - c);
+        exports.packTile(format, columns, x + c * K * 4, K * 4, given, K, 0, exports.packUnits(format, K), tile);
+        exports.matmulTile(id, nGroups, w, groupBytes, tile, K, columns, out + c * stride, stride);
+      }
+      return fnv(new Uint8Array(memory.buffer, out, COLUMNS * stride));
+    };
+    // engines compile a function well only after some calls: hash again when they surely have
+    const once = product(1);
+    for (let i = 0; i < 20; i++) {
+      if (product(1) !== once) throw new Error(`${name}: one-column products differ between runs`);
+      if (product(T) !== once) throw new Error(`${name}: a product by tiles of ${T} differs from single columns`);
+    }
+    found[name] = once;
+  }
+  return found;
+}
