@@ -75,7 +75,14 @@ export class MergeQueue {
     );
   }
 
-  #set(i: number, priority: number, left: number, right: number, size: number, merged: number): void {
+  #set(
+    i: number,
+    priority: number,
+    left: number,
+    right: number,
+    size: number,
+    merged: number,
+  ): void {
     this.#priority[i] = priority;
     this.#left[i] = left;
     this.#right[i] = right;

@@ -60,10 +60,7 @@ export class MergeTable implements PairTable {
     let hash = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x61c88647);
     hash ^= hash >>> 15;
     let slot = hash & this.#mask;
-    while (
-      this.#left[slot] >= 0 &&
-      (this.#left[slot] !== left || this.#right[slot] !== right)
-    ) {
+    while (this.#left[slot] >= 0 && (this.#left[slot] !== left || this.#right[slot] !== right)) {
       slot = (slot + 1) & this.#mask;
     }
     return slot;

@@ -41,7 +41,8 @@ export class Merger {
     while (queue.length > 0) {
       queue.pop();
       const { left, right } = queue;
-      if (size[left] === 0 || size[right] === 0 || size[left] + size[right] !== queue.size) continue;
+      if (size[left] === 0 || size[right] === 0 || size[left] + size[right] !== queue.size)
+        continue;
       symbols[left] = queue.merged;
       size[left] += size[right];
       size[right] = 0;

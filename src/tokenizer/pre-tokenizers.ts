@@ -52,10 +52,9 @@ rows("llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-
 });
 rows("dbrx smaug-bpe", { rule: "llama3" });
 rows("glm4 chatglm-bpe", { rule: "llama3", noBos: true });
-rows(
-  "qwen2 deepseek-r1-qwen kormo f2llmv2 megrez stablelm2 hunyuan solar-open grok-2 openpangu",
-  { rule: "qwen2" },
-);
+rows("qwen2 deepseek-r1-qwen kormo f2llmv2 megrez stablelm2 hunyuan solar-open grok-2 openpangu", {
+  rule: "qwen2",
+});
 rows("qwen35", { rule: "qwen35" });
 rows("ufakzeka", { rule: "ufakzeka" });
 rows(

@@ -60,7 +60,7 @@ export class SpmModel implements TokenizerModel, PairTable {
       this.#encodeWord(escaped, out);
       return;
     }
-    for (let start = 0; start < escaped.length; ) {
+    for (let start = 0; start < escaped.length;) {
       let end = start;
       while (escaped.charCodeAt(end) === SPACE_CODE) end++;
       end = escaped.indexOf(SPACE, end);

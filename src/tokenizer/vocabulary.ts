@@ -20,7 +20,13 @@ export const ATTRIBUTE = {
 
 /** What `tokenType` answers. */
 export type TokenType =
-  "normal" | "unknown" | "control" | "userDefined" | "unused" | "byte" | "undefined";
+  | "normal"
+  | "unknown"
+  | "control"
+  | "userDefined"
+  | "unused"
+  | "byte"
+  | "undefined";
 
 // tokenizer.ggml.token_type: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
 const ATTRIBUTE_OF_TYPE = [

@@ -5,14 +5,7 @@
 // llama.cpp runs most expressions over a text in which each non-ASCII code point is replaced by a
 // byte for its class, and its ASCII lists for \p{P} and \p{S} lack "~". So here "~" is in neither,
 // wherever a matcher stands for an expression that names \p{S}.
-import {
-  LETTER,
-  MARK,
-  NUMBER,
-  PUNCTUATION,
-  SYMBOL,
-  WHITE,
-} from "../unicode/classes.ts";
+import { LETTER, MARK, NUMBER, PUNCTUATION, SYMBOL, WHITE } from "../unicode/classes.ts";
 import type { CodePoints } from "./code-points.ts";
 import type { Matcher } from "./stage.ts";
 

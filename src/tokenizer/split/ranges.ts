@@ -1,11 +1,19 @@
 // Sets of code points that splitting expressions spell out as ranges.
 
-/** Pairs of first and last code point, ascending. */
-export type Ranges = readonly (readonly [number, number])[];
+/** First and last code point of each range in turn, ascending. */
+export type Ranges = Int32Array;
+
+/** Reads "41-5a b5": hexadecimal, ascending. */
+function ranges(text: string): Ranges {
+  const bounds = text.split(" ").flatMap((range) => {
+    const [first, last = first] = range.split("-");
+    return [Number.parseInt(first, 16), Number.parseInt(last, 16)];
+  });
+  return Int32Array.from(bounds);
+}
 
 /** A membership test by binary search. */
-export function within(ranges: Ranges): (code: number) => boolean {
-  const bounds = new Int32Array(ranges.flat());
+export function within(bounds: Ranges): (code: number) => boolean {
   return (code) => {
     let low = 0; // ranges before it end below `code`
     let high = bounds.length >> 1;
@@ -18,75 +26,46 @@ export function within(ranges: Ranges): (code: number) => boolean {
   };
 }
 
-/** U+4E00..9FA5: the ideographs of Unicode 1.1. */
-export const IDEOGRAPHS: Ranges = [[0x4e00, 0x9fa5]];
-/** Hiragana and Katakana. */
-export const KANA: Ranges = [[0x3040, 0x30ff]];
-
-/** deepseek-v3 and its relatives. */
-export const IDEOGRAPHS_AND_KANA: Ranges = [...KANA, ...IDEOGRAPHS];
+/** deepseek-v3 and its relatives: kana, and the ideographs of Unicode 1.1. */
+export const IDEOGRAPHS_AND_KANA = ranges("3040-30ff 4e00-9fa5");
 
 /** deepseek-coder, deepseek-llm: `[一-龥ࠀ-一가-퟿]`, which is nearly all of U+0800..9FA5. */
-export const DEEPSEEK_CJK: Ranges = [
-  [0x0800, 0x9fa5],
-  [0xac00, 0xd7ff],
-];
+export const DEEPSEEK_CJK = ranges("0800-9fa5 ac00-d7ff");
 
 /** deepseek-llm: the letters with case of an older Unicode version. */
-export const DEEPSEEK_LETTERS: Ranges = [
-  [0x41, 0x5a], [0x61, 0x7a], [0xb5, 0xb5], [0xc0, 0xd6], [0xd8, 0xf6], [0xf8, 0x1ba],
-  [0x1bc, 0x1bf], [0x1c4, 0x293], [0x295, 0x2af], [0x370, 0x373], [0x376, 0x377],
-  [0x37b, 0x37d], [0x37f, 0x37f], [0x386, 0x386], [0x388, 0x38a], [0x38c, 0x38c],
-  [0x38e, 0x3a1], [0x3a3, 0x3f5], [0x3f7, 0x481], [0x48a, 0x52f], [0x531, 0x556],
-  [0x10a0, 0x10c5], [0x13a0, 0x13f5], [0x13f8, 0x13fd], [0x1c90, 0x1cba], [0x1cbd, 0x1cbf],
-  [0x1d00, 0x1d2b], [0x1d6b, 0x1d77], [0x1d79, 0x1d9a], [0x1e00, 0x1f15], [0x1f18, 0x1f1d],
-  [0x1f20, 0x1f45], [0x1f48, 0x1f4d], [0x1f50, 0x1f57], [0x1f59, 0x1f59], [0x1f5b, 0x1f5b],
-  [0x1f5d, 0x1f5d], [0x1f5f, 0x1f7d], [0x1f80, 0x1fb4], [0x1fb6, 0x1fbc], [0x1fbe, 0x1fbe],
-  [0x1fc2, 0x1fc4], [0x1fc6, 0x1fcc], [0x1fd0, 0x1fd3], [0x1fd6, 0x1fdb], [0x1fe0, 0x1fec],
-  [0x1ff2, 0x1ff4], [0x1ff6, 0x1ffc], [0x2102, 0x2102], [0x2107, 0x2107], [0x210a, 0x2113],
-  [0x2115, 0x2115], [0x2119, 0x211d], [0x2124, 0x2124], [0x2126, 0x2126], [0x2128, 0x2128],
-  [0x212a, 0x212d], [0x212f, 0x2134], [0x2139, 0x2139], [0x213c, 0x213f], [0x2145, 0x2149],
-  [0x214e, 0x214e], [0x2183, 0x2184], [0x2c00, 0x2c7b], [0x2c7e, 0x2ce4], [0x2ceb, 0x2cee],
-  [0x2cf2, 0x2cf3], [0xa640, 0xa66d], [0xa680, 0xa69b], [0xa722, 0xa76f], [0xa771, 0xa787],
-  [0xa78b, 0xa78e], [0xab70, 0xabbf], [0xfb00, 0xfb06], [0xfb13, 0xfb17], [0xff21, 0xff3a],
-  [0xff41, 0xff5a], [0x10400, 0x1044f], [0x104b0, 0x104d3], [0x104d8, 0x104fb],
-  [0x10c80, 0x10cb2], [0x10cc0, 0x10cf2], [0x118a0, 0x118df], [0x1e900, 0x1e943],
-];
+export const DEEPSEEK_LETTERS = ranges(
+  "41-5a 61-7a b5 c0-d6 d8-f6 f8-1ba 1bc-1bf 1c4-293 295-2af 370-373 376-377 37b-37d " +
+    "37f 386 388-38a 38c 38e-3a1 3a3-3f5 3f7-481 48a-52f 531-556 10a0-10c5 13a0-13f5 " +
+    "13f8-13fd 1c90-1cba 1cbd-1cbf 1d00-1d2b 1d6b-1d77 1d79-1d9a 1e00-1f15 1f18-1f1d " +
+    "1f20-1f45 1f48-1f4d 1f50-1f57 1f59 1f5b 1f5d 1f5f-1f7d 1f80-1fb4 1fb6-1fbc 1fbe " +
+    "1fc2-1fc4 1fc6-1fcc 1fd0-1fd3 1fd6-1fdb 1fe0-1fec 1ff2-1ff4 1ff6-1ffc 2102 2107 " +
+    "210a-2113 2115 2119-211d 2124 2126 2128 212a-212d 212f-2134 2139 213c-213f 2145-2149 " +
+    "214e 2183-2184 2c00-2c7b 2c7e-2ce4 2ceb-2cee 2cf2-2cf3 a640-a66d a680-a69b a722-a76f " +
+    "a771-a787 a78b-a78e ab70-abbf fb00-fb06 fb13-fb17 ff21-ff3a ff41-ff5a 10400-1044f " +
+    "104b0-104d3 104d8-104fb 10c80-10cb2 10cc0-10cf2 118a0-118df 1e900-1e943",
+);
 
 /** deepseek-llm: ASCII punctuation and, by mistake, letters (`:-~`), and their full-width forms. */
-export const DEEPSEEK_PUNCTUATION: Ranges = [
-  [0x21, 0x2f], [0x3a, 0x7e], [0x2018, 0x201f], [0x3001, 0x3002], [0xff01, 0xff0f],
-  [0xff1a, 0xff5e],
-];
+export const DEEPSEEK_PUNCTUATION = ranges("21-2f 3a-7e 2018-201f 3001-3002 ff01-ff0f ff1a-ff5e");
 
 /** bloom: what ends a word besides white space, `(|.,!?…。，、।۔،)`. */
-export const BLOOM_BREAKS: Ranges = [
-  [0x21, 0x21], [0x28, 0x29], [0x2c, 0x2c], [0x2e, 0x2e], [0x3f, 0x3f], [0x7c, 0x7c],
-  [0x60c, 0x60c], [0x6d4, 0x6d4], [0x964, 0x964], [0x2026, 0x2026], [0x3001, 0x3002],
-  [0xff0c, 0xff0c],
-];
+export const BLOOM_BREAKS = ranges("21 28-29 2c 2e 3f 7c 60c 6d4 964 2026 3001-3002 ff0c");
 
-/** afmoe: the scripts written without spaces. */
-export const AFMOE_SCRIPTS: Ranges = [
-  [0xe00, 0xeff], [0x1000, 0x109f], [0x1100, 0x11ff], [0x1780, 0x17ff], [0x2f00, 0x2fdf],
-  [0x3040, 0x30ff], [0x3400, 0x4dbf], [0x4e00, 0x9fff], [0xa9e0, 0xa9ff], [0xaa60, 0xaa7f],
-  [0xac00, 0xd7af], [0xf900, 0xfaff], [0xff65, 0xff9f],
-];
+/** afmoe: scripts written without spaces (Thai only in part: the expression has U+0E40..). */
+export const AFMOE_SCRIPTS = ranges(
+  "e40-eff 1000-109f 1100-11ff 1780-17ff 2f00-2fdf 3040-30ff 3400-4dbf 4e00-9fff " +
+    "a9e0-a9ff aa60-aa7f ac00-d7af f900-faff ff65-ff9f",
+);
 
 /** youtu: Hangul, CJK punctuation, Bopomofo, and ideographs with kana. */
-export const YOUTU_HANGUL: Ranges = [
-  [0x3131, 0x318e],
-  [0xac00, 0xd7a3],
-];
-export const YOUTU_PUNCTUATION: Ranges = [
-  [0x2014, 0x2014], [0x2018, 0x2019], [0x201c, 0x201d], [0x2026, 0x2026], [0x3001, 0x303f],
-  [0xfe30, 0xfe4f], [0xff01, 0xff01], [0xff0c, 0xff0c], [0xff1a, 0xff1b],
-];
-export const YOUTU_BOPOMOFO: Ranges = [[0x3105, 0x312f]];
+export const YOUTU_HANGUL = ranges("3131-318e ac00-d7a3");
+export const YOUTU_PUNCTUATION = ranges(
+  "2014 2018-2019 201c-201d 2026 3001-303f fe30-fe4f ff01 ff0c ff1a-ff1b",
+);
+export const YOUTU_BOPOMOFO = ranges("3105-312f");
 
 /** kimi-k2: Han as llama.cpp lists it. */
-export const HAN: Ranges = [
-  [0x3400, 0x4dbf], [0x4e00, 0x9fff], [0xf900, 0xfaff], [0x20000, 0x2a6df],
-  [0x2a700, 0x2b73f], [0x2b740, 0x2b81f], [0x2b820, 0x2ceaf], [0x2ceb0, 0x2ebef],
-  [0x2f800, 0x2fa1f],
-];
+export const HAN = ranges(
+  "3400-4dbf 4e00-9fff f900-faff 20000-2a6df 2a700-2b73f 2b740-2b81f 2b820-2ceaf " +
+    "2ceb0-2ebef 2f800-2fa1f",
+);

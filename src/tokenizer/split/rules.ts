@@ -27,6 +27,7 @@ import {
   DEEPSEEK_LETTERS,
   DEEPSEEK_PUNCTUATION,
   IDEOGRAPHS_AND_KANA,
+  type Ranges,
   within,
   YOUTU_BOPOMOFO,
   YOUTU_HANGUL,
@@ -61,15 +62,7 @@ const gpt2Words = split(
 // The common frame of the rules after GPT-4's: contractions, words with what stands before them,
 // numbers, punctuation, line ends, white space.
 function modernWords(word: Matcher, digits: number, rest = spacedOther("newlines")): Stage {
-  return split(
-    anyCase,
-    word,
-    run(NUMBER, digits),
-    rest,
-    throughNewline,
-    spacesBeforeWord,
-    spaces,
-  );
+  return split(anyCase, word, run(NUMBER, digits), rest, throughNewline, spacesBeforeWord, spaces);
 }
 
 function casedWords(word: Matcher, digits: number): Stage {
@@ -105,8 +98,8 @@ function punctuationAnd(list: string, max = Infinity): Matcher {
   };
 }
 
-const inRanges = (ranges: Parameters<typeof within>[0]) => {
-  const contains = within(ranges);
+const inRanges = (bounds: Ranges) => {
+  const contains = within(bounds);
   // Ideographic space is white space before it is a member of any range.
   return anySpaced(({ codes, classes }, at) => {
     return contains(codes[at]) && (classes[at] & WHITE) === 0;
@@ -122,7 +115,10 @@ const bloomWords = split((text, at, end) => {
   return stop > first ? stop : at;
 });
 
-const newlineRuns = split(runOf((c) => c !== 10), runOf((c) => c === 10));
+const newlineRuns = split(
+  runOf((c) => c !== 10),
+  runOf((c) => c === 10),
+);
 const threeDigits: Matcher = ({ codes }, at, end) =>
   at + 2 < end && isDigit(codes[at]) && isDigit(codes[at + 1]) && isDigit(codes[at + 2])
     ? at + 3
@@ -130,20 +126,13 @@ const threeDigits: Matcher = ({ codes }, at, end) =>
 
 export const RULES = {
   /** Used for an unknown or missing `tokenizer.ggml.pre`. */
-  default: [
-    split(punctuationAnd("$+<=>^~|")),
-    gpt2Words,
-    split(run(NUMBER)),
-    split(threeDigits),
-  ],
+  default: [split(punctuationAnd("$+<=>^~|")), gpt2Words, split(run(NUMBER)), split(threeDigits)],
   gpt2: [gpt2Words],
   starcoder: [split(run(NUMBER, 1)), gpt2Words],
   falcon: [split(punctuationAnd("$+<=>^~|`")), gpt2Words, split(threeDigits)],
   llama3: [modernWords(prefixed(LETTER), 3)],
   qwen2: [modernWords(prefixed(LETTER), 1)],
-  qwen35: [
-    modernWords(prefixed(WORD), 1, spacedOther("newlines", WHITE | LETTER | MARK | NUMBER)),
-  ],
+  qwen35: [modernWords(prefixed(WORD), 1, spacedOther("newlines", WHITE | LETTER | MARK | NUMBER))],
   /** qwen2 without contractions, for Turkish. */
   ufakzeka: [
     split(
@@ -213,14 +202,7 @@ export const RULES = {
   spark2_5: [
     split(run(NUMBER, 3)),
     split(runOf(within(IDEOGRAPHS_AND_KANA))),
-    split(
-      punctuatedWord,
-      markedWord,
-      spacedPunctuation("none"),
-      newline,
-      spacesBeforeWord,
-      spaces,
-    ),
+    split(punctuatedWord, markedWord, spacedPunctuation("none"), newline, spacesBeforeWord, spaces),
     split(run(NUMBER, 1)),
   ],
   afmoe: [digitsGlued, split(runOf(within(AFMOE_SCRIPTS))), deepseekV3Words],

@@ -27,7 +27,7 @@ export const cascadedSpaces: Stage = ({ codes, classes }, start, end, ends) => {
     ends.push(end);
     return;
   }
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     let size = 512;
     while (size > end - at) size >>= 1;
     at += size;
@@ -71,7 +71,7 @@ export const chameleonIndent: Matcher = ({ codes }, at, end) => {
 
 /** superbpe, `(?=(\d{3})+(?!\d))`: groups of three digits, counted from the right. */
 export const digitGroupsFromRight: Stage = ({ codes }, start, end, ends) => {
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     if (!isDigit(codes[at])) {
       at++;
       continue;
@@ -87,7 +87,7 @@ export const digitGroupsFromRight: Stage = ({ codes }, start, end, ends) => {
 /** tiny_aya, `\d{1,3}(?=(?:\d{3})*\b)`: the same, unless a word goes on after the digits. */
 export const groupsBeforeBoundary: Stage = ({ codes }, start, end, ends) => {
   let last = start;
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     let stop = at;
     while (stop < end && isDigit(codes[stop])) stop++;
     if (stop === at || (stop < end && isAsciiWord(codes[stop]))) {
@@ -112,7 +112,7 @@ function isAsciiWord(code: number): boolean {
  */
 export const digitsGlued: Stage = ({ classes }, start, end, ends) => {
   let last = start;
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     if ((classes[at] & NUMBER) === 0) {
       at++;
       continue;

@@ -17,7 +17,7 @@ export type Stage = (text: CodePoints, start: number, end: number, ends: IntList
 export function split(...alternatives: Matcher[]): Stage {
   return (text, start, end, ends) => {
     let unmatched = start; // where the text after the last match begins
-    for (let at = start; at < end; ) {
+    for (let at = start; at < end;) {
       let next = at;
       for (let i = 0; next === at && i < alternatives.length; i++) {
         next = alternatives[i](text, at, end);

@@ -29,7 +29,7 @@ const CLASS_OF_CATEGORY = [
   [4, SYMBOL],
   [3, SEPARATOR],
   [4, OTHER],
-].flatMap(([count, bits]) => new Array<number>(count).fill(bits));
+].flatMap(([count, bits]) => Array.from({ length: count }, () => bits));
 
 const { blockOf, blocks } = buildTable(decodeClasses());
 
@@ -65,7 +65,7 @@ export function fingerprint(): number {
 function decodeClasses(): Uint8Array {
   const classes = new Uint8Array(CODE_POINTS);
   let at = 0;
-  for (let i = 0; i < CATEGORY_RUNS.length; ) {
+  for (let i = 0; i < CATEGORY_RUNS.length;) {
     const letter = CATEGORY_RUNS.charCodeAt(i++);
     let length = 0;
     for (; i < CATEGORY_RUNS.length; i++) {
@@ -77,7 +77,7 @@ function decodeClasses(): Uint8Array {
     classes.fill(CLASS_OF_CATEGORY[letter >= 97 ? letter - 71 : letter - 65], at, end);
     at = end;
   }
-  for (const c of WHITE_SPACE) classes[c] |= WHITE;
+  for (const hex of WHITE_SPACE.split(" ")) classes[Number.parseInt(hex, 16)] |= WHITE;
   return classes;
 }
 

@@ -80,34 +80,10 @@ export const CATEGORY_RUNS =
   "W14A4W9A7W9A7W147AW55A37J10A1030F42720A32F4154A6F222A2F5762A14F7473A15F622A2466F542A1506F493" +
   "9A5F4192A711761bA30b96A128G240A65040d65534A2d65534A2";
 
-/** Code points with the property White_Space. */
-export const WHITE_SPACE = [
-  0x9,
-  0xa,
-  0xb,
-  0xc,
-  0xd,
-  0x20,
-  0x85,
-  0xa0,
-  0x1680,
-  0x2000,
-  0x2001,
-  0x2002,
-  0x2003,
-  0x2004,
-  0x2005,
-  0x2006,
-  0x2007,
-  0x2008,
-  0x2009,
-  0x200a,
-  0x2028,
-  0x2029,
-  0x202f,
-  0x205f,
-  0x3000,
-];
+/** Code points with the property White_Space, hexadecimal. */
+export const WHITE_SPACE =
+  "9 a b c d 20 85 a0 1680 2000 2001 2002 2003 2004 2005 2006 2007 2008 2009 200a 2028 2029 202" +
+  "f 205f 3000";
 
 /** Runs of the simple lower-case mapping. */
 export const LOWER_CASE_RUNS =

@@ -35,10 +35,20 @@ describe.skipIf(!present)("llama.cpp's cases", () => {
         cases: Case[];
       };
       expect(cases.length).toBeGreaterThan(200);
-      expect(differences(cases, (c) => c.ids, (c) => tokenizer.encode(c.text))).toEqual([]);
+      expect(
+        differences(
+          cases,
+          (c) => c.ids,
+          (c) => tokenizer.encode(c.text),
+        ),
+      ).toEqual([]);
       const special = { addSpecial: true, parseSpecial: true };
       expect(
-        differences(cases, (c) => c.ids_special, (c) => tokenizer.encode(c.text, special)),
+        differences(
+          cases,
+          (c) => c.ids_special,
+          (c) => tokenizer.encode(c.text, special),
+        ),
       ).toEqual([]);
       for (const { text } of cases) {
         // SPM cannot tell U+2581 from a space; phi-3 drops white space after special tokens.
@@ -62,7 +72,13 @@ describe.skipIf(!present)("Hugging Face's cases", () => {
         ids: line.trim() === "" ? [] : line.trim().split(/ +/).map(Number),
       }));
       expect(cases.length).toBeGreaterThan(40);
-      expect(differences(cases, (c) => c.ids, (c) => tokenizer.encode(c.text))).toEqual([]);
+      expect(
+        differences(
+          cases,
+          (c) => c.ids,
+          (c) => tokenizer.encode(c.text),
+        ),
+      ).toEqual([]);
     });
   }
 });
@@ -79,7 +95,13 @@ describe.skipIf(!present)("splitting rules over the GPT-2 vocabulary", () => {
       const tokenizer = await sharedTokenizer(`${FOLDER}/ggml-vocab-gpt-2.gguf`, pre);
       expect(tokenizer.warnings).toEqual([]);
       const cases = data.texts.map((text, i) => ({ text, ids: ids[i] }));
-      expect(differences(cases, (c) => c.ids, (c) => tokenizer.encode(c.text))).toEqual([]);
+      expect(
+        differences(
+          cases,
+          (c) => c.ids,
+          (c) => tokenizer.encode(c.text),
+        ),
+      ).toEqual([]);
       for (const { text } of cases) {
         expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
       }

@@ -43,15 +43,11 @@ export const EXPRESSIONS: { readonly [rule in RuleName]?: readonly string[] } = 
   falcon: ["[\\p{P}$+<=>\\^~\\|`]+", GPT2, "[0-9][0-9][0-9]"],
   llama3: [`${CONTRACTION}|${WORD}|\\p{N}{1,3}|${OTHER}[\\r\\n]*|${TAIL}`],
   qwen2: [`${CONTRACTION}|${WORD}|\\p{N}|${OTHER}[\\r\\n]*|${TAIL}`],
-  qwen35: [
-    `${CONTRACTION}|${MARKED}|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|${TAIL}`,
-  ],
+  qwen35: [`${CONTRACTION}|${MARKED}|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|${TAIL}`],
   ufakzeka: [`${WORD}|\\p{N}|${OTHER}[\\r\\n]*|${TAIL}`],
   laguna: [LINES, `${CONTRACTION}|${WORD}|\\p{N}|${OTHER}[\\r\\n]*|${TAIL}`],
   minicpm5: ["\\p{N}{1,3}", `${CONTRACTION}|${WORD}|\\p{N}+|${OTHER}[\\r\\n]*|${TAIL}`],
-  "seed-coder": [
-    `${CONTRACTION}|${WORD}|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\\r\\n]+|${TAIL}`,
-  ],
+  "seed-coder": [`${CONTRACTION}|${WORD}|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\\r\\n]+|${TAIL}`],
   "jais-2": [
     `${CONTRACTION}|${WORD}|\\p{N}{1,3}|${OTHER}[\\r\\n]*|\\s*[\\r\\n]+|` +
       [512, 256, 128, 64, 32, 16, 8, 4].map((n) => `\\s{${n}}(?!\\S)|`).join("") +
@@ -106,7 +102,9 @@ export function splitByExpressions(text: string, expressions: readonly string[])
   let pieces = text === "" ? [] : [text];
   for (const source of expressions) {
     // JavaScript's \s has U+FEFF and lacks U+0085: the property is what is meant.
-    const white = source.replaceAll("\\s", "\\p{White_Space}").replaceAll("\\S", "\\P{White_Space}");
+    const white = source
+      .replaceAll("\\s", "\\p{White_Space}")
+      .replaceAll("\\S", "\\P{White_Space}");
     const expression = new RegExp(white, "gv");
     pieces = pieces.flatMap((piece) => {
       const cut: string[] = [];

@@ -31,9 +31,7 @@ describe("character classes", () => {
     expect("5٣²Ⅷ".split("").map(at)).toEqual(Array(4).fill(NUMBER));
     expect("_-([)\u201c\u201d!".split("").map(at)).toEqual(Array(8).fill(PUNCTUATION));
     expect("+$^~©".split("").map(at)).toEqual(Array(5).fill(SYMBOL));
-    expect("\u00a0\u2028\u2029\u3000 ".split("").map(at)).toEqual(
-      Array(5).fill(SEPARATOR | WHITE),
-    );
+    expect("\u00a0\u2028\u2029\u3000 ".split("").map(at)).toEqual(Array(5).fill(SEPARATOR | WHITE));
     expect("\t\n\v\f\r\u0085".split("").map(at)).toEqual(Array(6).fill(OTHER | WHITE));
     expect(["\0", "\u00ad", "\u200b", "\ufeff", "\ue000", "\u0378"].map(at)).toEqual(
       Array(6).fill(OTHER),
