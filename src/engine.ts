@@ -4,7 +4,6 @@
 import type { Gguf } from "../formats/gguf.ts";
 import { type ModelDescription } from "../models/index.ts";
 import { MemoryError, OptionError, RunError } from "./errors.ts";
-import type { KernelExports } from "./kernels/exports.ts";
 import { chooseKernels, instantiateKernels, type KernelBuild, probeMemory } from "./kernels/module.ts";
 import { CachedSequence, KvCachePages } from "./kv-cache.ts";
 import { Batch, Instruction, Kv, Sequence } from "./memory/abi.generated.ts";

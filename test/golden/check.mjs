@@ -18,4 +18,5 @@ for (const { name, path, tokens, nCtx } of cases) {
     await model.close();
   }
 }
+console.log(JSON.stringify({ name: "runtime", runtime: platform.runtime, arch: process.arch, unicode: unicodeFingerprint() }));
 process.exit(0);

@@ -1,0 +1,61 @@
+// The bit contract on other runtimes and processors: Node 24, Deno, Bun, and arm64 under emulation, all builds.
+// `node test/runtimes/install.mjs` puts them here; where they are absent the tests are skipped.
+
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { goldenCases, readGolden } from "../golden/cases.ts";
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const modules = here("node_modules");
+
+const RUNTIMES = [
+  { name: "node 20 (this one)", needs: process.execPath, command: [process.execPath], relaxed: Number.parseInt(process.versions.v8, 10) >= 12 },
+  { name: "node 24", needs: `${modules}/node24/bin/node`, command: [`${modules}/node24/bin/node`], relaxed: true },
+  { name: "deno", needs: `${modules}/deno/deno`, command: [`${modules}/deno/deno`, "run", "-A"], relaxed: true },
+  { name: "bun", needs: `${modules}/bun/bin/bun`, command: [`${modules}/bun/bin/bun`], relaxed: true },
+  {
+    name: "arm64 node 24", needs: here("arm64/done"), relaxed: true,
+    command: [here("arm64/host/usr/bin/qemu-aarch64-static"), "-L", here("arm64/root"), `${modules}/nodeArm64/bin/node`],
+  },
+] as const;
+
+const check = here("../golden/check.mjs");
+
+function run(command: readonly string[], config: unknown): Promise<Record<string, unknown>[]> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command[0], [...command.slice(1), check, JSON.stringify(config)], { stdio: ["ignore", "pipe", "pipe"] });
+    let out = "", err = "";
+    child.stdout.on("data", (data) => (out += data));
+    child.stderr.on("data", (data) => (err += data));
+    child.on("error", reject);
+    child.on("close", (code) => code === 0 ? resolve(out.trim().split("\n").map((line) => JSON.parse(line))) : reject(new Error(`exit ${code}: ${err || out}`)));
+  });
+}
+
+describe("runtimes", () => {
+  const golden = readGolden();
+  for (const { name, needs, command, relaxed } of RUNTIMES) {
+    const present = existsSync(needs);
+    if (!present) console.warn(`SKIPPED: ${name} is absent; run node test/runtimes/install.mjs to compare it`);
+    const arm = name.startsWith("arm64");
+
+    it.skipIf(!present)(`${name} gives the committed hashes`, async () => {
+      // emulation is slow: the embedded model alone
+      const cases = goldenCases().filter((c) => !arm || c.name === "embedded");
+      const builds = relaxed ? ["dot32", "rel16", "base"] : ["base"];
+      const [embedded, ...others] = cases;
+      const found = [
+        ...(await run(command, { cases: [embedded], variants: [...builds.map((kernelBuild) => ({ kernelBuild, threads: 2 })), { threads: 3, nBatch: 7 }, { threads: 2, bankBytes: 900_000 }] })),
+        ...(others.length > 0 ? await run(command, { cases: others, variants: builds.map((kernelBuild) => ({ kernelBuild, threads: 2 })) }) : []),
+      ];
+      const wrong = found.filter((line) => "sha256" in line && line.sha256 !== golden.models[line.name as string]);
+      expect(wrong).toEqual([]);
+      expect(found.filter((line) => "sha256" in line).length).toBe(builds.length + 2 + others.length * builds.length);
+      const about = found.filter((line) => line.name === "runtime");
+      expect(about.every((line) => line.unicode === golden.unicode)).toBe(true);
+      if (arm) expect(about[0].arch).toBe("arm64");
+    });
+  }
+});
