@@ -23,11 +23,13 @@ export const BASE: bool = BUILD == 2;
 export const STEP: i32 = BASE ? 2 : 1;
 
 // Masks are read from memory once per tile: V8 rebuilds a v128.const at every use (measured: 10 against 15 GB/s).
-const MASKS: usize = memory.data<u32>([0x0f0f0f0f, 0x3f3f3f3f, 0x30303030, 0x00ff00ff, 0x00010001, 0xff], 16);
-/** Addresses for v128.load_splat<u32>: every byte 15, 63, 48; the even bytes; every i16 1; the low byte of an i32. */
+const MASKS: usize = memory.data<u32>([
+  0x0f0f0f0f, 0x3f3f3f3f, 0x30303030, 0x00ff00ff, 0x00010001, 0xff, 0x10101010,
+], 16);
+/** Addresses for load_splat<u32>: every byte 15, 63, 48; the even bytes; every i16 1; an i32's low byte; every byte 16. */
 // prettier-ignore
 export const M15: usize = MASKS, M63: usize = MASKS + 4, M48: usize = MASKS + 8, EVEN: usize = MASKS + 12,
-  ONES: usize = MASKS + 16, M255: usize = MASKS + 20;
+  ONES: usize = MASKS + 16, M255: usize = MASKS + 20, M16: usize = MASKS + 24;
 
 /** Bytes 0, 2, .. of unsigned weights as i16 (base), or the weights as they are. evenMask: load_splat(EVEN). */
 // @ts-ignore: decorator

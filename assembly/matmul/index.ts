@@ -3,7 +3,7 @@
 
 import { packColumn } from "../quants/activations";
 import { GgmlType } from "../quants/types";
-import { f16Rows, f32Rows, q4_0, q4_K, q6_K, q8_0 } from "./tiles.generated";
+import { bf16Rows, f16Rows, f32Rows, iq4_nl, q4_0, q4_1, q4_K, q5_0, q5_1, q6_K, q8_0 } from "./tiles.generated";
 
 export {
   dequantizeRow, groupBytes, isSupported, packFormat, packTileBytes, packUnits, repackGroup, tileColumns,
@@ -31,10 +31,15 @@ export function matmulTile(
   switch (type) {
     case GgmlType.F32: return f32Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.F16: return f16Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.BF16: return bf16Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q4_0: return q4_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.Q4_1: return q4_1(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.Q5_0: return q5_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.Q5_1: return q5_1(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q8_0: return q8_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q4_K: return q4_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q6_K: return q6_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ4_NL: return iq4_nl(nGroups, w, groupBytes, k, y, columns, out, outStride);
     default: unreachable();
   }
 }

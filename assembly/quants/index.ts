@@ -1,10 +1,15 @@
 // The tensor types by number: sizes, interleaving four rows into a group, and reading a row back. One file a type.
 
+import { dequantizeBF16 } from "./bf16";
 import { dequantizeF16 } from "./f16";
 import { dequantizeF32 } from "./f32";
 import { interleave16, interleave32 } from "./interleave";
+import { dequantizeIQ4_NL } from "./iq4_nl";
 import { dequantizeQ4_0, repackQ4_0 } from "./q4_0";
+import { dequantizeQ4_1, repackQ4_1 } from "./q4_1";
 import { dequantizeQ4_K, repackQ4_K } from "./q4_k";
+import { dequantizeQ5_0, repackQ5_0 } from "./q5_0";
+import { dequantizeQ5_1, repackQ5_1 } from "./q5_1";
 import { dequantizeQ6_K, repackQ6_K } from "./q6_k";
 import { dequantizeQ8_0, repackQ8_0 } from "./q8_0";
 import { GgmlType, blockBytes, blockWeights } from "./types";
@@ -30,8 +35,13 @@ export function repackGroup(type: u32, src: usize, rowBytes: usize, nRows: u32, 
   if (nRows < 4) memory.fill(dst, 0, groupBytes(type, k));
   switch (type) {
     case GgmlType.F32: return interleave32(src, rowBytes, nRows, k, dst);
-    case GgmlType.F16: return interleave16(src, rowBytes, nRows, k, dst);
-    case GgmlType.Q4_0: return repackQ4_0(src, rowBytes, nRows, k, dst);
+    case GgmlType.F16:
+    case GgmlType.BF16: return interleave16(src, rowBytes, nRows, k, dst);
+    case GgmlType.Q4_0:
+    case GgmlType.IQ4_NL: return repackQ4_0(src, rowBytes, nRows, k, dst);
+    case GgmlType.Q4_1: return repackQ4_1(src, rowBytes, nRows, k, dst);
+    case GgmlType.Q5_0: return repackQ5_0(src, rowBytes, nRows, k, dst);
+    case GgmlType.Q5_1: return repackQ5_1(src, rowBytes, nRows, k, dst);
     case GgmlType.Q8_0: return repackQ8_0(src, rowBytes, nRows, k, dst);
     case GgmlType.Q4_K: return repackQ4_K(src, rowBytes, nRows, k, dst);
     case GgmlType.Q6_K: return repackQ6_K(src, rowBytes, nRows, k, dst);
@@ -45,9 +55,14 @@ export function dequantizeRow(type: u32, group: usize, lane: u32, k: u32, out: u
     case GgmlType.F32: return dequantizeF32(group, lane, k, out);
     case GgmlType.F16: return dequantizeF16(group, lane, k, out);
     case GgmlType.Q4_0: return dequantizeQ4_0(group, lane, k, out);
+    case GgmlType.Q4_1: return dequantizeQ4_1(group, lane, k, out);
+    case GgmlType.Q5_0: return dequantizeQ5_0(group, lane, k, out);
+    case GgmlType.Q5_1: return dequantizeQ5_1(group, lane, k, out);
     case GgmlType.Q8_0: return dequantizeQ8_0(group, lane, k, out);
     case GgmlType.Q4_K: return dequantizeQ4_K(group, lane, k, out);
     case GgmlType.Q6_K: return dequantizeQ6_K(group, lane, k, out);
+    case GgmlType.IQ4_NL: return dequantizeIQ4_NL(group, lane, k, out);
+    case GgmlType.BF16: return dequantizeBF16(group, lane, k, out);
     default: unreachable();
   }
 }

@@ -6,9 +6,14 @@ const types = {
   F32: [0, 1, 4, []],
   F16: [1, 1, 2, [0]],
   Q4_0: [2, 32, 18, [0]],
+  Q4_1: [3, 32, 20, [0, 2]],
+  Q5_0: [6, 32, 22, [0]],
+  Q5_1: [7, 32, 24, [0, 2]],
   Q8_0: [8, 32, 34, [0]],
   Q4_K: [12, 256, 144, [0, 2]],
   Q6_K: [14, 256, 210, [208]],
+  IQ4_NL: [20, 32, 18, [0]],
+  BF16: [30, 1, 2, []],
 };
 
 const K = 1536, ROWS = 37, COLUMNS = 11;
@@ -58,6 +63,7 @@ export function matmulHashes(exports, memory, heap) {
     for (let i = 0; i < ROWS * rowBytes; i++) v.setUint8(source + i, next() >>> 24);
     for (let o = 0; o < ROWS * rowBytes; o += bytes) {
       if (name === "F32") v.setFloat32(source + o, (next() / 2 ** 32 - 0.5) / 8, true);
+      if (name === "BF16") v.setUint16(source + o, (next() & 0x8000) | (0x3b00 + (next() % 0x280)), true);
       for (const field of halves) {
         const sign = next() & 0x8000;
         const bits = next() % 16 === 0 ? next() % 0x400 : 0x1000 + (next() % 0x2000);

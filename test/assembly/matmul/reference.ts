@@ -48,11 +48,18 @@ export function multiply(type: BlockType, rows: Uint8Array, nRows: number, k: nu
   return out;
 }
 
+// one buffer for all: a new one for each weight takes seconds
+const word = new DataView(new ArrayBuffer(4));
+function bf16ToF32(bits: number): number {
+  word.setUint16(2, bits, true);
+  return word.getFloat32(0, true);
+}
+
 function dotFloats(type: BlockType, v: DataView, o: number, x: Float32Array): number {
   const weight: Record<string, (e: number) => number> = {
     F32: (e) => v.getFloat32(o + 4 * e, true),
     F16: (e) => f16ToF32(v.getUint16(o + 2 * e, true)),
-    BF16: (e) => new Float32Array(new Uint32Array([v.getUint16(o + 2 * e, true) << 16]).buffer)[0]!,
+    BF16: (e) => bf16ToF32(v.getUint16(o + 2 * e, true)),
   };
   return x.reduce((sum, value, e) => f(sum + f(weight[type.name]!(e) * value)), 0);
 }
@@ -72,6 +79,9 @@ function dotBlocks(type: BlockType, v: DataView, o: number, y: { q: number[]; d:
       (s, value, e) => s + value * block.codes[e]! * (block.scales?.[Math.floor(e / part)] ?? 1), 0,
     );
     sum = f(sum + f(f(total) * f(block.d * dy)));
+    if (block.m !== undefined) {
+      sum = f(sum + f(f(q.reduce((s, value) => s + value, 0)) * f(block.m * dy)));
+    }
   });
   return sum;
 }

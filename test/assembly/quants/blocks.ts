@@ -3,7 +3,7 @@
 
 import { f16ToF32 } from "../../reference/dequantize.ts";
 
-/** w[e] = d * scales[e / (weights / scales.length)] * codes[e] - dmin * mins[e / (weights / mins.length)]. */
+/** w[e] = d * scales[e / (weights / scales.length)] * codes[e] - dmin * mins[e / (weights / mins.length)] + m. */
 export interface Block {
   readonly codes: number[];
   readonly d: number;
@@ -11,6 +11,8 @@ export interface Block {
   readonly scales?: number[];
   readonly dmin?: number;
   readonly mins?: number[];
+  /** Added to every weight; absent: nothing is. */
+  readonly m?: number;
 }
 
 export interface BlockType {
@@ -31,6 +33,13 @@ const half = (v: DataView, o: number): number => f16ToF32(v.getUint16(o, true));
 /** Nibble of element e of 32 in the 16 bytes at o. */
 const nibble = (v: DataView, o: number, e: number): number => (v.getUint8(o + (e % 16)) >> (e < 16 ? 0 : 4)) & 15;
 
+/** Code of element e of a 5-bit block: nibbles at qs, bit 4 in the u32 at qh. */
+const fiveBits = (v: DataView, qh: number, qs: number, e: number): number =>
+  nibble(v, qs, e) | (((v.getUint32(qh, true) >>> e) & 1) << 4);
+
+/** kvalues_iq4nl of LAYOUTS.md. */
+const iq4nl = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+
 /** The 6-bit scales and minimums in the 12 bytes at o (Q4_K, Q5_K). */
 function scales6(v: DataView, o: number): { scales: number[]; mins: number[] } {
   const s = (j: number): number => v.getUint8(o + j);
@@ -46,6 +55,20 @@ export const blockTypes: readonly BlockType[] = [
   {
     id: 2, name: "Q4_0", weights: 32, bytes: 18, halves: [0],
     decode: (v, o) => ({ d: half(v, o), codes: range(32).map((e) => nibble(v, o + 2, e) - 8) }),
+  },
+  {
+    id: 3, name: "Q4_1", weights: 32, bytes: 20, halves: [0, 2],
+    decode: (v, o) => ({ d: half(v, o), m: half(v, o + 2), codes: range(32).map((e) => nibble(v, o + 4, e)) }),
+  },
+  {
+    id: 6, name: "Q5_0", weights: 32, bytes: 22, halves: [0],
+    decode: (v, o) => ({ d: half(v, o), codes: range(32).map((e) => fiveBits(v, o + 2, o + 6, e) - 16) }),
+  },
+  {
+    id: 7, name: "Q5_1", weights: 32, bytes: 24, halves: [0, 2],
+    decode: (v, o) => ({
+      d: half(v, o), m: half(v, o + 2), codes: range(32).map((e) => fiveBits(v, o + 4, o + 8, e)),
+    }),
   },
   {
     id: 8, name: "Q8_0", weights: 32, bytes: 34, halves: [0],
@@ -70,6 +93,11 @@ export const blockTypes: readonly BlockType[] = [
       }),
     }),
   },
+  {
+    id: 20, name: "IQ4_NL", weights: 32, bytes: 18, halves: [0],
+    decode: (v, o) => ({ d: half(v, o), codes: range(32).map((e) => iq4nl[nibble(v, o + 2, e)]!) }),
+  },
+  { id: 30, name: "BF16", weights: 1, bytes: 2, halves: [] },
 ];
 
 /** A generator of 32-bit numbers; the same everywhere (xorshift32). */
@@ -91,6 +119,8 @@ export function randomRows(type: BlockType, nRows: number, k: number, seed: numb
   const v = new DataView(bytes.buffer);
   for (let o = 0; o < bytes.length; o += type.bytes) {
     if (type.name === "F32") v.setFloat32(o, (next() / 2 ** 32 - 0.5) / 8, true);
+    // the upper half of a float between 2^-9 and 2^-4
+    if (type.name === "BF16") v.setUint16(o, (next() & 0x8000) | (0x3b00 + (next() % 0x280)), true);
     for (const field of type.halves) {
       const sign = next() & 0x8000;
       const bits = next() % 16 === 0 ? next() % 0x400 : 0x1000 + (next() % 0x2000);
