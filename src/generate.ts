@@ -88,7 +88,7 @@ export class Generation implements AsyncIterable<string> {
     const { model, options, sampler } = this;
     const { maxTokens = Infinity, signal, special = false } = options;
     const session = model.createSession();
-    const text = model.tokenizer.detokenizer({ special }), stops = new StopTexts(options.stop ?? []);
+    const text = model.tokenizer.detokenizer({ special, continues: true }), stops = new StopTexts(options.stop ?? []);
     try {
       const started = performance.now();
       for (const token of this.promptTokens) sampler.accept(token);
