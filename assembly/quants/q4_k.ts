@@ -12,13 +12,13 @@
 //   16   [3 x 16 B] the three words of `scales`, each with rows 0..3 side by side
 //   64   [8 x 64 B] sub-block j: four vectors; vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
-import { f16ToF32, loadFiniteF16x4 } from "../half";
+import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
 import { EVEN, M15, M255, M48, M63, STEP, addScaled, dot, even, factor, odd } from "../lanes";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
 
 /**
  * One tile: f = f - sum(mn * sum y) * (dmin * d_y), then f = f + sum(sc * acc) * (d * d_y).
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 2x1 1x1 2x4 1x4
  */
 function q4_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
@@ -33,7 +33,13 @@ function q4_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     const scHigh$g = v128.or(v128.and(x$g, m15), v128.and(i32x4.shr_u(u$g, 2), m48));
     const mn$g = v128.and(v$g, m63);
     const mnHigh$g = v128.or(v128.and(i32x4.shr_u(x$g, 4), m15), v128.and(i32x4.shr_u(v$g, 2), m48));
-    const dmin$g = loadFiniteF16x4(w$g + 8);
+    let d$g = loadNormalF16x4(w$g), dmin$g = loadNormalF16x4(w$g + 8);
+    let allNormal = ALL_NORMAL;
+    allNormal &= normal(w$g) & normal(w$g + 8);
+    if (allNormal != ALL_NORMAL) {
+      d$g = loadFiniteF16x4(w$g);
+      dmin$g = loadFiniteF16x4(w$g + 8);
+    }
     {
       const dy$c = v128.load_splat<u32>(y, 4 * $c);
       let m$g$c = i32x4.dot_i16x8_s(v128.and(mn$g, evenMask), v128.load_splat<u32>(y, 4 * ($C + $c)));
@@ -42,7 +48,6 @@ function q4_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
       m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(i16x8.shr_u(mnHigh$g, 8), v128.load_splat<u32>(y, 4 * (4 * $C + $c))));
       f$g$c = f32x4.sub(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(m$g$c), f32x4.mul(dmin$g, dy$c)));
     }
-    const d$g = loadFiniteF16x4(w$g);
     let total$g$c = zero;
     const dy$c = v128.load_splat<u32>(y, 4 * $c);
     y += 84 * $C;

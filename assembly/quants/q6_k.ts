@@ -11,12 +11,12 @@
 //   72   [16 x 48 B] sub-block j: three vectors v0..v2; byte 4r + k: elements 4n + k of row r, n = 0..2, in bits 0-5,
 //                    and two bits of element 12 + k in bits 6-7: bits 0-1 in v0, 2-3 in v1, 4-5 in v2
 
-import { f16ToF32, loadFiniteF16x4 } from "../half";
+import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
 import { EVEN, M63, ONES, STEP, dot, even, odd, settle } from "../lanes";
 
 /**
  * One tile: total = sum over sub-blocks of scale * (sum q * y - 32 * sum y), f = f + total * (d_w * d_y).
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function q6_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
@@ -26,7 +26,12 @@ function q6_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
   for (let b: u32 = 0; b < nb; b++) {
     let total$g$c = i32x4.splat(0);
     const dy$c = v128.load_splat<u32>(y, 4 * $c);
-    const d$g = loadFiniteF16x4(w$g);
+    let d$g = loadNormalF16x4(w$g);
+    let allNormal = ALL_NORMAL;
+    allNormal &= normal(w$g);
+    if (allNormal != ALL_NORMAL) {
+      d$g = loadFiniteF16x4(w$g);
+    }
     let scales$g = w$g + 8;
     let sums = y + 20 * $C;
     y += 84 * $C;
