@@ -25,11 +25,16 @@ export const STEP: i32 = BASE ? 2 : 1;
 // Masks are read from memory once per tile: V8 rebuilds a v128.const at every use (measured: 10 against 15 GB/s).
 const MASKS: usize = memory.data<u32>([
   0x0f0f0f0f, 0x3f3f3f3f, 0x30303030, 0x00ff00ff, 0x00010001, 0xff, 0x10101010,
+  0x03030303, 0x04040404, 0x07070707, 0x18181818, 0x1f1f1f1f, 0x80808080, 32,
 ], 16);
 /** Addresses for load_splat<u32>: every byte 15, 63, 48; the even bytes; every i16 1; an i32's low byte; every byte 16. */
 // prettier-ignore
 export const M15: usize = MASKS, M63: usize = MASKS + 4, M48: usize = MASKS + 8, EVEN: usize = MASKS + 12,
   ONES: usize = MASKS + 16, M255: usize = MASKS + 20, M16: usize = MASKS + 24;
+/** Every byte 3, 4, 7, 24, 31, 128; an i32's 32. */
+// prettier-ignore
+export const M3: usize = MASKS + 28, M4: usize = MASKS + 32, M7: usize = MASKS + 36, M24: usize = MASKS + 40,
+  M31: usize = MASKS + 44, M128: usize = MASKS + 48, M32: usize = MASKS + 52;
 
 /** Bytes 0, 2, .. of unsigned weights as i16 (base), or the weights as they are. evenMask: load_splat(EVEN). */
 // @ts-ignore: decorator
@@ -71,6 +76,18 @@ export function dot(fresh: bool, acc: v128, wEven: v128, wOdd: v128, y: v128, yO
   if (BASE) return i32x4.add(i32x4.add(acc, i32x4.dot_i16x8_s(wEven, y)), i32x4.dot_i16x8_s(wOdd, yOdd));
   if (fresh) return v128.relaxed_dot<i16>(y, wEven);
   return i16x8.add(acc, v128.relaxed_dot<i16>(y, wEven));
+}
+
+/** Steps of 5-bit weights that one accumulator takes. */
+// @ts-ignore: decorator
+@inline
+export const STEPS5: i32 = REL16 ? 4 : 8;
+
+/** An accumulator of `dot` that begins at an i32x4 of numbers that fit i16; rel16: in the first sum of each row. */
+// @ts-ignore: decorator
+@inline
+export function startAt(v: v128): v128 {
+  return REL16 ? i32x4.shr_u(i32x4.shl(v, 16), 16) : v;
 }
 
 /**
@@ -123,4 +140,60 @@ export function dotMinus(acc: v128, w: v128, y1: v128): v128 {
 @inline
 export function settleSigned(plus: v128, minus: v128): v128 {
   return DOT32 ? i32x4.sub(plus, minus) : plus;
+}
+
+// Codebook weights (IQ4_XS): 4-bit codes into 16 unsigned values of 8 bits, one more than a relaxed dot takes. A value
+// is the sum of two parts of 7 bits (dot32), or 16 times its high nibble plus its low one (rel16); base takes it whole.
+
+/** The table of first parts, from that of the values. */
+// @ts-ignore: decorator
+@inline
+export function firstPart(values: v128): v128 {
+  if (DOT32) return i8x16.min_u(values, i8x16.splat(127));
+  return REL16 ? v128.and(i16x8.shr_u(values, 4), i8x16.splat(15)) : values;
+}
+
+/** The table of second parts; not used in base. */
+// @ts-ignore: decorator
+@inline
+export function secondPart(values: v128): v128 {
+  return DOT32 ? i8x16.sub_sat_u(values, i8x16.splat(127)) : v128.and(values, i8x16.splat(15));
+}
+
+/** table[index[i]] for every byte; index: 0..15, for which the relaxed instruction is defined. */
+// @ts-ignore: decorator
+@inline
+export function lookup(table: v128, index: v128): v128 {
+  return BASE ? i8x16.swizzle(table, index) : i8x16.relaxed_swizzle(table, index);
+}
+
+/** `dot` of the first parts (base: the values), in dot32 of the second parts too. rel16: up to 8 steps. */
+// @ts-ignore: decorator
+@inline
+export function dotParts(fresh: bool, acc: v128, firstEven: v128, firstOdd: v128, second: v128, y: v128, yOdd: v128): v128 {
+  const sum = dot(fresh, acc, firstEven, firstOdd, y, yOdd);
+  return DOT32 ? dot(fresh, sum, second, second, y, y) : sum;
+}
+
+/** rel16: `dot` of the second parts, up to 8 steps; nothing elsewhere. */
+// @ts-ignore: decorator
+@inline
+export function dotSecond(fresh: bool, acc: v128, second: v128, y: v128): v128 {
+  return REL16 ? dot(fresh, acc, second, second, y, y) : acc;
+}
+
+/** A factor for addScaledParts: the low byte of each lane, as a signed number from -128 to 127. */
+// @ts-ignore: decorator
+@inline
+export function signedFactor(k: v128): v128 {
+  const top = i32x4.shl(k, 24);
+  return REL16 ? i16x8.shr_s(v128.or(top, i32x4.shr_u(top, 16)), 8) : i32x4.shr_s(top, 24);
+}
+
+/** total + sum * k for the accumulators of dotParts and dotSecond, both begun at zero; k from `signedFactor`. */
+// @ts-ignore: decorator
+@inline
+export function addScaledParts(total: v128, first: v128, second: v128, k: v128): v128 {
+  if (!REL16) return i32x4.add(total, i32x4.mul(first, k));
+  return i32x4.add(i32x4.add(total, i32x4.dot_i16x8_s(first, i16x8.shl(k, 4))), i32x4.dot_i16x8_s(second, k));
 }

@@ -3,7 +3,9 @@
 
 import { packColumn } from "../quants/activations";
 import { GgmlType } from "../quants/types";
-import { bf16Rows, f16Rows, f32Rows, iq4_nl, q4_0, q4_1, q4_K, q5_0, q5_1, q6_K, q8_0 } from "./tiles.generated";
+import {
+  bf16Rows, f16Rows, f32Rows, iq4_nl, iq4_xs, q2_K, q3_K, q4_0, q4_1, q4_K, q5_0, q5_1, q5_K, q6_K, q8_0,
+} from "./tiles.generated";
 
 export {
   dequantizeRow, groupBytes, isSupported, packFormat, packTileBytes, packUnits, repackGroup, tileColumns,
@@ -37,9 +39,13 @@ export function matmulTile(
     case GgmlType.Q5_0: return q5_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q5_1: return q5_1(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q8_0: return q8_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.Q2_K: return q2_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.Q3_K: return q3_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q4_K: return q4_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.Q5_K: return q5_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q6_K: return q6_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.IQ4_NL: return iq4_nl(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ4_XS: return iq4_xs(nGroups, w, groupBytes, k, y, columns, out, outStride);
     default: unreachable();
   }
 }

@@ -10,9 +10,13 @@ export enum GgmlType {
   Q5_0 = 6,
   Q5_1 = 7,
   Q8_0 = 8,
+  Q2_K = 10,
+  Q3_K = 11,
   Q4_K = 12,
+  Q5_K = 13,
   Q6_K = 14,
   IQ4_NL = 20,
+  IQ4_XS = 23,
   BF16 = 30,
 }
 
@@ -28,8 +32,12 @@ export function blockWeights(type: u32): u32 {
     case GgmlType.Q5_1:
     case GgmlType.Q8_0:
     case GgmlType.IQ4_NL: return 32;
+    case GgmlType.Q2_K:
+    case GgmlType.Q3_K:
     case GgmlType.Q4_K:
-    case GgmlType.Q6_K: return 256;
+    case GgmlType.Q5_K:
+    case GgmlType.Q6_K:
+    case GgmlType.IQ4_XS: return 256;
     default: return 0;
   }
 }
@@ -44,9 +52,13 @@ export function blockBytes(type: u32): u32 {
     case GgmlType.Q5_0: return 22;
     case GgmlType.Q5_1: return 24;
     case GgmlType.Q8_0: return 34;
+    case GgmlType.Q2_K: return 84;
+    case GgmlType.Q3_K: return 110;
     case GgmlType.Q4_K: return 144;
+    case GgmlType.Q5_K: return 176;
     case GgmlType.Q6_K: return 210;
     case GgmlType.IQ4_NL: return 18;
+    case GgmlType.IQ4_XS: return 136;
     case GgmlType.BF16: return 2;
     default: return 0;
   }
@@ -61,8 +73,12 @@ export function packFormat(type: u32): u32 {
     case GgmlType.Q5_1: return PackFormat.q8x32;
     case GgmlType.Q8_0:
     case GgmlType.IQ4_NL: return PackFormat.q8x32Split;
+    case GgmlType.Q2_K:
+    case GgmlType.Q3_K:
     case GgmlType.Q4_K:
-    case GgmlType.Q6_K: return PackFormat.q8x256;
+    case GgmlType.Q5_K:
+    case GgmlType.Q6_K:
+    case GgmlType.IQ4_XS: return PackFormat.q8x256;
     default: return PackFormat.f32;
   }
 }

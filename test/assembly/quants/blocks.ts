@@ -49,6 +49,10 @@ function scales6(v: DataView, o: number): { scales: number[]; mins: number[] } {
   };
 }
 
+/** Low two bits of element e of 256 in the 64 bytes at o (Q2_K, Q3_K). */
+const twoBits = (v: DataView, o: number, e: number): number =>
+  (v.getUint8(o + 32 * (e >> 7) + (e & 31)) >> (2 * ((e & 127) >> 5))) & 3;
+
 export const blockTypes: readonly BlockType[] = [
   { id: 0, name: "F32", weights: 1, bytes: 4, halves: [] },
   { id: 1, name: "F16", weights: 1, bytes: 2, halves: [0] },
@@ -75,10 +79,40 @@ export const blockTypes: readonly BlockType[] = [
     decode: (v, o) => ({ d: half(v, o), codes: range(32).map((e) => v.getInt8(o + 2 + e)) }),
   },
   {
+    id: 10, name: "Q2_K", weights: 256, bytes: 84, halves: [80, 82],
+    decode: (v, o) => ({
+      d: half(v, o + 80), dmin: half(v, o + 82),
+      scales: range(16).map((j) => v.getUint8(o + j) & 15),
+      mins: range(16).map((j) => v.getUint8(o + j) >> 4),
+      codes: range(256).map((e) => twoBits(v, o + 16, e)),
+    }),
+  },
+  {
+    id: 11, name: "Q3_K", weights: 256, bytes: 110, halves: [108],
+    decode: (v, o) => ({
+      d: half(v, o + 108),
+      scales: range(16).map((j) => {
+        const low = (v.getUint8(o + 96 + (j % 8)) >> (j < 8 ? 0 : 4)) & 15;
+        return (low | (((v.getUint8(o + 104 + (j % 4)) >> (2 * (j >> 2))) & 3) << 4)) - 32;
+      }),
+      codes: range(256).map((e) => twoBits(v, o + 32, e) - ((v.getUint8(o + (e & 31)) >> (e >> 5)) & 1 ? 0 : 4)),
+    }),
+  },
+  {
     id: 12, name: "Q4_K", weights: 256, bytes: 144, halves: [0, 2],
     decode: (v, o) => ({
       d: half(v, o), dmin: half(v, o + 2), ...scales6(v, o + 4),
       codes: range(256).map((e) => (v.getUint8(o + 16 + 32 * (e >> 6) + (e & 31)) >> (e & 32 ? 4 : 0)) & 15),
+    }),
+  },
+  {
+    id: 13, name: "Q5_K", weights: 256, bytes: 176, halves: [0, 2],
+    decode: (v, o) => ({
+      d: half(v, o), dmin: half(v, o + 2), ...scales6(v, o + 4),
+      codes: range(256).map((e) => {
+        const low = (v.getUint8(o + 48 + 32 * (e >> 6) + (e & 31)) >> (e & 32 ? 4 : 0)) & 15;
+        return low | (((v.getUint8(o + 16 + (e & 31)) >> (e >> 5)) & 1) << 4);
+      }),
     }),
   },
   {
@@ -96,6 +130,17 @@ export const blockTypes: readonly BlockType[] = [
   {
     id: 20, name: "IQ4_NL", weights: 32, bytes: 18, halves: [0],
     decode: (v, o) => ({ d: half(v, o), codes: range(32).map((e) => iq4nl[nibble(v, o + 2, e)]!) }),
+  },
+  {
+    id: 23, name: "IQ4_XS", weights: 256, bytes: 136, halves: [0],
+    decode: (v, o) => ({
+      d: half(v, o),
+      scales: range(8).map((j) => {
+        const low = (v.getUint8(o + 4 + (j >> 1)) >> (j & 1 ? 4 : 0)) & 15;
+        return (low | (((v.getUint16(o + 2, true) >> (2 * j)) & 3) << 4)) - 32;
+      }),
+      codes: range(256).map((e) => iq4nl[nibble(v, o + 8 + 16 * (e >> 5), e & 31)]!),
+    }),
   },
   { id: 30, name: "BF16", weights: 1, bytes: 2, halves: [] },
 ];

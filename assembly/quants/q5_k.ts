@@ -1,0 +1,160 @@
+// Q5_K: 256 weights of 5 bits in 8 sub-blocks of 32, w = d * sc[j] * q - dmin * mn[j].
+//
+// GGUF block, 176 bytes:     0        2           4             16          48                176
+//                            | d f16  | dmin f16  | scales 12 B | qh 32 B   | qs 128 B        |
+//   scales: 6 bits each, as in Q4_K
+//   sub-block j, element e: nibble from byte 32 * (j / 2) + e of qs, low where j is even, else high; bit 4 is bit j of qh[e]
+//
+// R4 block of 4 rows, 704 bytes:
+//   0    [4 f16]   d
+//   8    [4 f16]   dmin
+//   16   [3 x 16 B] the three words of `scales`, each with rows 0..3 side by side
+//   64   [8 x 80 B] sub-block j: five vectors v0..v4; byte 4r + k: element 4n + k of row r, n = 0..4, in bits 0-4. The 15
+//                   free bits hold elements 20 + k (bits 5-7 of v0, then 5-6 of v1), 24 + k (v2, v3 likewise) and
+//                   28 + k (bits 5-7 of v4, then bit 7 of v1, bit 7 of v3)
+
+import { f16ToF32, loadFiniteF16x4 } from "../half";
+import {
+  EVEN, M128, M15, M24, M255, M31, M48, M63, STEP, STEPS5, addScaled, dot, even, factor, odd,
+} from "../lanes";
+import { min6, scale6 } from "./q4_k";
+
+/**
+ * One tile: f = f - sum(mn * sum y) * (dmin * d_y), then f = f + sum(sc * acc) * (d * d_y).
+ * |sum| <= 256 * 31 * 63 * 127 = 6.4e7.
+ * @tiles 4x1 1x1 2x4 1x4
+ */
+function q5_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const nb = k >> 8;
+  const zero = i32x4.splat(0), evenMask = v128.load_splat<u32>(EVEN), m255 = v128.load_splat<u32>(M255);
+  const m31 = v128.load_splat<u32>(M31), m24 = v128.load_splat<u32>(M24), m128 = v128.load_splat<u32>(M128);
+  let w$g = w + groupBytes * $g;
+  let f$g$c = f32x4.splat(0);
+  for (let b: u32 = 0; b < nb; b++) {
+    const m15 = v128.load_splat<u32>(M15), m63 = v128.load_splat<u32>(M63), m48 = v128.load_splat<u32>(M48);
+    const u$g = v128.load(w$g, 16), v$g = v128.load(w$g, 32), x$g = v128.load(w$g, 48);
+    let sc$g = v128.and(u$g, m63);
+    const scHigh$g = v128.or(v128.and(x$g, m15), v128.and(i32x4.shr_u(u$g, 2), m48));
+    const mn$g = v128.and(v$g, m63);
+    const mnHigh$g = v128.or(v128.and(i32x4.shr_u(x$g, 4), m15), v128.and(i32x4.shr_u(v$g, 2), m48));
+    const dmin$g = loadFiniteF16x4(w$g + 8);
+    {
+      const dy$c = v128.load_splat<u32>(y, 4 * $c);
+      let m$g$c = i32x4.dot_i16x8_s(v128.and(mn$g, evenMask), v128.load_splat<u32>(y, 4 * ($C + $c)));
+      m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(i16x8.shr_u(mn$g, 8), v128.load_splat<u32>(y, 4 * (2 * $C + $c))));
+      m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(v128.and(mnHigh$g, evenMask), v128.load_splat<u32>(y, 4 * (3 * $C + $c))));
+      m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(i16x8.shr_u(mnHigh$g, 8), v128.load_splat<u32>(y, 4 * (4 * $C + $c))));
+      f$g$c = f32x4.sub(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(m$g$c), f32x4.mul(dmin$g, dy$c)));
+    }
+    const d$g = loadFiniteF16x4(w$g);
+    let total$g$c = zero;
+    const dy$c = v128.load_splat<u32>(y, 4 * $c);
+    y += 84 * $C;
+    w$g += 64;
+    // a loop, not unrolled: older V8 collapses on a whole block in a row (measured on Q4_K: 4x)
+    for (let j: u32 = 0; j < 8; j++) {
+      if (j == 4) {
+        sc$g = scHigh$g;
+      }
+      const k$g = factor(v128.and(sc$g, m255));
+      const v0$g = v128.load(w$g), v1$g = v128.load(w$g, 16), v2$g = v128.load(w$g, 32);
+      const v3$g = v128.load(w$g, 48), v4$g = v128.load(w$g, 64);
+      const q0$g = v128.and(v0$g, m31), q1$g = v128.and(v1$g, m31), q2$g = v128.and(v2$g, m31);
+      const q3$g = v128.and(v3$g, m31), q4$g = v128.and(v4$g, m31);
+      const q5$g = v128.or(i16x8.shr_u(v128.xor(v0$g, q0$g), 5), v128.and(i16x8.shr_u(v1$g, 2), m24));
+      const q6$g = v128.or(i16x8.shr_u(v128.xor(v2$g, q2$g), 5), v128.and(i16x8.shr_u(v3$g, 2), m24));
+      const top$g = v128.or(v128.and(v3$g, m128), i16x8.shr_u(v128.and(v1$g, m128), 1));
+      const q7$g = i16x8.shr_u(v128.or(top$g, i16x8.shr_u(v128.xor(v4$g, q4$g), 2)), 3);
+      let a$g$c = zero;
+      for (let $n = 0; $n < 8; $n++) {
+        const qEven$g = even(q$n$g, evenMask), qOdd$g = odd(q$n$g);
+        {
+          const y$c = v128.load_splat<u32>(y, 4 * ($C * $n * STEP + $c));
+          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * ($n * STEP + 1) + $c)) : y$c;
+          a$g$c = dot($n % STEPS5 == 0, a$g$c, qEven$g, qOdd$g, y$c, z$c);
+        }
+        // rel16: four steps fill an i16, 4 * 2 * 31 * 127 = 31496; elsewhere one sum takes all eight
+        if ($n % STEPS5 == STEPS5 - 1) {
+          total$g$c = addScaled(total$g$c, a$g$c, k$g);
+        }
+      }
+      sc$g = i32x4.shr_u(sc$g, 8);
+      w$g += 80;
+      y += 32 * STEP * $C;
+    }
+    f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
+  }
+  v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
+export function repackQ5_K(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
+  const nb = k >> 8;
+  for (let r: u32 = 0; r < nRows; r++) {
+    let block = src + <usize>r * rowBytes;
+    let to = dst;
+    for (let b: u32 = 0; b < nb; b++, block += 176, to += 704) {
+      store<u16>(to + (r << 1), load<u16>(block));
+      store<u16>(to + (r << 1), load<u16>(block, 2), 8);
+      const lane = to + (r << 2);
+      for (let i: u32 = 0; i < 3; i++) store<u32>(lane + (i << 4), load<u32>(block + (i << 2), 4), 16);
+      for (let j: u32 = 0; j < 8; j++) {
+        const qs = block + ((j >> 1) << 5);
+        const first = codes5(v128.load(qs, 48), v128.load(block, 16), j);
+        const second = codes5(v128.load(qs, 64), v128.load(block, 32), j);
+        store160(lane + 80 * j + 64, first, second);
+      }
+    }
+  }
+}
+
+/** 16 codes of sub-block j from their bytes of qs and qh. */
+// @ts-ignore: decorator
+@inline
+function codes5(qs: v128, qh: v128, j: u32): v128 {
+  const low = v128.and(i16x8.shr_u(qs, (j & 1) << 2), i8x16.splat(15));
+  return v128.or(low, i16x8.shl(v128.and(i16x8.shr_u(qh, j), i8x16.splat(1)), 4));
+}
+
+/** 32 codes of a row as five words of its lane, 16 bytes apart: the bits of the last three words fill the free ones. */
+// @ts-ignore: decorator
+@inline
+function store160(p: usize, first: v128, second: v128): void {
+  const w5 = i32x4.extract_lane(second, 1), w6 = i32x4.extract_lane(second, 2), w7 = i32x4.extract_lane(second, 3);
+  store<u32>(p, i32x4.extract_lane(first, 0) | ((w5 & 0x07070707) << 5));
+  store<u32>(p, i32x4.extract_lane(first, 1) | ((w5 & 0x18181818) << 2) | ((w7 & 0x08080808) << 4), 16);
+  store<u32>(p, i32x4.extract_lane(first, 2) | ((w6 & 0x07070707) << 5), 32);
+  store<u32>(p, i32x4.extract_lane(first, 3) | ((w6 & 0x18181818) << 2) | ((w7 & 0x10101010) << 3), 48);
+  store<u32>(p, i32x4.extract_lane(second, 0) | ((w7 & 0x07070707) << 5), 64);
+}
+
+/** Row `lane` of a group as k f32. */
+export function dequantizeQ5_K(group: usize, lane: u32, k: u32, out: usize): void {
+  const nb = k >> 8;
+  for (let b: u32 = 0; b < nb; b++, group += 704) {
+    const d = f16ToF32(load<u16>(group + (lane << 1)));
+    const dmin = f16ToF32(load<u16>(group + (lane << 1), 8));
+    for (let j: u32 = 0; j < 8; j++, out += 128) {
+      const scale = d * <f32>scale6(group + 16, lane, j);
+      const minimum = dmin * <f32>min6(group + 16, lane, j);
+      const p = group + 80 * j + (lane << 2);
+      const v0 = load<u32>(p, 64), v1 = load<u32>(p, 80), v2 = load<u32>(p, 96), v3 = load<u32>(p, 112);
+      const v4 = load<u32>(p, 128);
+      store4(out, scale, minimum, v0);
+      store4(out + 16, scale, minimum, v1);
+      store4(out + 32, scale, minimum, v2);
+      store4(out + 48, scale, minimum, v3);
+      store4(out + 64, scale, minimum, v4);
+      store4(out + 80, scale, minimum, ((v0 >> 5) & 0x07070707) | ((v1 >> 2) & 0x18181818));
+      store4(out + 96, scale, minimum, ((v2 >> 5) & 0x07070707) | ((v3 >> 2) & 0x18181818));
+      store4(out + 112, scale, minimum,
+        ((v4 >> 5) & 0x07070707) | ((v1 >> 4) & 0x08080808) | ((v3 >> 3) & 0x10101010));
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function store4(out: usize, scale: f32, minimum: f32, codes: u32): void {
+  for (let i: u32 = 0; i < 4; i++) store<f32>(out + (i << 2), scale * <f32>((codes >> (i << 3)) & 31) - minimum);
+}
