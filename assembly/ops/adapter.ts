@@ -11,7 +11,8 @@ import { sum4 } from "./softmax";
  * rank <= 32768 (scratch).
  */
 export function lowRank(ins: usize): void {
-  const rows = rowsOf(ins), width = word(ins, Word.width), rank = word(ins, LowRankWord.rank), k = word(ins, LowRankWord.k);
+  const rows = rowsOf(ins), width = word(ins, Word.width);
+  const rank = word(ins, LowRankWord.rank), k = word(ins, LowRankWord.k);
   const down = <usize>word(ins, LowRankWord.down), up = <usize>word(ins, LowRankWord.up);
   const scale = floatWord(ins, LowRankWord.scale), slot = word(ins, LowRankWord.slot);
   const dst = <usize>word(ins, Word.dst), dstStride = <usize>word(ins, Word.dstStride);

@@ -43,7 +43,8 @@ export function attention(instruction: usize): void {
   partHeads = (groupHeads + nParts - 1) / nParts;
   // A row has nHeadKv * nParts streams: keys and values that no other piece of the row reads.
   const streams = nHeadKv * nParts, wanted: u32 = 4 * nThreads;
-  if (word(ins, AttentionWord.partials) != 0 && rows <= word(ins, AttentionWord.partialRows) && rows * streams < wanted) {
+  const canSplit = word(ins, AttentionWord.partials) != 0 && rows <= word(ins, AttentionWord.partialRows);
+  if (canSplit && rows * streams < wanted) {
     const span = longestSpan();
     if (span > 1) return splitRows(streams, span);
   }
@@ -149,7 +150,8 @@ function openQueries(n: u32, row: u32, stream: u32): u32 {
   const part = stream % nParts, kvHead = stream / nParts;
   const firstHead = kvHead * groupHeads + part * partHeads;
   const endHead = min<u32>(firstHead + partHeads, (kvHead + 1) * groupHeads);
-  const q = word(ins, Word.a) + row * word(ins, Word.aStride), dst = word(ins, Word.dst) + row * word(ins, Word.dstStride);
+  const q = word(ins, Word.a) + row * word(ins, Word.aStride);
+  const dst = word(ins, Word.dst) + row * word(ins, Word.dstStride);
   const dimK = word(ins, AttentionWord.dimK), slopes = <usize>word(ins, AttentionWord.slopes);
   const position = positionOf(row), first = firstKeyOf(row), end = endKeyOf(row);
   for (let head = firstHead; head < endHead; head++, n++) {

@@ -60,8 +60,12 @@ export function combineRun(kind: u32, dst: usize, a: usize, b: usize, n: u32): v
   const whole = <usize>(n & ~3) << 2, rest = n & 3;
   combineVectors(kind, dst, a, b, whole);
   if (rest == 0) return;
-  const x = loadTail(a + whole, rest), y = loadTail(b + whole, rest);
-  storeTail(dst + whole, kind == BinaryKind.add ? f32x4.add(x, y) : kind == BinaryKind.mul ? f32x4.mul(x, y) : f32x4.sub(x, y), rest);
+  // The tail takes a detour through scratch, so that it runs the same loop.
+  const x = scratch + tailOffset, y = x + 16;
+  v128.store(x, loadTail(a + whole, rest));
+  v128.store(y, loadTail(b + whole, rest));
+  combineVectors(kind, x, x, y, 16);
+  storeTail(dst + whole, v128.load(x), rest);
 }
 
 function combineVectors(kind: u32, dst: usize, a: usize, b: usize, bytes: usize): void {
@@ -79,7 +83,6 @@ export function activateRun(kind: u32, param: f32, dst: usize, a: usize, n: u32)
   const whole = <usize>(n & ~3) << 2, rest = n & 3;
   activateVectors(kind, param, dst, a, whole);
   if (rest == 0) return;
-  // The tail takes a detour through the last vector of scratch, so that it runs the same loop.
   const tail = scratch + tailOffset;
   v128.store(tail, loadTail(a + whole, rest));
   activateVectors(kind, param, tail, tail, 16);

@@ -36,13 +36,9 @@ export function readKeys(type: u32, head: usize, dim: u32, tile: usize): usize {
     const scales = to + (blockDims - 1) * 64;
     halvesToFloats(scales, head, 16);
     const d0 = v128.load(scales), d1 = v128.load(scales, 16), d2 = v128.load(scales, 32), d3 = v128.load(scales, 48);
-    for (let q = head + 32, end = head + blockBytes; q < end; q += 16, to += 64) {
-      const low = v128.load(q);
-      const l = i16x8.extend_low_i8x16_s(low), h = i16x8.extend_high_i8x16_s(low);
-      v128.store(to, f32x4.mul(d0, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(l))));
-      v128.store(to, f32x4.mul(d1, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(l))), 16);
-      v128.store(to, f32x4.mul(d2, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(h))), 32);
-      v128.store(to, f32x4.mul(d3, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(h))), 48);
+    for (let q = head + 32, end = head + blockBytes; q < end; q += 32, to += 128) {
+      store16(to, v128.load(q), d0, d1, d2, d3);
+      store16(to + 64, v128.load(q, 16), d0, d1, d2, d3);
     }
   }
   return tile;
@@ -65,16 +61,24 @@ export function readValues(type: u32, head: usize, dim: u32, first: u32, end: u3
     const nBlocks = dim / blockDims;
     let d = head + <usize>(first * nBlocks << 1);
     let q = head + <usize>(16 * nBlocks << 1) + <usize>(first * dim);
-    for (let i = first * nBlocks; i < end * nBlocks; i++, d += 2, q += blockDims) {
+    for (let i = first * nBlocks; i < end * nBlocks; i++, d += 2, q += blockDims, to += 128) {
       const scale = f32x4.splat(f16ToF32(load<u16>(d)));
-      for (let k: usize = 0; k < blockDims; k += 8, to += 32) {
-        const w = v128.load8x8_s(q + k);
-        v128.store(to, f32x4.mul(scale, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(w))));
-        v128.store(to, f32x4.mul(scale, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(w))), 16);
-      }
+      store16(to, v128.load(q), scale, scale, scale, scale);
+      store16(to + 64, v128.load(q, 16), scale, scale, scale, scale);
     }
   }
   return tile;
+}
+
+/** 16 int8 quants times the scales of their lanes. */
+// @ts-ignore: decorator
+@inline
+function store16(to: usize, q: v128, d0: v128, d1: v128, d2: v128, d3: v128): void {
+  const l = i16x8.extend_low_i8x16_s(q), h = i16x8.extend_high_i8x16_s(q);
+  v128.store(to, f32x4.mul(d0, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(l))));
+  v128.store(to, f32x4.mul(d1, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(l))), 16);
+  v128.store(to, f32x4.mul(d2, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(h))), 32);
+  v128.store(to, f32x4.mul(d3, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(h))), 48);
 }
 
 // One number each, broadcast by a load: V8 rebuilds a v128.const at every use.

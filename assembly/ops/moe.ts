@@ -144,7 +144,8 @@ export function expertSort(ins: usize): void {
   memory.fill(pairs, 0xff, <usize>(nTiles * columns) << 2);
   for (let row: u32 = 0; row < rows; row++) {
     for (let slot: u32 = 0; slot < nUsed; slot++) {
-      const place = places + (<usize>load<u32>(ids + <usize>row * stride + (<usize>slot << 2)) << 2), at = load<u32>(place);
+      const place = places + (<usize>load<u32>(ids + <usize>row * stride + (<usize>slot << 2)) << 2);
+      const at = load<u32>(place);
       store<u32>(place, at + 1);
       store<u32>(pairs + (<usize>at << 2), row * nUsed + slot);
     }
@@ -158,7 +159,8 @@ export function expertSum(ins: usize): void {
   const width = word(ins, Word.width), nUsed = <usize>word(ins, ExpertSumWord.nUsed), slotBytes = <usize>width << 2;
   const dst = <usize>word(ins, Word.dst), dstStride = <usize>word(ins, Word.dstStride);
   const a = <usize>word(ins, Word.a), aStride = <usize>word(ins, Word.aStride);
-  const weights = <usize>word(ins, ExpertSumWord.weights), weightsStride = <usize>word(ins, ExpertSumWord.weightsStride);
+  const weights = <usize>word(ins, ExpertSumWord.weights);
+  const weightsStride = <usize>word(ins, ExpertSumWord.weightsStride);
   cutPieces(rowsOf(ins), width, 4);
   while (nextPiece()) {
     const start = <usize>firstColumn << 2, whole = <usize>(nColumns & ~3) << 2, rest = nColumns & 3;

@@ -27,14 +27,24 @@ export function visible(c: AttentionCase, position: number, length: number): [nu
 
 /** One head of one row in f32, bit for bit; `exp` and `tanh` are the module's own. */
 export function attendExactly(
-  c: AttentionCase, head: number, q: Float32Array, position: number, length: number, key: Cached, value: Cached,
-  exp: (x: number) => number, tanh: (x: number) => number,
+  c: AttentionCase,
+  head: number,
+  q: Float32Array,
+  position: number,
+  length: number,
+  key: Cached,
+  value: Cached,
+  exp: (x: number) => number,
+  tanh: (x: number) => number,
 ): Float32Array {
   const kv = Math.floor(head / (c.nHead / c.nHeadKv));
   const [first, end] = visible(c, position, length);
-  let m = 0, sum = 0, acc: Float32Array | undefined;
+  let m = 0,
+    sum = 0,
+    acc: Float32Array | undefined;
   for (let chunk = first >> 8; chunk * 256 < end; chunk++) {
-    const from = Math.max(first, chunk * 256), to = Math.min(end, chunk * 256 + 256);
+    const from = Math.max(first, chunk * 256),
+      to = Math.min(end, chunk * 256 + 256);
     const scores: number[] = [];
     for (let p = from; p < to; p++) {
       let s = 0;
@@ -57,7 +67,9 @@ export function attendExactly(
       [m, sum, acc] = [top, chunkSum, part];
       continue;
     }
-    const largest = Math.max(m, top), old = exp(f(m - largest)), fresh = exp(f(top - largest));
+    const largest = Math.max(m, top),
+      old = exp(f(m - largest)),
+      fresh = exp(f(top - largest));
     m = largest;
     sum = f(f(sum * old) + f(chunkSum * fresh));
     acc = acc.map((x, d) => f(f(x * old) + f(part[d]! * fresh)));
@@ -65,7 +77,8 @@ export function attendExactly(
   if (!acc) return new Float32Array(c.dimV);
   let factor = 1;
   if (c.sinks) {
-    const sink = f(c.sinks[head]!), largest = Math.max(m, sink);
+    const sink = f(c.sinks[head]!),
+      largest = Math.max(m, sink);
     factor = exp(f(m - largest));
     sum = f(f(sum * factor) + exp(f(sink - largest)));
   }
@@ -74,7 +87,13 @@ export function attendExactly(
 
 /** The same in f64, without chunks. */
 export function attendPlainly(
-  c: AttentionCase, head: number, q: Float32Array, position: number, length: number, key: Cached, value: Cached,
+  c: AttentionCase,
+  head: number,
+  q: Float32Array,
+  position: number,
+  length: number,
+  key: Cached,
+  value: Cached,
 ): Float64Array {
   const kv = Math.floor(head / (c.nHead / c.nHeadKv));
   const [first, end] = visible(c, position, length);

@@ -19,7 +19,9 @@ export function headBytes(type: number, dim: number): number {
 }
 
 export function halfToFloat(h: number): number {
-  const sign = h & 0x8000 ? -1 : 1, exponent = (h >> 10) & 31, mantissa = h & 1023;
+  const sign = h & 0x8000 ? -1 : 1,
+    exponent = (h >> 10) & 31,
+    mantissa = h & 1023;
   if (exponent === 31) return mantissa ? Number.NaN : sign * Infinity;
   return sign * (exponent ? (1024 + mantissa) * 2 ** (exponent - 25) : mantissa * 2 ** -24);
 }
@@ -27,15 +29,18 @@ export function halfToFloat(h: number): number {
 /** Nearest f16, ties to even, as bits; by search, which needs no cleverness. */
 export function floatToHalf(x: number): number {
   if (Number.isNaN(x)) return 0x7e00;
-  const sign = x < 0 || Object.is(x, -0) ? 0x8000 : 0, a = Math.abs(x);
+  const sign = x < 0 || Object.is(x, -0) ? 0x8000 : 0,
+    a = Math.abs(x);
   if (a >= 65520) return sign | 0x7c00;
-  let low = 0, high = 0x7c00;
+  let low = 0,
+    high = 0x7c00;
   while (high - low > 1) {
     const middle = (low + high) >> 1;
     if (halfToFloat(middle) <= a) low = middle;
     else high = middle;
   }
-  const up = high === 0x7c00 ? 65536 : halfToFloat(high), down = a - halfToFloat(low);
+  const up = high === 0x7c00 ? 65536 : halfToFloat(high),
+    down = a - halfToFloat(low);
   const closer = down === up - a ? (low & 1 ? high : low) : down < up - a ? low : high;
   return sign | closer;
 }
@@ -55,10 +60,15 @@ export function rounded(x: ArrayLike<number>, type: number): Float32Array {
   for (let b = 0; b < values.length; b += 32) {
     const block = values.subarray(b, b + 32);
     const amax = block.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
-    const d = f(amax / 127), id = f(1 / d), stored = halfToFloat(floatToHalf(d));
+    const d = f(amax / 127),
+      id = f(1 / d),
+      stored = halfToFloat(floatToHalf(d));
     if (!block.every(Number.isFinite)) block.fill(Number.NaN);
     else if (!Number.isFinite(id)) block.fill(0);
-    else block.forEach((v, i) => (block[i] = f(stored * (Math.min(127, Math.max(-127, nearest(f(v * id)))) | 0))));
+    else
+      block.forEach(
+        (v, i) => (block[i] = f(stored * (Math.min(127, Math.max(-127, nearest(f(v * id)))) | 0))),
+      );
   }
   return values;
 }
@@ -86,28 +96,47 @@ export class TestCache {
   store(k: Float32Array, v: Float32Array, threads = 1): void {
     const { machine, shape } = this;
     const rows = k.length / (shape.nHeadKv * shape.dimK);
-    const tk = machine.tensor(rows, shape.nHeadKv * shape.dimK, k, 4), tv = machine.tensor(rows, shape.nHeadKv * shape.dimV, v);
-    machine.run("kvStore", {
-      [Word.rowsKind]: RowsKind.tokens, [Word.a]: tk.address, [Word.aStride]: tk.stride,
-      [KvStoreWord.v]: tv.address, [KvStoreWord.vStride]: tv.stride, [KvStoreWord.nHeadKv]: shape.nHeadKv,
-      [KvStoreWord.dimK]: shape.dimK, [KvStoreWord.dimV]: shape.dimV, [KvStoreWord.kBase]: this.kBase,
-      [KvStoreWord.vBase]: this.vBase, [KvStoreWord.kType]: shape.kType, [KvStoreWord.vType]: shape.vType,
-      [KvStoreWord.kPageBytes]: this.kPageBytes, [KvStoreWord.vPageBytes]: this.vPageBytes,
-    }, {}, threads);
+    const tk = machine.tensor(rows, shape.nHeadKv * shape.dimK, k, 4),
+      tv = machine.tensor(rows, shape.nHeadKv * shape.dimV, v);
+    machine.run(
+      "kvStore",
+      {
+        [Word.rowsKind]: RowsKind.tokens,
+        [Word.a]: tk.address,
+        [Word.aStride]: tk.stride,
+        [KvStoreWord.v]: tv.address,
+        [KvStoreWord.vStride]: tv.stride,
+        [KvStoreWord.nHeadKv]: shape.nHeadKv,
+        [KvStoreWord.dimK]: shape.dimK,
+        [KvStoreWord.dimV]: shape.dimV,
+        [KvStoreWord.kBase]: this.kBase,
+        [KvStoreWord.vBase]: this.vBase,
+        [KvStoreWord.kType]: shape.kType,
+        [KvStoreWord.vType]: shape.vType,
+        [KvStoreWord.kPageBytes]: this.kPageBytes,
+        [KvStoreWord.vPageBytes]: this.vPageBytes,
+      },
+      {},
+      threads,
+    );
   }
 
   key(sequence: SequenceSpec, head: number, position: number, dim: number): number {
-    const { kType: type, dimK } = this.shape, lane = position & 15;
+    const { kType: type, dimK } = this.shape,
+      lane = position & 15;
     const page = this.#page(this.kBase, this.kPageBytes, sequence, position);
     const at = head * headBytes(type, dimK);
     if (type === KvType.f32) return page.getFloat32(at + dim * 64 + lane * 4, true);
     if (type === KvType.f16) return half(page, at + dim * 32 + lane * 2);
     const block = (dim >> 5) * 544;
-    return Math.fround(half(page, at + block + lane * 2) * page.getInt8(at + block + 32 + (dim & 31) * 16 + lane));
+    return Math.fround(
+      half(page, at + block + lane * 2) * page.getInt8(at + block + 32 + (dim & 31) * 16 + lane),
+    );
   }
 
   value(sequence: SequenceSpec, head: number, position: number, dim: number): number {
-    const { vType: type, dimV } = this.shape, lane = position & 15;
+    const { vType: type, dimV } = this.shape,
+      lane = position & 15;
     const page = this.#page(this.vBase, this.vPageBytes, sequence, position);
     const at = head * headBytes(type, dimV);
     if (type === KvType.f32) return page.getFloat32(at + (lane * dimV + dim) * 4, true);

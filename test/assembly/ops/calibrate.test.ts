@@ -14,14 +14,25 @@ it("sumSquares adds rows in order, the same for any cut into batches, and counts
     for (const batches of [[13], [1, 5, 7]]) {
       for (const threads of [1, 3]) {
         machine.reset();
-        const x = randoms(13 * width, width), a = machine.tensor(13, width, x, 4);
-        const dst = machine.tensor(1, width, new Float32Array(width)), count = machine.words([2]);
+        const x = randoms(13 * width, width),
+          a = machine.tensor(13, width, x, 4);
+        const dst = machine.tensor(1, width, new Float32Array(width)),
+          count = machine.words([2]);
         let first = 0;
         for (const rows of batches) {
-          machine.run("sumSquares", {
-            [Word.rows]: rows, [Word.width]: width, [Word.dst]: dst.address, [Word.a]: a.address + first * a.stride,
-            [Word.aStride]: a.stride, [SumSquaresWord.count]: count,
-          }, {}, threads);
+          machine.run(
+            "sumSquares",
+            {
+              [Word.rows]: rows,
+              [Word.width]: width,
+              [Word.dst]: dst.address,
+              [Word.a]: a.address + first * a.stride,
+              [Word.aStride]: a.stride,
+              [SumSquaresWord.count]: count,
+            },
+            {},
+            threads,
+          );
           first += rows;
         }
         const expected = new Float32Array(width);

@@ -10,36 +10,64 @@ beforeAll(async () => {
 afterAll(() => machine.close());
 beforeEach(() => machine.reset());
 
-const types: [string, number][] = [["f32", KvType.f32], ["f16", KvType.f16], ["q8_0", KvType.q8_0]];
+const types: [string, number][] = [
+  ["f32", KvType.f32],
+  ["f16", KvType.f16],
+  ["q8_0", KvType.q8_0],
+];
 
 for (const [kName, kType] of types) {
   for (const [vName, vType] of types) {
     it(`stores keys as ${kName} and values as ${vName} in the pages of two sequences`, () => {
-      const nHeadKv = 3, dimK = 64, dimV = 32, pages = scrambled(8);
-      const sequences = [{ pages: pages.slice(0, 3), length: 40 }, { pages: pages.slice(3, 6), length: 33 }];
+      const nHeadKv = 3,
+        dimK = 64,
+        dimV = 96,
+        pages = scrambled(8);
+      const sequences = [
+        { pages: pages.slice(0, 3), length: 40 },
+        { pages: pages.slice(3, 6), length: 33 },
+      ];
       // Positions of both sequences, shuffled; some of one page.
-      const rows = [[0, 0], [39, 0], [1, 1], [16, 0], [32, 1], [2, 1], [15, 0]]
-        .map(([position, sequence]) => ({ position: position!, sequence: sequence! }));
+      const rows = [
+        [0, 0],
+        [39, 0],
+        [1, 1],
+        [16, 0],
+        [32, 1],
+        [2, 1],
+        [15, 0],
+      ].map(([position, sequence]) => ({ position: position!, sequence: sequence! }));
       for (const threads of [1, 3]) {
         machine.reset();
         const cache = new TestCache(machine, { nHeadKv, dimK, dimV, kType, vType, nPages: 8 });
         machine.batch(rows, sequences);
-        const k = randoms(rows.length * nHeadKv * dimK, 1), v = randoms(rows.length * nHeadKv * dimV, 2, 0.01);
+        const k = randoms(rows.length * nHeadKv * dimK, 1),
+          v = randoms(rows.length * nHeadKv * dimV, 2, 0.01);
         const before = machine.u8(cache.kBase, cache.kPageBytes * 8).slice();
         cache.store(k, v, threads);
         rows.forEach((row, r) => {
           const sequence = sequences[row.sequence]!;
           for (let h = 0; h < nHeadKv; h++) {
-            const key = rounded(k.slice((r * nHeadKv + h) * dimK, (r * nHeadKv + h + 1) * dimK), kType);
-            const value = rounded(v.slice((r * nHeadKv + h) * dimV, (r * nHeadKv + h + 1) * dimV), vType);
-            for (let d = 0; d < dimK; d++) expect(cache.key(sequence, h, row.position, d)).toBe(key[d]);
-            for (let d = 0; d < dimV; d++) expect(cache.value(sequence, h, row.position, d)).toBe(value[d]);
+            const key = rounded(
+              k.slice((r * nHeadKv + h) * dimK, (r * nHeadKv + h + 1) * dimK),
+              kType,
+            );
+            const value = rounded(
+              v.slice((r * nHeadKv + h) * dimV, (r * nHeadKv + h + 1) * dimV),
+              vType,
+            );
+            for (let d = 0; d < dimK; d++)
+              expect(cache.key(sequence, h, row.position, d)).toBe(key[d]);
+            for (let d = 0; d < dimV; d++)
+              expect(cache.value(sequence, h, row.position, d)).toBe(value[d]);
           }
         });
         // Pages of nobody stay as they were.
         for (const page of pages.slice(6)) {
           const at = page * cache.kPageBytes;
-          expect(machine.u8(cache.kBase + at, cache.kPageBytes)).toEqual(before.slice(at, at + cache.kPageBytes));
+          expect(machine.u8(cache.kBase + at, cache.kPageBytes)).toEqual(
+            before.slice(at, at + cache.kPageBytes),
+          );
         }
       }
     });
@@ -49,18 +77,53 @@ for (const [kName, kType] of types) {
 describe("rounding", () => {
   /** What one key and value row of 32 dims becomes. */
   function roundTrip(x: ArrayLike<number>, type: number): [number[], number[]] {
-    const cache = new TestCache(machine, { nHeadKv: 1, dimK: 32, dimV: 32, kType: type, vType: type, nPages: 1 });
+    const cache = new TestCache(machine, {
+      nHeadKv: 1,
+      dimK: 32,
+      dimV: 32,
+      kType: type,
+      vType: type,
+      nPages: 1,
+    });
     const sequence = { pages: [0], length: 6 };
     machine.batch([{ position: 5 }], [sequence]);
     cache.store(Float32Array.from(x), Float32Array.from(x));
     const dims = Array.from({ length: 32 }, (_, d) => d);
-    return [dims.map((d) => cache.key(sequence, 0, 5, d)), dims.map((d) => cache.value(sequence, 0, 5, d))];
+    return [
+      dims.map((d) => cache.key(sequence, 0, 5, d)),
+      dims.map((d) => cache.value(sequence, 0, 5, d)),
+    ];
   }
-  const filled = (...values: number[]): number[] => [...values, ...Array<number>(32 - values.length).fill(0)];
+  const filled = (...values: number[]): number[] => [
+    ...values,
+    ...Array<number>(32 - values.length).fill(0),
+  ];
 
   it("f16: ties to even, denormals, overflow", () => {
-    const x = filled(1 + 2 ** -11, 1 + 3 * 2 ** -11, 2 ** -25, 3 * 2 ** -25, 6e-8, -(2 ** -14), 65504, 65519, 65520, -1e9);
-    const expected = filled(1, 1 + 2 ** -9, 0, 2 ** -23, 2 ** -24, -(2 ** -14), 65504, 65504, Infinity, -Infinity);
+    const x = filled(
+      1 + 2 ** -11,
+      1 + 3 * 2 ** -11,
+      2 ** -25,
+      3 * 2 ** -25,
+      6e-8,
+      -(2 ** -14),
+      65504,
+      65519,
+      65520,
+      -1e9,
+    );
+    const expected = filled(
+      1,
+      1 + 2 ** -9,
+      0,
+      2 ** -23,
+      2 ** -24,
+      -(2 ** -14),
+      65504,
+      65504,
+      Infinity,
+      -Infinity,
+    );
     for (const side of roundTrip(x, KvType.f16)) expect(side).toEqual(expected);
   });
 
@@ -71,14 +134,18 @@ describe("rounding", () => {
       expect(side.map((v) => v + 0)).toEqual(filled(127, 0, 2, 2, 0, -2, -126, 3));
     }
     const y = randoms(32, 8);
-    for (const side of roundTrip(y, KvType.q8_0)) expect(side).toEqual([...rounded(y, KvType.q8_0)]);
+    for (const side of roundTrip(y, KvType.q8_0))
+      expect(side).toEqual([...rounded(y, KvType.q8_0)]);
   });
 
   it("q8_0: zeros, blocks too small for a scale, NaN and infinity", () => {
-    for (const side of roundTrip(filled(), KvType.q8_0)) expect(side.every((v) => v === 0)).toBe(true);
-    for (const side of roundTrip(filled(1e-39, -1e-40), KvType.q8_0)) expect(side.every((v) => v === 0)).toBe(true);
+    for (const side of roundTrip(filled(), KvType.q8_0))
+      expect(side.every((v) => v === 0)).toBe(true);
+    for (const side of roundTrip(filled(1e-39, -1e-40), KvType.q8_0))
+      expect(side.every((v) => v === 0)).toBe(true);
     for (const bad of [Number.NaN, Infinity, -Infinity]) {
-      for (const side of roundTrip(filled(1, bad, 2), KvType.q8_0)) expect(side.every(Number.isNaN)).toBe(true);
+      for (const side of roundTrip(filled(1, bad, 2), KvType.q8_0))
+        expect(side.every(Number.isNaN)).toBe(true);
     }
   });
 });

@@ -2,7 +2,14 @@
 // the ops without the plan interpreter, and keeps instances in two worker threads beside this one.
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
@@ -53,14 +60,23 @@ export class Machine {
     // go (a generation), then how many workers have finished it
     this.#control = new Int32Array(new SharedArrayBuffer(64));
     for (let thread = 1; thread <= 2; thread++) {
-      const workerData = { module, memory, control: this.#control.buffer, thread, command: this.#command };
+      const workerData = {
+        module,
+        memory,
+        control: this.#control.buffer,
+        thread,
+        command: this.#command,
+      };
       this.#workers.push(new Worker(workerSource, { eval: true, workerData }));
     }
   }
 
   static async create(): Promise<Machine> {
     const module = await WebAssembly.compile(await compiled());
-    const machine = new Machine(module, new WebAssembly.Memory({ initial: 1024, maximum: 1024, shared: true }));
+    const machine = new Machine(
+      module,
+      new WebAssembly.Memory({ initial: 1024, maximum: 1024, shared: true }),
+    );
     await Promise.all(machine.#workers.map((w) => new Promise((done) => w.once("message", done))));
     return machine;
   }
@@ -84,7 +100,8 @@ export class Machine {
   allocate(bytes: number, fill = 0xff): number {
     const address = this.#next;
     this.#next = (address + bytes + 31) & ~15;
-    if (this.#next > this.memory.buffer.byteLength) throw new RangeError("test memory is full: reset() it");
+    if (this.#next > this.memory.buffer.byteLength)
+      throw new RangeError("test memory is full: reset() it");
     new Uint8Array(this.memory.buffer, address, this.#next - address).fill(fill);
     return address;
   }
@@ -120,7 +137,8 @@ export class Machine {
     const tensor = { address: this.allocate(stride * ((rows + 7) & ~7)), rows, width, stride };
     if (values) {
       for (let r = 0; r < rows; r++) {
-        for (let c = 0; c < width; c++) this.f32(tensor.address + r * stride, width)[c] = values[r * width + c]!;
+        for (let c = 0; c < width; c++)
+          this.f32(tensor.address + r * stride, width)[c] = values[r * width + c]!;
       }
     }
     return tensor;
@@ -128,7 +146,8 @@ export class Machine {
 
   read(t: Tensor): Float32Array {
     const out = new Float32Array(t.rows * t.width);
-    for (let r = 0; r < t.rows; r++) out.set(this.f32(t.address + r * t.stride, t.width), r * t.width);
+    for (let r = 0; r < t.rows; r++)
+      out.set(this.f32(t.address + r * t.stride, t.width), r * t.width);
     return out;
   }
 
@@ -137,14 +156,20 @@ export class Machine {
   }
 
   /** Sets the batch: one row per token, write slots from the page tables, all rows as outputs. */
-  batch(rows: readonly BatchRow[], sequences: readonly SequenceSpec[] = [], outputs?: readonly number[]): void {
+  batch(
+    rows: readonly BatchRow[],
+    sequences: readonly SequenceSpec[] = [],
+    outputs?: readonly number[],
+  ): void {
     const b = this.u32(this.#batch, Batch.bytes / 4);
     b.fill(0);
     const outputRows = outputs ?? rows.map((_, i) => i);
     b[Batch.nTokens >> 2] = rows.length;
     b[Batch.nOutputs >> 2] = outputRows.length;
     b[Batch.nSequences >> 2] = sequences.length;
-    b[Batch.positions >> 2] = this.words(rows.flatMap((r) => [r.position, r.position + 1, r.position + 2, 0]));
+    b[Batch.positions >> 2] = this.words(
+      rows.flatMap((r) => [r.position, r.position + 1, r.position + 2, 0]),
+    );
     b[Batch.sequenceOf >> 2] = this.words(rows.map((r) => r.sequence ?? 0));
     b[Batch.writeSlots >> 2] = this.words(
       rows.map((r) => {
@@ -169,7 +194,12 @@ export class Machine {
   }
 
   /** Runs `op` once; words by index, f32 words in `floats`. threads: 1 or 3. */
-  run(op: string, words: Record<number, number>, floats: Record<number, number> = {}, threads = 1): void {
+  run(
+    op: string,
+    words: Record<number, number>,
+    floats: Record<number, number> = {},
+    threads = 1,
+  ): void {
     const ins = this.#instruction;
     this.u32(ins, 32).fill(0);
     for (const [i, value] of Object.entries(words)) this.u32(ins, 32)[Number(i)] = value;
@@ -193,11 +223,12 @@ export class Machine {
     this.functions["enterRun"]!(this.#batch, this.#scratch, 3);
     this.functions["enterInstruction"]!(this.#counter);
     this.functions[op]!(ins);
-    for (let left = 2; left > 0; ) {
+    for (let left = 2; left > 0;) {
       const done = Atomics.load(this.#control, 1);
       if (done < 0) throw new Error(`${op} trapped in a worker`);
       left = 2 - done;
-      if (left > 0 && Atomics.wait(this.#control, 1, done, 10_000) === "timed-out") throw new Error(`${op} hangs`);
+      if (left > 0 && Atomics.wait(this.#control, 1, done, 10_000) === "timed-out")
+        throw new Error(`${op} hangs`);
     }
   }
 
@@ -206,9 +237,19 @@ export class Machine {
    * also an input, restored before the second run.
    */
   result(
-    op: string, dst: Tensor, words: Record<number, number>, floats: Record<number, number> = {}, inPlace = false,
+    op: string,
+    dst: Tensor,
+    words: Record<number, number>,
+    floats: Record<number, number> = {},
+    inPlace = false,
   ): Float32Array {
-    const all = { [Word.rows]: dst.rows, [Word.dst]: dst.address, [Word.dstStride]: dst.stride, [Word.width]: dst.width, ...words };
+    const all = {
+      [Word.rows]: dst.rows,
+      [Word.dst]: dst.address,
+      [Word.dstStride]: dst.stride,
+      [Word.width]: dst.width,
+      ...words,
+    };
     const before = this.u8(dst.address, dst.stride * dst.rows).slice();
     this.run(op, all, floats, 1);
     const one = this.read(dst);
@@ -255,7 +296,8 @@ export function randoms(n: number, seed: number, scale = 1): Float32Array {
 }
 
 function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Functions {
-  return new WebAssembly.Instance(module, { env: { memory, abort: () => {} } }).exports as unknown as Functions;
+  return new WebAssembly.Instance(module, { env: { memory, abort: () => {} } })
+    .exports as unknown as Functions;
 }
 
 const workerSource = `
@@ -284,7 +326,10 @@ for (let seen = 0; ; ) {
 /** The compiled ops; kept in a temporary folder under the hash of all of assembly/. */
 async function compiled(): Promise<Uint8Array<ArrayBuffer>> {
   const hash = createHash("sha256").update(entry);
-  for (const name of readdirSync(join(root, "assembly"), { recursive: true, encoding: "utf8" }).sort()) {
+  for (const name of readdirSync(join(root, "assembly"), {
+    recursive: true,
+    encoding: "utf8",
+  }).sort()) {
     if (name.endsWith(".ts")) hash.update(name).update(readFileSync(join(root, "assembly", name)));
   }
   const folder = join(tmpdir(), "samebit-tests");
@@ -295,8 +340,21 @@ async function compiled(): Promise<Uint8Array<ArrayBuffer>> {
   const messages: string[] = [];
   const { error } = await asc.main(
     [
-      "ops-test-entry.ts", "--outFile", "ops.wasm", "-O1", "--runtime", "stub", "--enable", "simd", "--enable", "threads",
-      "--importMemory", "--sharedMemory", "--maximumMemory", "65536", "--noAssert",
+      "ops-test-entry.ts",
+      "--outFile",
+      "ops.wasm",
+      "-O1",
+      "--runtime",
+      "stub",
+      "--enable",
+      "simd",
+      "--enable",
+      "threads",
+      "--importMemory",
+      "--sharedMemory",
+      "--maximumMemory",
+      "65536",
+      "--noAssert",
     ],
     {
       readFile: (name) => {
