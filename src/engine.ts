@@ -80,7 +80,7 @@ export class Engine {
     const maths = instantiateKernels(module, probeMemory());
     const recording = record(gguf, model, {
       kernels: maths, weights: options.weights ?? "compact", kType: cacheType("cacheTypeK", options.cacheTypeK),
-      vType: cacheType("cacheTypeV", options.cacheTypeV), nBatch, nOutputs: Math.min(MAX_OUTPUTS, nBatch), nSequences, nCtx,
+      vType: cacheType("cacheTypeV", options.cacheTypeV), nBatch, nOutputs: Math.min(MAX_OUTPUTS, nBatch), nSequences, nCtx, nThreads: threads,
     });
     const maxPages = Math.ceil(nCtx / Kv.pagePositions), nPages = maxPages * nSequences;
     const limits: Omit<BankLimits, "planBytes" | "arenaBytes"> = {
@@ -181,9 +181,17 @@ export class Engine {
       }
     } catch (error) {
       undo();
+      this.clearWorkingMemory();
       throw error;
     }
     for (const { part, from, to } of pieces) part.sequence.length += to - from;
+  }
+
+  /** A run that was cut off may have left counters behind. */
+  private clearWorkingMemory(): void {
+    for (const bank of this.banks) {
+      for (const [state, base] of bank.placedStates()) if (state.everywhere) bank.u8(base, state.bytes).fill(0);
+    }
   }
 
   /** Runs a schedule for output rows [start, start + n); a NaN leads to a second, tracing run that names its origin. */

@@ -33,6 +33,8 @@ export interface PlacedState {
   readonly bytes: number;
   /** Bytes of one sequence's slot; 0 when it does not belong to sequences. */
   readonly slotBytes: number;
+  /** Working memory that is zero between runs: every bank that uses it has its own. */
+  readonly everywhere?: boolean;
 }
 
 /** What one bank holds. */

@@ -81,7 +81,10 @@ export function assignBanks(recording: Recording, capacity: number, nPages: numb
       else if (anchor.get(resource) !== bank) throw new MemoryError(`${instr.label}: its resources lie in two banks; use larger banks`);
       hold(bank, resource);
     }
-    for (const r of references(instr)) if (r.kind === "weight" && r.weight.layout === "vector") hold(bank, r.weight);
+    for (const r of references(instr)) {
+      if (r.kind === "weight" && r.weight.layout === "vector") hold(bank, r.weight);
+      if (r.kind === "state" && r.state.everywhere) hold(bank, r.state);
+    }
     for (const w of instr.writes) if (w.kind === "value" && !home.has(w.value.id)) home.set(w.value.id, bank);
     instrBank.push(bank);
     current = bank;
@@ -98,7 +101,7 @@ export function references(instr: Instr): Ref[] {
 
 function anchoredResource(r: Ref): (PlacedWeight | PlacedCache | PlacedState)[] {
   if (r.kind === "cache") return [r.cache];
-  if (r.kind === "state") return [r.state];
+  if (r.kind === "state") return r.state.everywhere ? [] : [r.state];
   return r.kind === "weight" && r.weight.layout === "matrix" ? [r.weight] : [];
 }
 

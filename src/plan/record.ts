@@ -10,7 +10,7 @@ import { PlanError } from "../errors.ts";
 import {
   BinaryKind, BinaryWord, EmbedIndex, EmbedWord, ExpertMatmulWord, ExpertSortWord, ExpertSumWord, GatedWord,
   GatherWord, Gating, KvStoreWord, LowRankWord, MatmulWord, NormKind, NormWord, Op, PackRowsWord, PackWord,
-  RopeMode, RopeTableWord, RopeWord, RouteWord, StateWord, SumSquaresWord, UnaryKind, UnaryWord, Word, AttentionWord,
+  RopeMode, RopeTableWord, RopeWord, RouteWord, StateWord, SumSquaresWord, UnaryKind, UnaryWord, Word, AttentionWord, Kv,
 } from "../memory/abi.generated.ts";
 import type { KernelExports } from "../kernels/exports.ts";
 import type { PlacedCache, PlacedState, PlacedWeight } from "../memory/placed.ts";
@@ -40,6 +40,8 @@ export interface RecordOptions {
   readonly nSequences: number;
   /** Positions the cache can hold per sequence. */
   readonly nCtx: number;
+  /** Decides how much memory is set aside to split long attention; never a bit. */
+  readonly nThreads: number;
   /** Also accumulate sums of squares of every product's input. */
   readonly calibrate?: boolean;
   /** Names of tapped tensors that must stay readable after the run. */
@@ -448,9 +450,23 @@ export class Recorder implements Ops {
       [AttentionWord.kPageBytes, cache.kPageBytes], [AttentionWord.vPageBytes, cache.vPageBytes],
       [AttentionWord.scale, f32Bits(scale)], [AttentionWord.softcap, f32Bits(softcap)], [AttentionWord.window, window],
       [AttentionWord.slopes, slopes], [AttentionWord.sinks, sinks ? this.vector(sinks) : 0],
-      [AttentionWord.causal, causal ? 1 : 0], [AttentionWord.partials, 0], [AttentionWord.maxChunks, 0],
+      [AttentionWord.causal, causal ? 1 : 0], ...this.partials(nHead, cache),
     ], [ref(a), kRef, vRef], [ref(dst)]);
     return dst;
+  }
+
+  /** Memory in which threads leave the chunks of a row that they share; needed while rows are fewer than threads can use. */
+  private partials(nHead: number, cache: PlacedCache): [number, number | Ref][] {
+    const { nCtx, nThreads } = this.options, maxChunks = Math.ceil(nCtx / Kv.chunkPositions);
+    const rows = Math.floor((4 * nThreads - 1) / cache.nHeadKv);
+    if (rows === 0 || nThreads === 1 || maxChunks === 1) return [[AttentionWord.partials, 0]];
+    const bytes = rows * nHead * maxChunks * (cache.headDimV + 4) * 4;
+    const name = `attention partials ${rows} ${nHead} ${cache.headDimV}`;
+    const state = this.placedState(name, align(bytes, 64), 0, true);
+    return [
+      [AttentionWord.partials, { kind: "state", state, offset: 0 }], [AttentionWord.maxChunks, maxChunks],
+      [AttentionWord.partialRows, rows],
+    ];
   }
 
   // ---- experts
@@ -562,9 +578,9 @@ export class Recorder implements Ops {
     return { kind: "state", state: this.placedState(`index:${name}`, align(rows * 4, 64), 0), offset: 0 };
   }
 
-  private placedState(name: string, bytes: number, slotBytes: number): PlacedState {
+  private placedState(name: string, bytes: number, slotBytes: number, everywhere = false): PlacedState {
     let state = this.states.get(name);
-    if (!state) this.states.set(name, (state = { name, bytes, slotBytes }));
+    if (!state) this.states.set(name, (state = { name, bytes, slotBytes, everywhere }));
     return state;
   }
 

@@ -18,7 +18,7 @@ export const stubKernels = {
 
 export function record(shapes: Record<string, number[]>, forward: (ops: Ops) => void, options: Partial<RecordOptions> = {}): Recording {
   const recorder = new Recorder({
-    kernels: stubKernels, weights: "compact", kType: 0, vType: 0, nBatch: 16, nOutputs: 4, nSequences: 2, nCtx: 64,
+    kernels: stubKernels, weights: "compact", kType: 0, vType: 0, nBatch: 16, nOutputs: 4, nSequences: 2, nCtx: 64, nThreads: 2,
     tensor: (name) => shapes[name] && { name, shape: shapes[name], type: 0, typeName: "F32", offset: 0 },
     ...options,
   });
