@@ -1,4 +1,5 @@
-// llama.cpp's spellings, made digestible for commander: it has one name per option, and takes `-ngl` for `-n gl`.
+// llama.cpp's spellings, made digestible for commander: it has one name per option, and takes
+// `-ngl` for `-n gl`.
 
 import type { Command } from "commander";
 import { UsageError } from "./errors.ts";
@@ -18,8 +19,9 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * Replaces aliases in the arguments of a command. Values stay as they are, even where they look like options
- * (`-p -fa`). Throws UsageError for an unknown `-xyz`, which commander would read as `-x yz`.
+ * Replaces aliases in the arguments of a command. Values stay as they are, even where they look
+ * like options (`-p -fa`). Throws UsageError for an unknown `-xyz`, which commander would read as
+ * `-x yz`.
  */
 export function normaliseArgv(args: readonly string[], program: Command): string[] {
   const at = args.findIndex((arg) => !arg.startsWith("-"));

@@ -1,8 +1,8 @@
-// From whatever was thrown to one line on standard error and an exit code: 0 done, 1 failed, 2 wrong usage,
-// 130 interrupted by Ctrl-C.
+// From whatever was thrown to one line on standard error and an exit code: 0 done, 1 failed, 2
+// wrong usage, 130 interrupted by Ctrl-C.
 
 import { CommanderError } from "commander";
-import { GgufError, OptionError, SamplingError } from "../index.ts";
+import { ContextFullError, GgufError, OptionError, SamplingError } from "../index.ts";
 
 /** The command line asks for something that makes no sense. */
 export class UsageError extends Error {
@@ -79,7 +79,9 @@ function commanderFailure({ code, exitCode, message }: CommanderError): Failure 
   if (exitCode === 0) return { message: undefined, exitCode: 0 };
   // no command given: commander has printed the help
   if (code === "commander.help") return { message: undefined, exitCode: EXIT_USAGE };
-  const text = oneLine(message.replace(/^error: /, "").replace("(Did you mean", "(did you mean"));
+  const text = oneLine(
+    message.replace(/^error: /, "").replace("(Did you mean", "(did you mean"),
+  ).replace(/\.$/, "");
   return { message: `${text}; see samebit --help`, exitCode: EXIT_USAGE };
 }
 
@@ -93,6 +95,12 @@ function named(error: Error): string {
   const { message } = error;
   if (error instanceof OptionError || error instanceof SamplingError) {
     return message.replace(/^\w+(?=:)/, (name) => FLAGS.get(name) ?? name);
+  }
+  if (error instanceof ContextFullError) {
+    return message.replace(
+      /;.*/s,
+      "; use a larger context (-c), fewer tokens or, in run, --context-shift",
+    );
   }
   // A system error that no layer below gave words to.
   const { code, path } = error as NodeJS.ErrnoException;

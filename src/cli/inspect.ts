@@ -1,4 +1,5 @@
-// samebit inspect: what is in a GGUF file. Opens any of them, also vocabularies, adapters and projectors.
+// samebit inspect: what is in a GGUF file. Opens any of them, also vocabularies, adapters and
+// projectors.
 
 import type { Command } from "commander";
 import { closeGguf, formatInspection, inspect } from "../../formats/index.ts";
@@ -11,7 +12,9 @@ interface InspectValues extends ModelValues {
 }
 
 export function addInspectCommand(program: Command): void {
-  const command = program.command("inspect").description("show a file's metadata, tensors, sizes and types");
+  const command = program
+    .command("inspect")
+    .description("show a file's metadata, tensors, sizes and types");
   command.option("--json", "as one JSON object");
   addModelOptions(command);
   command.action((values: InspectValues) => inspectFile(values));

@@ -1,4 +1,5 @@
-// Ctrl-C: the first one asks the work to stop, so that what there is can be shown; the second one ends the process.
+// Ctrl-C: the first one asks the work to stop, so that what there is can be shown; the second one
+// ends the process.
 
 import { EXIT_INTERRUPTED } from "./errors.ts";
 

@@ -19,7 +19,9 @@ export async function openFile(values: ModelValues): Promise<Gguf> {
 
 /** The model, ready to run, with a progress bar while it is read. `more` wins over the values. */
 export async function openModel(
-  values: ModelValues & EngineValues, signal: AbortSignal, more: LoadModelOptions = {},
+  values: ModelValues & EngineValues,
+  signal: AbortSignal,
+  more: LoadModelOptions = {},
 ): Promise<Model> {
   checkModelValues(values);
   const progress = loadingProgress();
@@ -49,7 +51,9 @@ export async function openModel(
 function checkModelValues(values: ModelValues): void {
   if (values.mmproj !== undefined) {
     throw new UsageError(
-      `--mmproj: expected no multimodal projector, found ${values.mmproj}; images are not supported: leave it out`);
+      `--mmproj: expected no multimodal projector, found ${values.mmproj}; ` +
+        "images are not supported: leave it out",
+    );
   }
   for (const [name, why] of IGNORED) if (name in values) note(why);
 }
@@ -57,7 +61,9 @@ function checkModelValues(values: ModelValues): void {
 async function trainedContext(values: ModelValues): Promise<number> {
   const gguf = await openGguf(modelPath(values), values.overrideKv);
   try {
-    return gguf.metadata.getU32(`${gguf.metadata.getString("general.architecture")}.context_length`);
+    return gguf.metadata.getU32(
+      `${gguf.metadata.getString("general.architecture")}.context_length`,
+    );
   } finally {
     await closeGguf(gguf);
   }

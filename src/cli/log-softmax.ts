@@ -3,7 +3,10 @@
 import type { Model } from "../index.ts";
 
 /** ln softmax(logits), f64 [nVocab]. Sums in index order. A logit of -Infinity stays -Infinity. */
-export function logSoftmax(logits: Float32Array, { expF64, log64 }: Model["samplerMath"]): Float64Array {
+export function logSoftmax(
+  logits: Float32Array,
+  { expF64, log64 }: Model["samplerMath"],
+): Float64Array {
   const max = logits[argmax(logits)];
   const exps = Float64Array.from(logits, (x) => (x === -Infinity ? -1e9 : x - max)); // e^-1e9 is 0
   expF64(exps);

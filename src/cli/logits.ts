@@ -1,5 +1,5 @@
-// samebit logits: what the model thinks of given tokens, in numbers, and a hash of every bit of them. The tool for
-// comparing engines, machines and options.
+// samebit logits: what the model thinks of given tokens, in numbers, and a hash of every bit of
+// them. The tool for comparing engines, machines and options.
 
 import { createHash } from "node:crypto";
 import type { Command } from "commander";
@@ -8,7 +8,14 @@ import { UsageError } from "./errors.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { openModel } from "./load.ts";
 import { argmax, logSoftmax } from "./log-softmax.ts";
-import { addEngineOptions, addModelOptions, type EngineValues, type ModelValues, tokensOption, wholeOption } from "./options.ts";
+import {
+  addEngineOptions,
+  addModelOptions,
+  type EngineValues,
+  type ModelValues,
+  tokensOption,
+  wholeOption,
+} from "./options.ts";
 import { print, printJson } from "./output.ts";
 
 interface LogitsValues extends ModelValues, EngineValues {
@@ -32,11 +39,15 @@ interface LogitsReport {
 }
 
 export function addLogitsCommand(program: Command): void {
-  const command = program.command("logits").description("evaluate tokens: best next tokens, log-probabilities, hash");
+  const command = program
+    .command("logits")
+    .description("evaluate tokens: best next tokens, log-probabilities, hash");
   command
     .addOption(tokensOption("--tokens <IDS>", "ids, such as 1,5,7; they are evaluated as they are"))
     .addOption(tokensOption("--feed <IDS>", "then these, one by one"))
-    .addOption(wholeOption("--greedy <N>", "then the N tokens that are best, one by one", 0, 2 ** 24))
+    .addOption(
+      wholeOption("--greedy <N>", "then the N tokens that are best, one by one", 0, 2 ** 24),
+    )
     .option("--json", "everything, as one JSON object");
   addModelOptions(command);
   addEngineOptions(command);
@@ -45,8 +56,12 @@ export function addLogitsCommand(program: Command): void {
 
 async function logits(values: LogitsValues): Promise<void> {
   const { tokens, feed, greedy } = values;
-  if (tokens === undefined) throw new UsageError("--tokens: expected token ids, found none; tokenize shows those of a text");
-  if (feed !== undefined && greedy !== undefined) throw new UsageError("--feed: expected no --greedy beside it, found both");
+  if (tokens === undefined)
+    throw new UsageError(
+      "--tokens: expected token ids, found none; tokenize shows those of a text",
+    );
+  if (feed !== undefined && greedy !== undefined)
+    throw new UsageError("--feed: expected no --greedy beside it, found both");
   const signal = interruptSignal();
   const model = await openModel(values, signal);
   try {
@@ -58,27 +73,43 @@ async function logits(values: LogitsValues): Promise<void> {
 }
 
 async function evaluate(
-  model: Model, tokens: readonly number[],
+  model: Model,
+  tokens: readonly number[],
   { feed, greedy, signal }: { feed?: readonly number[]; greedy?: number; signal: AbortSignal },
 ): Promise<LogitsReport> {
-  const { samplerMath } = model, session = model.createSession(), rows = new LogitsReader(model.nVocab, session, signal);
+  const { samplerMath } = model,
+    session = model.createSession(),
+    rows = new LogitsReader(model.nVocab, session, signal);
   try {
     const best = await rows.evaluate(tokens);
-    const report: Omit<LogitsReport, "sha256"> = { tokens, argmax: best, logprobs: Array.from(logSoftmax(rows.last, samplerMath)) };
+    const report: Omit<LogitsReport, "sha256"> = {
+      tokens,
+      argmax: best,
+      logprobs: Array.from(logSoftmax(rows.last, samplerMath)),
+    };
     if (feed !== undefined) {
       const argmaxes: number[] = [];
-      for (const token of feed) argmaxes.push(...await rows.evaluate([token]));
-      report.feed = { tokens: feed, argmax: argmaxes, logprobs: Array.from(logSoftmax(rows.last, samplerMath)) };
+      for (const token of feed) argmaxes.push(...(await rows.evaluate([token])));
+      report.feed = {
+        tokens: feed,
+        argmax: argmaxes,
+        logprobs: Array.from(logSoftmax(rows.last, samplerMath)),
+      };
     }
     if (greedy !== undefined) {
-      const chosen: number[] = [], logprobs: number[] = [];
+      const chosen: number[] = [],
+        logprobs: number[] = [];
       let next = best[best.length - 1];
       for (let i = 0; i < greedy; i++) {
         chosen.push(next);
         logprobs.push(logSoftmax(rows.last, samplerMath)[next]);
         [next] = await rows.evaluate([next]);
       }
-      report.greedy = { tokens: chosen, logprobs, last_logprobs: Array.from(logSoftmax(rows.last, samplerMath)) };
+      report.greedy = {
+        tokens: chosen,
+        logprobs,
+        last_logprobs: Array.from(logSoftmax(rows.last, samplerMath)),
+      };
     }
     return { ...report, sha256: rows.hash() };
   } finally {
@@ -86,13 +117,17 @@ async function evaluate(
   }
 }
 
-/** Evaluates tokens and looks at each row of logits as it comes: all rows together may not fit in memory. */
+/** Looks at each row of logits as it comes: all rows together may not fit in memory. */
 class LogitsReader {
   /** The latest row, [nVocab]. */
   readonly last: Float32Array<ArrayBuffer>;
   private readonly sha256 = createHash("sha256");
 
-  constructor(nVocab: number, private readonly session: Session, private readonly signal: AbortSignal) {
+  constructor(
+    nVocab: number,
+    private readonly session: Session,
+    private readonly signal: AbortSignal,
+  ) {
     this.last = new Float32Array(nVocab);
   }
 
@@ -117,15 +152,26 @@ class LogitsReader {
 }
 
 function readable(report: LogitsReport, { tokenizer }: Model): string {
-  const name = (token: number) => `${token} ${JSON.stringify(tokenizer.decode([token], { special: true, continues: true }))}`;
-  const ranked = Array.from(report.logprobs.keys()).sort((a, b) => report.logprobs[b] - report.logprobs[a] || a - b);
+  const name = (token: number) =>
+    `${token} ${JSON.stringify(tokenizer.decode([token], { special: true, continues: true }))}`;
+  const ranked = Array.from(report.logprobs.keys()).sort(
+    (a, b) => report.logprobs[b] - report.logprobs[a] || a - b,
+  );
   const lines = [
     "token -> best next token",
     ...report.tokens.map((token, i) => `  ${name(token)} -> ${name(report.argmax[i])}`),
-    ...(report.feed?.tokens ?? []).map((token, i) => `  ${name(token)} -> ${name(report.feed!.argmax[i])}`),
+    ...(report.feed?.tokens ?? []).map(
+      (token, i) => `  ${name(token)} -> ${name(report.feed!.argmax[i])}`,
+    ),
     "log-probabilities after the last of --tokens",
     ...ranked.slice(0, 10).map((token) => `  ${report.logprobs[token].toFixed(6)}  ${name(token)}`),
   ];
-  if (report.greedy) lines.push("greedy", ...report.greedy.tokens.map((token, i) => `  ${report.greedy!.logprobs[i].toFixed(6)}  ${name(token)}`));
+  if (report.greedy)
+    lines.push(
+      "greedy",
+      ...report.greedy.tokens.map(
+        (token, i) => `  ${report.greedy!.logprobs[i].toFixed(6)}  ${name(token)}`,
+      ),
+    );
   return `${[...lines, `sha256 ${report.sha256}`].join("\n")}\n`;
 }

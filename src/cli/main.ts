@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The samebit command: one file per command beside this one. Here: the list of them, and what becomes of errors.
+// The samebit command: one file per command beside this one. Here: the list of them, and what
+// becomes of errors.
 
 import { Command } from "commander";
 import { normaliseArgv } from "./argv.ts";
@@ -19,7 +20,14 @@ function createProgram(): Command {
     .version(packageVersion(), "--version")
     .exitOverride() // throw CommanderError; errors.ts words it
     .configureOutput({ outputError() {} });
-  for (const add of [addRunCommand, addInspectCommand, addTokenizeCommand, addLogitsCommand, addBenchCommand]) add(program);
+  for (const add of [
+    addRunCommand,
+    addInspectCommand,
+    addTokenizeCommand,
+    addLogitsCommand,
+    addBenchCommand,
+  ])
+    add(program);
   return program;
 }
 

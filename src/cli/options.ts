@@ -1,5 +1,5 @@
-// Options that several commands share: which model, how to run it, and the parsers of option values. Every parser
-// fails with `--flag: expected X, found Y`.
+// Options that several commands share: which model, how to run it, and the parsers of option
+// values. Every parser fails with `--flag: expected X, found Y`.
 
 import { type Command, Option } from "commander";
 import { parseOverrides } from "../../formats/index.ts";
@@ -34,7 +34,10 @@ export const IGNORED: ReadonlyMap<string, string> = new Map([
 export function addModelOptions(command: Command): Command {
   return command
     .optionsGroup("Model:")
-    .option("-m, --model <FILE>", "GGUF file; any one file of a split model (default: the embedded model)")
+    .option(
+      "-m, --model <FILE>",
+      "GGUF file; any one file of a split model (default: the embedded model)",
+    )
     .addOption(overrideOption())
     .addOption(new Option("--n-gpu-layers <N>", "accepted and ignored").hideHelp())
     .addOption(new Option("--mmproj <FILE>", "refused: images are not supported").hideHelp())
@@ -42,48 +45,101 @@ export function addModelOptions(command: Command): Command {
     .addOption(new Option("--no-mmap", "accepted and ignored").hideHelp())
     .addOption(new Option("--flash-attn [MODE]", "accepted and ignored").hideHelp())
     .addOption(new Option("--mlock", "accepted and ignored").hideHelp())
-    .addHelpText("after", "\nAccepted for llama.cpp's sake, without effect: -ngl, --mmap, --no-mmap, --mlock, -fa.");
+    .addHelpText(
+      "after",
+      "\nAccepted for llama.cpp's sake, without effect: -ngl, --mmap, --no-mmap, --mlock, -fa.",
+    );
 }
 
 /** `context`: whether the user chooses the size of the context. */
 export function addEngineOptions(command: Command, { context = true } = {}): Command {
-  command.optionsGroup("Engine (none but --weights and the cache types changes a result):");
-  command.addOption(wholeOption("-t, --threads <N>", "compute threads (default: the machine's)", 1, 128));
+  command.optionsGroup("Engine (-t, -b, --kernel-build and --bank-bytes never change a result):");
+  command.addOption(
+    wholeOption("-t, --threads <N>", "compute threads (default: the machine's)", 1, 128),
+  );
   if (context) {
-    command.addOption(wholeOption(
-      "-c, --ctx-size <N>", "positions of the context; 0: what the model was trained for (default: that, at most 4096)", 0, 2 ** 24));
+    command.addOption(
+      wholeOption(
+        "-c, --ctx-size <N>",
+        "positions of the context; 0: what the model was trained for (default: that, at most 4096)",
+        0,
+        2 ** 24,
+      ),
+    );
   }
   return command
-    .addOption(wholeOption("-b, --batch-size <N>", "tokens evaluated at once (default: 512)", 1, 8192))
-    .addOption(choiceOption("--weights <KIND>", "compact: as in the file (default); f32: all in f32", ["compact", "f32"]))
-    .addOption(choiceOption("--cache-type-k <TYPE>", "-ctk; keys in the cache: f32, f16 (default) or q8_0", CACHE_TYPES))
-    .addOption(choiceOption("--cache-type-v <TYPE>", "-ctv; values in the cache: f32, f16 (default) or q8_0", CACHE_TYPES))
-    .addOption(choiceOption("--kernel-build <NAME>", "dot32, rel16 or base (default: the fastest here)", ["dot32", "rel16", "base"]))
-    .addOption(wholeOption("--bank-bytes <N>", "most bytes of weights and cache in one memory (default: 4 GiB)", 1, 2 ** 32));
+    .addOption(
+      wholeOption("-b, --batch-size <N>", "tokens evaluated at once (default: 512)", 1, 8192),
+    )
+    .addOption(
+      choiceOption("--weights <KIND>", "compact: as in the file (default); f32: all in f32", [
+        "compact",
+        "f32",
+      ]),
+    )
+    .addOption(
+      choiceOption(
+        "--cache-type-k <TYPE>",
+        "-ctk; keys in the cache: f32, f16 (default) or q8_0",
+        CACHE_TYPES,
+      ),
+    )
+    .addOption(
+      choiceOption(
+        "--cache-type-v <TYPE>",
+        "-ctv; values in the cache: f32, f16 (default) or q8_0",
+        CACHE_TYPES,
+      ),
+    )
+    .addOption(
+      choiceOption("--kernel-build <NAME>", "dot32, rel16 or base (default: the fastest here)", [
+        "dot32",
+        "rel16",
+        "base",
+      ]),
+    )
+    .addOption(
+      wholeOption(
+        "--bank-bytes <N>",
+        "most bytes of weights and cache in one memory (default: 4 GiB)",
+        1,
+        2 ** 32,
+      ),
+    );
 }
 
 const CACHE_TYPES = ["f32", "f16", "q8_0"] as const;
 
 function overrideOption(): Option {
-  return listOption("--override-kv <KEY=TYPE:VALUE>",
-    "replace a metadata value; TYPE is int, float, bool or str; may be repeated").argParser(
-    (text: string, earlier: readonly string[] = []) => {
-      parseOverrides(text); // throws for bad ones, before any file is opened
-      return [...earlier, text];
-    });
+  return listOption(
+    "--override-kv <KEY=TYPE:VALUE>",
+    "replace a metadata value; TYPE is int, float, bool or str; may be repeated",
+  ).argParser((text: string, earlier: readonly string[] = []) => {
+    parseOverrides(text); // throws for bad ones, before any file is opened
+    return [...earlier, text];
+  });
 }
 
 /** May be given several times. */
 export function listOption(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((text: string, earlier: readonly string[] = []) => [...earlier, text]);
+  return new Option(flags, description).argParser(
+    (text: string, earlier: readonly string[] = []) => [...earlier, text],
+  );
 }
 
-export function wholeOption(flags: string, description: string, least: number, most: number): Option {
+export function wholeOption(
+  flags: string,
+  description: string,
+  least: number,
+  most: number,
+): Option {
   const option = new Option(flags, description);
   return option.argParser((text: string) => {
     const value = /^[+-]?\d{1,16}$/.test(text) ? Number(text) : NaN;
     if (value >= least && value <= most) return value;
-    throw new UsageError(`${option.long}: expected an integer from ${least} to ${most}, found ${JSON.stringify(text)}`);
+    throw new UsageError(
+      `${option.long}: expected an integer from ${least} to ${most}, found ${JSON.stringify(text)}`,
+    );
   });
 }
 
@@ -95,11 +151,17 @@ export function realOption(flags: string, description: string): Option {
   });
 }
 
-export function choiceOption(flags: string, description: string, choices: readonly string[]): Option {
+export function choiceOption(
+  flags: string,
+  description: string,
+  choices: readonly string[],
+): Option {
   const option = new Option(flags, description);
   return option.argParser((text: string) => {
     if (choices.includes(text)) return text;
-    throw new UsageError(`${option.long}: expected one of ${choices.join(", ")}, found ${JSON.stringify(text)}`);
+    throw new UsageError(
+      `${option.long}: expected one of ${choices.join(", ")}, found ${JSON.stringify(text)}`,
+    );
   });
 }
 
@@ -108,6 +170,8 @@ export function tokensOption(flags: string, description: string): Option {
   const option = new Option(flags, description);
   return option.argParser((text: string) => {
     if (/^\s*\d{1,9}\s*(,\s*\d{1,9}\s*)*$/.test(text)) return text.split(",").map(Number);
-    throw new UsageError(`${option.long}: expected token ids separated by commas, found ${JSON.stringify(text)}`);
+    throw new UsageError(
+      `${option.long}: expected token ids separated by commas, found ${JSON.stringify(text)}`,
+    );
   });
 }

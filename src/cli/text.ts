@@ -16,7 +16,10 @@ export function addTextOptions(command: Command): Command {
   return command
     .optionsGroup("Text:")
     .option("-p, --prompt <TEXT>", "the text")
-    .option("-f, --file <FILE>", "read it from a file; - is standard input, also used without -p and -f");
+    .option(
+      "-f, --file <FILE>",
+      "read it from a file; - is standard input, also used without -p and -f",
+    );
 }
 
 /** The text as it is, apart from escapes in -p. */
@@ -44,18 +47,29 @@ async function readTextFile(file: string): Promise<string> {
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     const found = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "a folder" : message;
-    throw new SamebitError(`${file}: expected a readable text file, found ${found}; check the path`, { cause });
+    throw new SamebitError(
+      `${file}: expected a readable text file, found ${found}; check the path`,
+      { cause },
+    );
   }
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {
-  n: "\n", r: "\r", t: "\t", "'": "'", '"': '"', "\\": "\\",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+  "'": "'",
+  '"': '"',
+  "\\": "\\",
 };
 
 /** llama.cpp's escapes: \n \r \t \' \" \\ and \xHH. Others stay as they are. */
 export function unescape(text: string): string {
-  return text.replace(/\\(?:x([0-9a-f]{2})|([nrt'"\\]))/gi, (whole, hex?: string, letter?: string) => {
-    if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));
-    return ESCAPES[letter!] ?? whole;
-  });
+  return text.replace(
+    /\\(?:x([0-9a-f]{2})|([nrt'"\\]))/gi,
+    (whole, hex?: string, letter?: string) => {
+      if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));
+      return ESCAPES[letter!] ?? whole;
+    },
+  );
 }

@@ -1,4 +1,5 @@
-// samebit tokenize: text to token ids. Needs the vocabulary of a file only, so vocabulary-only files serve too.
+// samebit tokenize: text to token ids. Needs the vocabulary of a file only, so vocabulary-only
+// files serve too.
 
 import type { Command } from "commander";
 import { closeGguf, type Gguf } from "../../formats/index.ts";
@@ -33,14 +34,19 @@ async function tokenize(values: TokenizeValues): Promise<void> {
     throw new UsageError("--stdin-json: expected no other text, found --prompt or --file");
   }
   const tokenizer = await openTokenizer(values);
-  const options: EncodeOptions = { addSpecial: values.special ?? false, parseSpecial: values.special ?? false };
+  const options: EncodeOptions = {
+    addSpecial: values.special ?? false,
+    parseSpecial: values.special ?? false,
+  };
   if (values.stdinJson) {
     const texts = parseTexts(await readStandardInput());
     return printJson(texts.map((text) => Array.from(tokenizer.encode(text, options))));
   }
   const tokens = Array.from(tokenizer.encode(await readText(values), options));
   if (values.json) return printJson(tokens);
-  await print(tokens.map((token) => `${String(token).padStart(7)} -> ${shown(tokenizer, token)}\n`).join(""));
+  await print(
+    tokens.map((token) => `${String(token).padStart(7)} -> ${shown(tokenizer, token)}\n`).join(""),
+  );
 }
 
 async function openTokenizer(values: ModelValues): Promise<Tokenizer> {
@@ -55,12 +61,17 @@ async function openTokenizer(values: ModelValues): Promise<Tokenizer> {
   }
 }
 
-/** Commands that load the model leave this to src/models; a vocabulary may be of any architecture. */
+/** Commands that load the model leave this to models/; a vocabulary may be of any architecture. */
 function refuseProjector({ metadata }: Gguf): void {
-  const kinds = [metadata.getString("general.architecture", ""), metadata.getString("general.type", "")];
+  const kinds = [
+    metadata.getString("general.architecture", ""),
+    metadata.getString("general.type", ""),
+  ];
   if (kinds.includes("clip") || kinds.includes("mmproj")) {
     throw new ModelError({
-      subject: "model file", expected: "a vocabulary", found: "a multimodal projector",
+      subject: "model file",
+      expected: "a vocabulary",
+      found: "a multimodal projector",
       remedy: "give the language model that it belongs to; images are not supported",
     });
   }
@@ -71,25 +82,32 @@ function parseTexts(json: string): string[] {
   try {
     value = JSON.parse(json);
   } catch (cause) {
-    throw new SamebitError(`standard input: expected a JSON array of texts, found ${(cause as Error).message}`, { cause });
+    throw notTexts((cause as Error).message);
   }
-  if (!Array.isArray(value)) throw new SamebitError(`standard input: expected a JSON array of texts, found ${kindOf(value)}`);
+  if (!Array.isArray(value)) throw notTexts(kindOf(value));
   const wrong = value.findIndex((text) => typeof text !== "string");
-  if (wrong >= 0) {
-    throw new SamebitError(`standard input: expected a JSON array of texts, found ${kindOf(value[wrong])} at index ${wrong}`);
-  }
+  if (wrong >= 0) throw notTexts(`${kindOf(value[wrong])} at index ${wrong}`);
   return value as string[];
 }
 
+function notTexts(found: string): SamebitError {
+  return new SamebitError(`standard input: expected a JSON array of texts, found ${found}`);
+}
+
 function kindOf(value: unknown): string {
-  return value === null ? "null" : Array.isArray(value) ? "an array" : `a value of type ${typeof value}`;
+  return value === null
+    ? "null"
+    : Array.isArray(value)
+      ? "an array"
+      : `a value of type ${typeof value}`;
 }
 
 /** A token's text in quotes, or its bytes where they are only part of a character. */
 function shown(tokenizer: Tokenizer, token: number): string {
   const bytes = tokenizer.tokenBytes(token, { special: true });
   try {
-    return `"${printable(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes))}"`;
+    const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+    return `"${printable(decoder.decode(bytes))}"`;
   } catch {
     return `<${Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join(" ")}>`;
   }
