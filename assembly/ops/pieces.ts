@@ -4,8 +4,8 @@
 
 import { claim } from "../work";
 
-// 4096 elements: about 2 us of adding or 10 us of silu, large against the 0.1 us of a claim, small enough to share
-// one row of a feed-forward layer among the threads.
+// 4096 elements: 0.6 us of adding or 11 us of silu (measured), large against a claim, small enough to share one
+// row of a feed-forward layer among the threads.
 const pieceElements: u32 = 4096;
 
 let nRows: u32 = 0;
