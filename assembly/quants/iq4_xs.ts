@@ -20,7 +20,7 @@ import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
 
 /**
  * One tile, with v = values + 128, which is 1..241: total = sum over sub-blocks of (sc - 32) * (sum v * y - 128 * sum y),
- * f = f + total * (d_w * d_y). |total| <= 256 * 127 * 32 * 127 = 1.4e8, on the way at most 256 * (241 + 128) * 32 * 127.
+ * f = f + total * (d_w * d_y). |total| <= 256 * 127 * 32 * 127 = 1.33e8, on the way at most 256 * (241 + 128) * 32 * 127 = 3.9e8.
  * Against signed values and y+, y- (lanes.ts) this saves accumulators and half the loads of y.
  * @tiles 4x1 1x1 2x4 1x4
  */
