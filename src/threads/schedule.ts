@@ -18,9 +18,15 @@ export function resetCounters(banks: readonly ThreadBank[], schedule: number): v
   for (const { bank, count, counters } of segments(banks, schedule)) new Uint32Array(banks[bank].memory.buffer, counters, count).fill(0);
 }
 
-/** Runs a schedule as one of nThreads threads. Returns an Abort reason, 0 when it finished. */
-export function runSchedule(banks: readonly ThreadBank[], schedule: number, thread: number, nThreads: number): number {
+/**
+ * Runs a schedule as one of nThreads threads. Returns an Abort reason, 0 when it finished. `place.bank` follows, so that
+ * a trap can be told where it was.
+ */
+export function runSchedule(
+  banks: readonly ThreadBank[], schedule: number, thread: number, nThreads: number, place: { bank: number },
+): number {
   for (const segment of segments(banks, schedule)) {
+    place.bank = segment.bank;
     const { memory, control, exports } = banks[segment.bank];
     if (thread === 0) for (const transfer of segment.transfers) copy(banks, segment.batch, memory, transfer);
     const abort = exports.runPlan(
