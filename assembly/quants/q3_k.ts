@@ -2,8 +2,8 @@
 //
 // GGUF block, 110 bytes:     0            32          96            108      110
 //                            | hmask 32 B | qs 64 B   | scales 12 B | d f16  |
-//   element e: h = e / 128, s = (e % 128) / 32: bits 0-1 are bits 2s, 2s + 1 of qs[32h + e % 32], bit
-//   2 is bit e / 32 of hmask[e % 32]
+//   element e: h = e / 128, s = (e % 128) / 32: bits 0-1 are bits 2s, 2s + 1 of qs[32h + e % 32],
+//   bit 2 is bit e / 32 of hmask[e % 32]
 //   sc[j]: bits 0-3 are a nibble of scales[j % 8], low where j < 8, else high; bits 4-5 come from
 //   scales[8 + j % 4] >> 2 * (j / 4)
 //
