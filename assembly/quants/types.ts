@@ -45,7 +45,7 @@ export function blockWeights(type: u32): u32 {
 
 /** Bytes that a group has beside its blocks: see half.ts, markGroup. */
 export function markBytes(type: u32): u32 {
-  return type == GgmlType.Q4_0 || type == GgmlType.Q8_0 ? MARK_BYTES : 0;
+  return type == GgmlType.Q4_0 || type == GgmlType.Q8_0 || type == GgmlType.IQ4_NL ? MARK_BYTES : 0;
 }
 
 /** Bytes of a block. R4 keeps the size: a group of four rows takes four rows' bytes (and 16, see markBytes). */
