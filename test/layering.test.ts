@@ -19,7 +19,8 @@ const ALLOWED: Record<string, readonly string[]> = {
   "src/plan": ["models", "src/threads", "src/kernels", "src/memory", "src/errors"],
   "src/tokenizer": ["formats"],
   "src/sampling": [],
-  "src/weights": ["formats", "src/kernels", "src/memory", "src/errors"],
+  "src/scales": ["formats"],
+  "src/weights": ["formats", "src/scales", "src/kernels", "src/memory", "src/errors"],
   "src/kv-cache": ["src/memory", "src/errors"],
   "src/engine": [
     "formats", "models", "src/plan", "src/threads", "src/kernels", "src/memory", "src/platform", "src/weights",
@@ -29,9 +30,9 @@ const ALLOWED: Record<string, readonly string[]> = {
   "src/generate": ["src/session", "src/sampling", "src/tokenizer", "src/errors"],
   "src/model": [
     "formats", "models", "src/generate", "src/session", "src/engine", "src/sampling", "src/tokenizer", "src/kernels",
-    "src/platform", "src/errors",
+    "src/weights", "src/platform", "src/errors",
   ],
-  "src/quants": ["formats", "src/kernels", "src/errors"],
+  "src/quants": ["formats", "src/weights", "src/kernels", "src/errors"],
   "src/index": ["formats", "models", "src/model", "src/generate", "src/session", "src/engine", "src/kernels", "src/sampling", "src/tokenizer", "src/errors"],
   "src/cli": ["formats", "src/index", "src/model", "src/tokenizer", "src/sampling", "src/platform", "src/errors"],
 };
