@@ -20,10 +20,11 @@ const ALLOWED: Record<string, readonly string[]> = {
   "src/tokenizer": ["formats"],
   "src/sampling": [],
   "src/scales": ["formats"],
-  "src/weights": ["formats", "src/scales", "src/kernels", "src/memory", "src/errors"],
+  "src/repack": ["src/threads", "src/memory"],
+  "src/weights": ["formats", "src/scales", "src/repack", "src/kernels", "src/memory", "src/errors"],
   "src/kv-cache": ["src/memory", "src/errors"],
   "src/engine": [
-    "formats", "models", "src/plan", "src/threads", "src/kernels", "src/memory", "src/platform", "src/weights",
+    "formats", "models", "src/plan", "src/threads", "src/kernels", "src/memory", "src/platform", "src/weights", "src/repack",
     "src/kv-cache", "src/errors",
   ],
   "src/session": ["src/engine", "src/kv-cache", "src/errors"],

@@ -8,12 +8,16 @@ import type * as Kernels from "../../src/kernels/module.ts";
 import type { KernelExports } from "../../src/kernels/exports.ts";
 import { Bank, type BankLimits, STAGING_BYTES } from "../../src/memory/bank.ts";
 import type { PlacedWeight } from "../../src/memory/placed.ts";
+import type * as Repack from "../../src/repack.ts";
+import type * as Pool from "../../src/threads/pool.ts";
 import { loadWeights } from "../../src/weights.ts";
 import { dequantize, f32ToF16 } from "../reference/dequantize.ts";
 import { failureOf } from "./special-models.ts";
 
-const { chooseKernels, instantiateKernels, probeMemory } =
-  (await import(new URL("../../dist/src/kernels/module.js", import.meta.url).href)) as typeof Kernels;
+const builtModule = (path: string) => import(new URL(`../../dist/src/${path}`, import.meta.url).href);
+const { chooseKernels, instantiateKernels, probeMemory } = (await builtModule("kernels/module.js")) as typeof Kernels;
+const { ThreadPool } = (await builtModule("threads/pool.js")) as typeof Pool;
+const { Repacker } = (await builtModule("repack.js")) as typeof Repack;
 let module: WebAssembly.Module, maths: KernelExports;
 beforeAll(async () => {
   ({ module } = await chooseKernels("base"));
@@ -43,14 +47,20 @@ function placed({ name, type, shape: [k, m = 1, n = 1] }: TestTensor, layout: "m
 
 function bankFor(weights: readonly PlacedWeight[]): Bank {
   const limits: BankLimits = {
-    heapBase: maths.heapBase(), nThreads: 1, nBatch: 1, nSequences: 1, nPages: 1, maxPagesPerSequence: 1, planBytes: 64, arenaBytes: 64,
+    heapBase: maths.heapBase(), nThreads: 1, nBatch: 1, nSequences: 1, nPages: 1, maxPagesPerSequence: 1, planBytes: 4096, arenaBytes: 64,
     maxBytes: 2 ** 30, nEmbd: 4,
   };
   return new Bank(0, { weights: new Set(weights), caches: new Set(), states: new Set() }, new Map(), limits);
 }
 
-function load(gguf: Gguf, bank: Bank, weights: readonly PlacedWeight[]) {
-  return loadWeights({ gguf, banks: [bank], kernels: [instantiateKernels(module, bank.memory)], weights });
+async function load(gguf: Gguf, bank: Bank, weights: readonly PlacedWeight[]): Promise<void> {
+  const pool = await ThreadPool.start(module, [bank], 2);
+  try {
+    const repacker = new Repacker([bank], pool);
+    await loadWeights({ gguf, banks: [bank], kernels: [instantiateKernels(module, bank.memory)], repacker, weights });
+  } finally {
+    await pool.close();
+  }
 }
 
 /** Row `row` of a matrix as it lies in the bank. */
@@ -140,7 +150,7 @@ describe("matrices", () => {
 describe("flush-to-zero", () => {
   it("in the caller's thread is found before anything is converted", async () => {
     const kernels = { flushesDenormals: () => 1 } as unknown as KernelExports;
-    expect(await failureOf(loadWeights({ gguf: ggufOf([]), banks: [], kernels: [kernels], weights: [] }))).toMatchObject({
+    expect(await failureOf(loadWeights({ gguf: ggufOf([]), banks: [], kernels: [kernels], repacker: undefined as never, weights: [] }))).toMatchObject({
       name: "RunError", failure: "flush-to-zero", message: expect.stringMatching(/^caller's thread: expected denormal numbers to be kept/),
     });
   });
