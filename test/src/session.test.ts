@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Model, Session } from "../../src/index.ts";
 import { built } from "../built.ts";
-import { bitsOf, EMBEDDED, failureOf, LLAMA, settled, someTokens } from "./special-models.ts";
+import { bitsOf, EMBEDDED, failureOf, inside, LLAMA, settled, someTokens } from "./special-models.ts";
 
 const TOKENS = someTokens(90);
 
@@ -167,6 +167,27 @@ describe("what the caller throws", () => {
     expect(session.length).toBe(10);
     expect(await rowsOf(session, TOKENS.slice(10))).toEqual(expected.slice(10));
     session.close();
+  });
+});
+
+describe("a failed run", () => {
+  it("gives its pages back: a copy made afterwards shares none of them", async () => {
+    const { free } = inside(model).cache, before = free.length, session = model.createSession();
+    await session.evaluate(TOKENS.slice(0, 10), { outputs: "none" });
+    expect(await failureOf(session.evaluate(TOKENS.slice(10, 42), { onLogits: () => { throw new Error("mine"); } }))).toBeDefined();
+    expect(free.length).toBe(before - 1);
+    const copy = session.copy(), rows = new Map<Session, string[]>([[session, []], [copy, []]]);
+    // both in one batch: were pages shared, one would read what the other writes
+    await model.evaluateBatch([
+      { session: copy, tokens: TOKENS.slice(10, 26), outputs: "all" }, { session, tokens: TOKENS.slice(0, 16), outputs: "none" },
+    ], (row, from) => rows.get(from)!.push(...bitsOf([row])));
+    await model.evaluateBatch([
+      { session, tokens: TOKENS.slice(0, 10), outputs: "none" }, { session: copy, tokens: TOKENS.slice(26, 40), outputs: "all" },
+    ], (row, from) => rows.get(from)!.push(...bitsOf([row])));
+    expect(rows.get(copy)).toEqual(expected.slice(10, 40));
+    session.close();
+    copy.close();
+    expect(free.length).toBe(before);
   });
 });
 
