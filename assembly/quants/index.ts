@@ -16,6 +16,12 @@ import { dequantizeQ5_1, repackQ5_1 } from "./q5_1";
 import { dequantizeQ5_K, repackQ5_K } from "./q5_k";
 import { dequantizeQ6_K, repackQ6_K } from "./q6_k";
 import { dequantizeQ8_0, repackQ8_0 } from "./q8_0";
+import { dequantizeMXFP4, repackMXFP4 } from "./mxfp4";
+import { dequantizeNVFP4, repackNVFP4 } from "./nvfp4";
+import { dequantizeQ1_0, repackQ1_0 } from "./q1_0";
+import { dequantizeQ2_0, repackQ2_0 } from "./q2_0";
+import { dequantizeTQ1_0, repackTQ1_0 } from "./tq1_0";
+import { dequantizeTQ2_0, repackTQ2_0 } from "./tq2_0";
 import { GgmlType, blockBytes, blockWeights } from "./types";
 
 export { packTileBytes, packUnits, tileColumns } from "./activations";
@@ -53,6 +59,12 @@ export function repackGroup(type: u32, src: usize, rowBytes: usize, nRows: u32, 
     case GgmlType.Q5_K: return repackQ5_K(src, rowBytes, nRows, k, dst);
     case GgmlType.Q6_K: return repackQ6_K(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ4_XS: return repackIQ4_XS(src, rowBytes, nRows, k, dst);
+    case GgmlType.MXFP4: return repackMXFP4(src, rowBytes, nRows, k, dst);
+    case GgmlType.NVFP4: return repackNVFP4(src, rowBytes, nRows, k, dst);
+    case GgmlType.Q1_0: return repackQ1_0(src, rowBytes, nRows, k, dst);
+    case GgmlType.Q2_0: return repackQ2_0(src, rowBytes, nRows, k, dst);
+    case GgmlType.TQ1_0: return repackTQ1_0(src, rowBytes, nRows, k, dst);
+    case GgmlType.TQ2_0: return repackTQ2_0(src, rowBytes, nRows, k, dst);
     default: unreachable();
   }
 }
@@ -75,6 +87,12 @@ export function dequantizeRow(type: u32, group: usize, lane: u32, k: u32, out: u
     case GgmlType.IQ4_NL: return dequantizeIQ4_NL(group, lane, k, out);
     case GgmlType.IQ4_XS: return dequantizeIQ4_XS(group, lane, k, out);
     case GgmlType.BF16: return dequantizeBF16(group, lane, k, out);
+    case GgmlType.MXFP4: return dequantizeMXFP4(group, lane, k, out);
+    case GgmlType.NVFP4: return dequantizeNVFP4(group, lane, k, out);
+    case GgmlType.Q1_0: return dequantizeQ1_0(group, lane, k, out);
+    case GgmlType.Q2_0: return dequantizeQ2_0(group, lane, k, out);
+    case GgmlType.TQ1_0: return dequantizeTQ1_0(group, lane, k, out);
+    case GgmlType.TQ2_0: return dequantizeTQ2_0(group, lane, k, out);
     default: unreachable();
   }
 }

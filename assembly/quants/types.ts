@@ -18,6 +18,12 @@ export enum GgmlType {
   IQ4_NL = 20,
   IQ4_XS = 23,
   BF16 = 30,
+  TQ1_0 = 34,
+  TQ2_0 = 35,
+  MXFP4 = 39,
+  NVFP4 = 40,
+  Q1_0 = 41,
+  Q2_0 = 42,
 }
 
 /** Weights in a block of the type; 0: not supported. */
@@ -31,13 +37,19 @@ export function blockWeights(type: u32): u32 {
     case GgmlType.Q5_0:
     case GgmlType.Q5_1:
     case GgmlType.Q8_0:
-    case GgmlType.IQ4_NL: return 32;
+    case GgmlType.IQ4_NL:
+    case GgmlType.MXFP4: return 32;
+    case GgmlType.NVFP4:
+    case GgmlType.Q2_0: return 64;
+    case GgmlType.Q1_0: return 128;
     case GgmlType.Q2_K:
     case GgmlType.Q3_K:
     case GgmlType.Q4_K:
     case GgmlType.Q5_K:
     case GgmlType.Q6_K:
-    case GgmlType.IQ4_XS: return 256;
+    case GgmlType.IQ4_XS:
+    case GgmlType.TQ1_0:
+    case GgmlType.TQ2_0: return 256;
     default: return 0;
   }
 }
@@ -60,6 +72,12 @@ export function blockBytes(type: u32): u32 {
     case GgmlType.IQ4_NL: return 18;
     case GgmlType.IQ4_XS: return 136;
     case GgmlType.BF16: return 2;
+    case GgmlType.TQ1_0: return 54;
+    case GgmlType.TQ2_0: return 66;
+    case GgmlType.MXFP4: return 17;
+    case GgmlType.NVFP4: return 36;
+    case GgmlType.Q1_0: return 18;
+    case GgmlType.Q2_0: return 18;
     default: return 0;
   }
 }
@@ -70,15 +88,21 @@ export function packFormat(type: u32): u32 {
     case GgmlType.Q4_0:
     case GgmlType.Q4_1:
     case GgmlType.Q5_0:
-    case GgmlType.Q5_1: return PackFormat.q8x32;
+    case GgmlType.Q5_1:
+    case GgmlType.MXFP4:
+    case GgmlType.Q1_0:
+    case GgmlType.Q2_0: return PackFormat.q8x32;
     case GgmlType.Q8_0:
-    case GgmlType.IQ4_NL: return PackFormat.q8x32Split;
+    case GgmlType.IQ4_NL:
+    case GgmlType.NVFP4: return PackFormat.q8x32Split;
     case GgmlType.Q2_K:
     case GgmlType.Q3_K:
     case GgmlType.Q4_K:
     case GgmlType.Q5_K:
     case GgmlType.Q6_K:
-    case GgmlType.IQ4_XS: return PackFormat.q8x256;
+    case GgmlType.IQ4_XS:
+    case GgmlType.TQ1_0:
+    case GgmlType.TQ2_0: return PackFormat.q8x256;
     default: return PackFormat.f32;
   }
 }

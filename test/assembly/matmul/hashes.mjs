@@ -1,7 +1,10 @@
 // A hash of every type's matrix products: the same for every build, tile, engine and CPU. Plain JavaScript without
 // imports, so that any runtime can run it: test/runtimes does, matmul/golden.test.ts compares with golden.json.
 
-/** id, weights and bytes of a block, offsets of its f16 fields. A copy of what blocks.ts says, for plain runtimes. */
+/**
+ * id, weights and bytes of a block, offsets of its f16 fields, and what else makes random bytes ordinary numbers. A copy of
+ * what blocks.ts says, for plain runtimes.
+ */
 const types = {
   F32: [0, 1, 4, []],
   F16: [1, 1, 2, [0]],
@@ -18,6 +21,12 @@ const types = {
   IQ4_NL: [20, 32, 18, [0]],
   IQ4_XS: [23, 256, 136, [0]],
   BF16: [30, 1, 2, []],
+  TQ1_0: [34, 256, 54, [52]],
+  TQ2_0: [35, 256, 66, [64]],
+  MXFP4: [39, 32, 17, [], (v, o, next) => v.setUint8(o, next() % 16 === 0 ? next() % 4 : 115 + (next() % 20))],
+  NVFP4: [40, 64, 36, []],
+  Q1_0: [41, 128, 18, [0]],
+  Q2_0: [42, 64, 18, [0]],
 };
 
 const K = 1536, ROWS = 37, COLUMNS = 11;
@@ -49,7 +58,7 @@ function fnv(bytes) {
  */
 export function matmulHashes(exports, memory, heap) {
   const found = {};
-  for (const [name, [id, weights, bytes, halves]] of Object.entries(types)) {
+  for (const [name, [id, weights, bytes, halves, tame]] of Object.entries(types)) {
     const next = random(4321 + id);
     let top = (heap + 15) & ~15;
     const allocate = (n) => {
@@ -73,6 +82,7 @@ export function matmulHashes(exports, memory, heap) {
         const bits = next() % 16 === 0 ? next() % 0x400 : 0x1000 + (next() % 0x2000);
         v.setUint16(source + o + field, sign | bits, true);
       }
+      tame?.(v, source + o, next);
     }
     for (let i = 0; i < COLUMNS * K; i++) v.setFloat32(x + 4 * i, (next() + next() + next()) / 2 ** 31 - 3, true);
     for (let g = 0; g < nGroups; g++) {

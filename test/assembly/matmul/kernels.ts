@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import asc from "assemblyscript/asc";
 import { generateTiles } from "../../../assembly/matmul/generate-tiles.mjs";
+import { generateTables } from "../../../assembly/quants/tables/generate-tables.mjs";
 
 const root = join(import.meta.dirname, "../../..");
 const entry = `
@@ -151,10 +152,10 @@ export class Kernels {
 
 /** The module of a build, from a cache keyed by its sources. */
 async function compiled(build: Build): Promise<Uint8Array<ArrayBuffer>> {
-  const tiles = generateTiles();
-  const hash = createHash("sha256").update(entry).update(tiles).update(build);
+  const tiles = generateTiles(), tables = generateTables();
+  const hash = createHash("sha256").update(entry).update(tiles).update(tables).update(build);
   const sources = ["abi.ts", "half.ts", "lanes.ts", "work.ts", "matmul/index.ts", "matmul/ops.ts"].concat(
-    readdirSync(join(root, "assembly/quants")).sort().map((name) => `quants/${name}`),
+    readdirSync(join(root, "assembly/quants")).filter((name) => name.endsWith(".ts")).sort().map((name) => `quants/${name}`),
   );
   for (const name of sources) hash.update(readFileSync(join(root, "assembly", name)));
   hash.update(readFileSync(join(root, "asconfig.json")));
@@ -167,6 +168,7 @@ async function compiled(build: Build): Promise<Uint8Array<ArrayBuffer>> {
     readFile: (name) => {
       if (name === "matmul-test-entry.ts") return entry;
       if (name.endsWith("assembly/matmul/tiles.generated.ts")) return tiles;
+      if (name.endsWith("assembly/quants/grids.generated.ts")) return tables;
       const path = join(root, name);
       return existsSync(path) ? readFileSync(path, "utf8") : null;
     },

@@ -6,7 +6,7 @@ import { Kernels, builds } from "./kernels.ts";
 import { multiply } from "./reference.ts";
 
 /** Row lengths that a type allows: one block, several, and for block types of 32 no multiple of 256. */
-const lengths: Record<number, number[]> = { 1: [1, 3, 7, 32, 259], 32: [32, 96, 256, 288], 256: [256, 768] };
+const lengths: Record<number, number[]> = { 1: [1, 3, 7, 32, 259], 32: [32, 96, 256, 288], 64: [64, 192, 320], 128: [128, 384], 256: [256, 768] };
 
 for (const build of builds) {
   describe(build, async () => {

@@ -6,7 +6,8 @@ import { f16ToF32 } from "../../reference/dequantize.ts";
 /** w[e] = d * scales[e / (weights / scales.length)] * codes[e] - dmin * mins[e / (weights / mins.length)] + m. */
 export interface Block {
   readonly codes: number[];
-  readonly d: number;
+  /** Several, where parts of the block have float scales of their own. */
+  readonly d: number | number[];
   /** Absent: 1. */
   readonly scales?: number[];
   readonly dmin?: number;
@@ -21,8 +22,12 @@ export interface BlockType {
   /** Weights and bytes of a block. */
   readonly weights: number;
   readonly bytes: number;
+  /** Elements of a block of quantised activations; absent: `weights`. */
+  readonly activations?: number;
   /** Offsets of the f16 fields. */
   readonly halves: readonly number[];
+  /** Makes random bytes of the block at `o` a block of finite, ordinary values; `next`: random u32. */
+  readonly tame?: (v: DataView, o: number, next: () => number) => void;
   /** Decodes the block at `o`; absent for types without blocks, whose products are plain floats. */
   readonly decode?: (v: DataView, o: number) => Block;
 }
@@ -39,6 +44,19 @@ const fiveBits = (v: DataView, qh: number, qs: number, e: number): number =>
 
 /** kvalues_iq4nl of LAYOUTS.md. */
 const iq4nl = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+
+/** kvalues_mxfp4 of LAYOUTS.md. */
+const mxfp4 = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
+
+/** Value of a scale byte of NVFP4. */
+function ue4m3(byte: number): number {
+  const exponent = (byte >> 3) & 15, mantissa = byte & 7;
+  if (byte === 127) return 0;
+  return (exponent === 0 ? mantissa * 2 ** -9 : (1 + mantissa / 8) * 2 ** (exponent - 7)) / 2;
+}
+
+/** Trit n of a byte of TQ1_0. */
+const trit = (byte: number, n: number): number => (((byte * 3 ** n) & 255) * 3) >> 8;
 
 /** The 6-bit scales and minimums in the 12 bytes at o (Q4_K, Q5_K). */
 function scales6(v: DataView, o: number): { scales: number[]; mins: number[] } {
@@ -143,6 +161,49 @@ export const blockTypes: readonly BlockType[] = [
     }),
   },
   { id: 30, name: "BF16", weights: 1, bytes: 2, halves: [] },
+  {
+    id: 34, name: "TQ1_0", weights: 256, bytes: 54, halves: [52],
+    decode: (v, o) => ({
+      d: half(v, o + 52),
+      codes: range(256).map((e) => {
+        if (e < 160) return trit(v.getUint8(o + (e % 32)), e >> 5) - 1;
+        if (e < 240) return trit(v.getUint8(o + 32 + (e % 16)), (e - 160) >> 4) - 1;
+        return trit(v.getUint8(o + 48 + (e % 4)), (e - 240) >> 2) - 1;
+      }),
+    }),
+  },
+  {
+    id: 35, name: "TQ2_0", weights: 256, bytes: 66, halves: [64],
+    decode: (v, o) => ({ d: half(v, o + 64), codes: range(256).map((e) => twoBits(v, o, e) - 1) }),
+  },
+  {
+    id: 39, name: "MXFP4", weights: 32, bytes: 17, halves: [],
+    // exponents around 1, and now and then the smallest
+    tame: (v, o, next) => v.setUint8(o, next() % 16 === 0 ? next() % 4 : 115 + (next() % 20)),
+    decode: (v, o) => ({ d: 2 ** (v.getUint8(o) - 128), codes: range(32).map((e) => mxfp4[nibble(v, o + 1, e)]!) }),
+  },
+  {
+    id: 40, name: "NVFP4", weights: 64, bytes: 36, activations: 32, halves: [],
+    decode: (v, o) => ({
+      d: range(4).map((j) => ue4m3(v.getUint8(o + j))),
+      codes: range(64).map((e) => {
+        const byte = v.getUint8(o + 4 + 8 * (e >> 4) + (e & 7));
+        return mxfp4[(e & 8 ? byte >> 4 : byte) & 15]!;
+      }),
+    }),
+  },
+  {
+    id: 41, name: "Q1_0", weights: 128, bytes: 18, activations: 32, halves: [0],
+    decode: (v, o) => ({
+      d: half(v, o), codes: range(128).map((e) => ((v.getUint8(o + 2 + (e >> 3)) >> (e & 7)) & 1 ? 1 : -1)),
+    }),
+  },
+  {
+    id: 42, name: "Q2_0", weights: 64, bytes: 18, activations: 32, halves: [0],
+    decode: (v, o) => ({
+      d: half(v, o), codes: range(64).map((e) => ((v.getUint8(o + 2 + (e >> 2)) >> (2 * (e & 3))) & 3) - 1),
+    }),
+  },
 ];
 
 /** A generator of 32-bit numbers; the same everywhere (xorshift32). */
@@ -171,6 +232,7 @@ export function randomRows(type: BlockType, nRows: number, k: number, seed: numb
       const bits = next() % 16 === 0 ? next() % 0x400 : 0x1000 + (next() % 0x2000);
       v.setUint16(o + field, sign | bits, true);
     }
+    type.tame?.(v, o, next);
   }
   return bytes;
 }

@@ -53,7 +53,7 @@ for (const build of builds) {
       it.skipIf(!shared)(`${type.name} agrees with the f64 product`, () => {
         // Our quantiser gives back ggml's codes from their values: amax is 127 d. (Q8_K's d may be negative and its
         // last bit may differ; codes change sign with it.)
-        const section = { 1: "act", 32: "act_Q8_0_deq", 256: "act_Q8_K_deq" }[type.weights];
+        const section = { 1: "act", 32: "act_Q8_0_deq", 256: "act_Q8_K_deq" }[type.activations ?? type.weights];
         const y = f32Of(input.get(section!)!);
         const k = 1024, nColumns = 4, nRows = 8;
         const sections = loadVectors(`${SHARED}quants/ggml/${type.name}`);
