@@ -104,7 +104,8 @@ async function loadVector(
   for (let from = 0; from < nWeights; from += VECTOR_PIECE) {
     const n = Math.min(VECTOR_PIECE, nWeights - from), bytes = rowBytes(type, n), { address } = bank.staging;
     await read(gguf, tensor, (from / type.blockSize) * type.typeSize, bank.u8(address, bytes));
-    toFloats(kernels, type.id, address, bytes, 1, n, address + align(bytes), into + from * 4);
+    const scratch = address + align(bytes);
+    toFloats(kernels, type.id, address, bytes, 1, n, scratch + align(kernels.scratchBytes()), scratch, into + from * 4);
     await onBytes(bytes);
   }
 }
@@ -115,13 +116,14 @@ async function loadMatrix(
 ): Promise<void> {
   const type = tensor.type.id, [k, rowsPerMatrix] = weight.shape;
   const raw = rowBytes(tensor.type, k), nRows = tensor.nWeights / k;
-  // after the raw rows: one repacked group and its four rows in f32, for types that are converted
-  const scratchBytes = align(kernels.groupBytes(type, k) >>> 0) + align(k * 16);
+  // after the raw rows, for types that are converted: working memory, one repacked group and its four rows in f32
+  const groupBytes = align(kernels.groupBytes(type, k) >>> 0), workBytes = align(kernels.scratchBytes());
+  const scratchBytes = workBytes + groupBytes + align(k * 16);
   const chunkRows = Math.floor((bank.staging.bytes - scratchBytes) / raw / 4) * 4;
   if (chunkRows < 4 && nRows > chunkRows) {
     throw new SamebitError(`${tensor.name}: expected rows of at most ${bank.staging.bytes >> 3} bytes, found ${raw}`);
   }
-  const group = bank.staging.address + bank.staging.bytes - scratchBytes;
+  const scratch = bank.staging.address + bank.staging.bytes - scratchBytes, group = scratch + workBytes;
   const converted = weight.type !== type;
   let into = bank.weightAddress(weight);
 
@@ -134,8 +136,8 @@ async function loadMatrix(
     for (let r = 0; r < rows; r += 4) {
       const n = Math.min(4, rows - r), src = bank.staging.address + r * raw;
       if (converted) {
-        const floats = group + align(kernels.groupBytes(type, k) >>> 0);
-        toFloats(kernels, type, src, raw, n, k, group, floats);
+        const floats = group + groupBytes;
+        toFloats(kernels, type, src, raw, n, k, group, scratch, floats);
         kernels.repackGroup(F32, floats, k * 4, n, k, into);
       } else {
         kernels.repackGroup(type, src, raw, n, k, into);
@@ -147,10 +149,10 @@ async function loadMatrix(
   }
 }
 
-/** n rows of `type` at src to plain f32 at dst. */
+/** n rows of `type` at src to plain f32 at dst; group: room for one group of them; scratch: see KernelExports. */
 function toFloats(
-  kernels: KernelExports, type: number, src: number, raw: number, n: number, k: number, group: number, dst: number,
+  kernels: KernelExports, type: number, src: number, raw: number, n: number, k: number, group: number, scratch: number, dst: number,
 ): void {
   kernels.repackGroup(type, src, raw, n, k, group);
-  for (let lane = 0; lane < n; lane++) kernels.dequantizeRow(type, group, lane, k, dst + lane * k * 4);
+  for (let lane = 0; lane < n; lane++) kernels.dequantizeRow(type, group, lane, k, dst + lane * k * 4, scratch);
 }

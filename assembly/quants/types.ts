@@ -15,8 +15,15 @@ export enum GgmlType {
   Q4_K = 12,
   Q5_K = 13,
   Q6_K = 14,
+  IQ2_XXS = 16,
+  IQ2_XS = 17,
+  IQ3_XXS = 18,
+  IQ1_S = 19,
   IQ4_NL = 20,
+  IQ3_S = 21,
+  IQ2_S = 22,
   IQ4_XS = 23,
+  IQ1_M = 29,
   BF16 = 30,
   TQ1_0 = 34,
   TQ2_0 = 35,
@@ -48,6 +55,13 @@ export function blockWeights(type: u32): u32 {
     case GgmlType.Q5_K:
     case GgmlType.Q6_K:
     case GgmlType.IQ4_XS:
+    case GgmlType.IQ2_XXS:
+    case GgmlType.IQ2_XS:
+    case GgmlType.IQ3_XXS:
+    case GgmlType.IQ1_S:
+    case GgmlType.IQ3_S:
+    case GgmlType.IQ2_S:
+    case GgmlType.IQ1_M:
     case GgmlType.TQ1_0:
     case GgmlType.TQ2_0: return 256;
     default: return 0;
@@ -72,6 +86,13 @@ export function blockBytes(type: u32): u32 {
     case GgmlType.IQ4_NL: return 18;
     case GgmlType.IQ4_XS: return 136;
     case GgmlType.BF16: return 2;
+    case GgmlType.IQ2_XXS: return 66;
+    case GgmlType.IQ2_XS: return 74;
+    case GgmlType.IQ3_XXS: return 98;
+    case GgmlType.IQ1_S: return 50;
+    case GgmlType.IQ3_S: return 110;
+    case GgmlType.IQ2_S: return 82;
+    case GgmlType.IQ1_M: return 56;
     case GgmlType.TQ1_0: return 54;
     case GgmlType.TQ2_0: return 66;
     case GgmlType.MXFP4: return 17;
@@ -101,8 +122,29 @@ export function packFormat(type: u32): u32 {
     case GgmlType.Q5_K:
     case GgmlType.Q6_K:
     case GgmlType.IQ4_XS:
+    case GgmlType.IQ2_XXS:
+    case GgmlType.IQ2_XS:
+    case GgmlType.IQ3_XXS:
+    case GgmlType.IQ1_S:
+    case GgmlType.IQ3_S:
+    case GgmlType.IQ2_S:
+    case GgmlType.IQ1_M:
     case GgmlType.TQ1_0:
     case GgmlType.TQ2_0: return PackFormat.q8x256;
     default: return PackFormat.f32;
+  }
+}
+
+/** Whether the type's matmul unpacks its weights to slabs first (slab.ts). */
+export function usesSlabs(type: u32): bool {
+  switch (type) {
+    case GgmlType.IQ2_XXS:
+    case GgmlType.IQ2_XS:
+    case GgmlType.IQ3_XXS:
+    case GgmlType.IQ1_S:
+    case GgmlType.IQ3_S:
+    case GgmlType.IQ2_S:
+    case GgmlType.IQ1_M: return true;
+    default: return false;
   }
 }

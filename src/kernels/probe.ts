@@ -21,6 +21,7 @@ export function probeBuild(kernels: KernelExports, memory: WebAssembly.Memory): 
   const x = take(4 * K * 8), floats = new Float32Array(memory.buffer, x, K * 8);
   for (let i = 0; i < floats.length; i++) floats[i] = (random() % 2001 - 1000) / 256;
 
+  const scratch = take(kernels.scratchBytes());
   let hash = 0x811c9dc5, microseconds = 0;
   for (const { id, rowBytes } of TYPES) {
     const group = kernels.groupBytes(id, K), raw = take(rowBytes * 4), weights = take(group * GROUPS);
@@ -40,7 +41,7 @@ export function probeBuild(kernels: KernelExports, memory: WebAssembly.Memory): 
       let best = Infinity;
       for (let round = 0; round < ROUNDS; round++) {
         const start = performance.now();
-        kernels.matmulTile(id, GROUPS, weights, group, tile, K, c, out, GROUPS * 16);
+        kernels.matmulTile(id, GROUPS, weights, group, tile, K, c, out, GROUPS * 16, scratch);
         best = Math.min(best, performance.now() - start);
         // fold in every round: baseline and optimised code must agree
         for (const byte of bytes.subarray(out, out + GROUPS * 16 * c)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;

@@ -18,8 +18,15 @@ const types = {
   Q4_K: [12, 256, 144, [0, 2]],
   Q5_K: [13, 256, 176, [0, 2]],
   Q6_K: [14, 256, 210, [208]],
+  IQ2_XXS: [16, 256, 66, [0]],
+  IQ2_XS: [17, 256, 74, [0]],
+  IQ3_XXS: [18, 256, 98, [0]],
+  IQ1_S: [19, 256, 50, [0]],
   IQ4_NL: [20, 32, 18, [0]],
+  IQ3_S: [21, 256, 110, [0]],
+  IQ2_S: [22, 256, 82, [0]],
   IQ4_XS: [23, 256, 136, [0]],
+  IQ1_M: [29, 256, 56, [], (v, o) => v.setUint8(o + 55, v.getUint8(o + 55) & 0xbf)],
   BF16: [30, 1, 2, []],
   TQ1_0: [34, 256, 54, [52]],
   TQ2_0: [35, 256, 66, [64]],
@@ -71,7 +78,7 @@ export function matmulHashes(exports, memory, heap) {
     const source = allocate(ROWS * rowBytes), w = allocate(nGroups * groupBytes), x = allocate(COLUMNS * K * 4);
     const format = exports.packFormat(id), T = exports.tileColumns(format);
     const tile = allocate(exports.packTileBytes(format, T, K));
-    const out = allocate((COLUMNS + T) * nGroups * 16);
+    const out = allocate((COLUMNS + T) * nGroups * 16), scratch = allocate(exports.scratchBytes());
     const v = new DataView(memory.buffer);
     for (let i = 0; i < ROWS * rowBytes; i++) v.setUint8(source + i, next() >>> 24);
     for (let o = 0; o < ROWS * rowBytes; o += bytes) {
@@ -94,7 +101,7 @@ export function matmulHashes(exports, memory, heap) {
       for (let c = 0; c < COLUMNS; c += columns) {
         const given = Math.min(columns, COLUMNS - c);
         exports.packTile(format, columns, x + c * K * 4, K * 4, given, K, 0, exports.packUnits(format, K), tile);
-        exports.matmulTile(id, nGroups, w, groupBytes, tile, K, columns, out + c * stride, stride);
+        exports.matmulTile(id, nGroups, w, groupBytes, tile, K, columns, out + c * stride, stride, scratch);
       }
       return fnv(new Uint8Array(memory.buffer, out, COLUMNS * stride));
     };

@@ -1,6 +1,7 @@
 // The quantised types, as the matmul sees them: integer codes, integer scales and block scales of one block, decoded
 // one weight at a time from LAYOUTS.md. Also what random test data needs to know about them.
 
+import { gridEntries } from "../../../assembly/quants/tables/grids.mjs";
 import { f16ToF32 } from "../../reference/dequantize.ts";
 
 /** w[e] = d * scales[e / (weights / scales.length)] * codes[e] - dmin * mins[e / (weights / mins.length)] + m. */
@@ -70,6 +71,29 @@ function scales6(v: DataView, o: number): { scales: number[]; mins: number[] } {
 /** Low two bits of element e of 256 in the 64 bytes at o (Q2_K, Q3_K). */
 const twoBits = (v: DataView, o: number, e: number): number =>
   (v.getUint8(o + 32 * (e >> 7) + (e & 31)) >> (2 * ((e & 127) >> 5))) & 3;
+
+/** The entries of a grid of octets or quads. */
+const grids = {
+  iq2xxs: gridEntries("iq2xxs"), iq2xs: gridEntries("iq2xs"), iq2s: gridEntries("iq2s"), iq3xxs: gridEntries("iq3xxs"),
+  iq3s: gridEntries("iq3s"), iq1s: gridEntries("iq1s"),
+};
+
+/** Signs of an octet from 7 bits; the eighth makes their number even. */
+function evenSigns(bits: number): number[] {
+  const signs = range(7).map((i) => (bits >> i) & 1);
+  return [...signs, signs.reduce((a, b) => a ^ b)].map((bit) => (bit ? -1 : 1));
+}
+
+const plainSigns = (bits: number): number[] => range(8).map((i) => ((bits >> i) & 1 ? -1 : 1));
+
+/** 256 codes from 32 octets. */
+const octets = (octet: (l: number) => number[]): number[] => range(32).flatMap(octet);
+
+/** The octet of two quads. */
+const times = (a: readonly number[], b: readonly number[]): number[] => a.map((value, i) => value * b[i]!);
+
+/** Nibble i of the bytes at o. */
+const nibbleOf = (v: DataView, o: number, i: number): number => (v.getUint8(o + (i >> 1)) >> (4 * (i & 1))) & 15;
 
 export const blockTypes: readonly BlockType[] = [
   { id: 0, name: "F32", weights: 1, bytes: 4, halves: [] },
@@ -146,8 +170,76 @@ export const blockTypes: readonly BlockType[] = [
     }),
   },
   {
+    id: 16, name: "IQ2_XXS", weights: 256, bytes: 66, halves: [0],
+    decode: (v, o) => {
+      const word = (b: number): number => v.getUint32(o + 6 + 8 * b, true);
+      return {
+        d: half(v, o) / 8, scales: range(8).map((b) => 2 * (word(b) >>> 28) + 1),
+        codes: octets((l) => {
+          const place = v.getUint8(o + 2 + 8 * (l >> 2) + (l & 3));
+          return times(grids.iq2xxs[place]!, evenSigns((word(l >> 2) >>> (7 * (l & 3))) & 127));
+        }),
+      };
+    },
+  },
+  {
+    id: 17, name: "IQ2_XS", weights: 256, bytes: 74, halves: [0],
+    decode: (v, o) => ({
+      d: half(v, o) / 8, scales: range(16).map((j) => 2 * nibbleOf(v, o + 66, j) + 1),
+      codes: octets((l) => {
+        const q = v.getUint16(o + 2 + 2 * l, true);
+        return times(grids.iq2xs[q & 511]!, evenSigns(q >> 9));
+      }),
+    }),
+  },
+  {
+    id: 18, name: "IQ3_XXS", weights: 256, bytes: 98, halves: [0],
+    decode: (v, o) => {
+      const word = (b: number): number => v.getUint32(o + 66 + 4 * b, true);
+      const quad = (t: number): number[] => grids.iq3xxs[v.getUint8(o + 2 + t)]!;
+      return {
+        d: half(v, o) / 4, scales: range(8).map((b) => 2 * (word(b) >>> 28) + 1),
+        codes: octets((l) => times([...quad(2 * l), ...quad(2 * l + 1)], evenSigns((word(l >> 2) >>> (7 * (l & 3))) & 127))),
+      };
+    },
+  },
+  {
+    id: 19, name: "IQ1_S", weights: 256, bytes: 50, halves: [0],
+    decode: (v, o) => {
+      const qh = (b: number): number => v.getUint16(o + 34 + 2 * b, true);
+      return {
+        d: half(v, o) / 8, scales: range(8).map((b) => 2 * ((qh(b) >> 12) & 7) + 1),
+        codes: octets((l) => {
+          const h = qh(l >> 2), place = v.getUint8(o + 2 + l) | (((h >> (3 * (l & 3))) & 7) << 8);
+          return grids.iq1s[place]!.map((value) => 8 * value + (h & 0x8000 ? -1 : 1));
+        }),
+      };
+    },
+  },
+  {
     id: 20, name: "IQ4_NL", weights: 32, bytes: 18, halves: [0],
     decode: (v, o) => ({ d: half(v, o), codes: range(32).map((e) => iq4nl[nibble(v, o + 2, e)]!) }),
+  },
+  {
+    id: 21, name: "IQ3_S", weights: 256, bytes: 110, halves: [0],
+    decode: (v, o) => {
+      const quad = (t: number): number[] =>
+        grids.iq3s[v.getUint8(o + 2 + t) | (((v.getUint8(o + 66 + (t >> 3)) >> (t & 7)) & 1) << 8)]!;
+      return {
+        d: half(v, o), scales: range(8).map((b) => 2 * nibbleOf(v, o + 106, b) + 1),
+        codes: octets((l) => times([...quad(2 * l), ...quad(2 * l + 1)], plainSigns(v.getUint8(o + 74 + l)))),
+      };
+    },
+  },
+  {
+    id: 22, name: "IQ2_S", weights: 256, bytes: 82, halves: [0],
+    decode: (v, o) => ({
+      d: half(v, o) / 8, scales: range(16).map((j) => 2 * nibbleOf(v, o + 74, j) + 1),
+      codes: octets((l) => {
+        const high = (v.getUint8(o + 66 + (l >> 2)) >> (2 * (l & 3))) & 3;
+        return times(grids.iq2s[v.getUint8(o + 2 + l) | (high << 8)]!, plainSigns(v.getUint8(o + 34 + l)));
+      }),
+    }),
   },
   {
     id: 23, name: "IQ4_XS", weights: 256, bytes: 136, halves: [0],
@@ -159,6 +251,22 @@ export const blockTypes: readonly BlockType[] = [
       }),
       codes: range(256).map((e) => iq4nl[nibble(v, o + 8 + 16 * (e >> 5), e & 31)]!),
     }),
+  },
+  {
+    id: 29, name: "IQ1_M", weights: 256, bytes: 56, halves: [],
+    // the exponent's top bit is bit 14 of d, so bit 6 of byte 55
+    tame: (v, o) => v.setUint8(o + 55, v.getUint8(o + 55) & 0xbf),
+    decode: (v, o) => {
+      const sc = (i: number): number => v.getUint16(o + 48 + 2 * i, true);
+      return {
+        d: f16ToF32(range(4).reduce((bits, i) => bits | ((sc(i) >> 12) << (4 * i)), 0)) / 8,
+        scales: range(16).map((j) => 2 * ((sc(j >> 2) >> (3 * (j & 3))) & 7) + 1),
+        codes: octets((l) => {
+          const h = nibbleOf(v, o + 32, l);
+          return grids.iq1s[v.getUint8(o + l) | ((h & 7) << 8)]!.map((value) => 8 * value + (h & 8 ? -1 : 1));
+        }),
+      };
+    },
   },
   { id: 30, name: "BF16", weights: 1, bytes: 2, halves: [] },
   {

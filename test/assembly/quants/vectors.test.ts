@@ -2,7 +2,9 @@
 // ../shared/reference/quants where it is there.
 
 import { describe, expect, it } from "vitest";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { GRIDS, gridEntries } from "../../../assembly/quants/tables/grids.mjs";
 import { SHARED, type Section, f32Of, hasShared, loadVectors } from "../../reference/vectors.ts";
 import { Kernels, builds } from "../matmul/kernels.ts";
 import { blockTypes } from "./blocks.ts";
@@ -83,3 +85,10 @@ for (const build of builds) {
     }
   });
 }
+
+describe.skipIf(!shared)("grids", () => {
+  it.each(Object.keys(GRIDS) as (keyof typeof GRIDS)[])("%s is ggml's", (name) => {
+    const file = `${SHARED}quants/tables/${name}_grid.json`;
+    expect(gridEntries(name)).toEqual(JSON.parse(readFileSync(file, "utf8")));
+  });
+});
