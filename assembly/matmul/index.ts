@@ -2,7 +2,7 @@
 // matmul/ops.ts drives these from a plan; tests, benchmarks and the loader call them directly.
 
 import { packColumn } from "../quants/activations";
-import { GgmlType, usesSlabs } from "../quants/types";
+import { GgmlType, SlabKind, slabKind } from "../quants/types";
 import { Slabs, slabTiles } from "./slabs";
 import {
   bf16Rows, f16Rows, f32Rows, iq4_nl, iq4_xs, mxfp4, nvfp4, q1_0, q2_0, q2_K, q3_K, q4_0, q4_1, q4_K, q5_0, q5_1, q5_K, q6_K,
@@ -38,7 +38,7 @@ export function matmulTiles(
   type: u32, nGroups: u32, w: usize, groupBytes: usize, y: usize, tileBytes: usize, nTiles: u32, k: u32, columns: u32,
   out: usize, outStride: usize, scratch: usize,
 ): void {
-  if (usesSlabs(type)) {
+  if (slabKind(type) != SlabKind.none) {
     return slabTiles(type, nGroups, w, groupBytes, y, tileBytes, nTiles, k, columns, out, outStride, scratch);
   }
   for (let t: u32 = 0; t < nTiles; t++, y += tileBytes, out += outStride * columns) {
@@ -55,7 +55,9 @@ export function matmulTile(
   type: u32, nGroups: u32, w: usize, groupBytes: usize, y: usize, k: u32, columns: u32, out: usize, outStride: usize,
   scratch: usize,
 ): void {
-  if (usesSlabs(type)) return slabTiles(type, nGroups, w, groupBytes, y, 0, 1, k, columns, out, outStride, scratch);
+  if (slabKind(type) != SlabKind.none) {
+    return slabTiles(type, nGroups, w, groupBytes, y, 0, 1, k, columns, out, outStride, scratch);
+  }
   switch (type) {
     case GgmlType.F32: return f32Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.F16: return f16Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);

@@ -4,8 +4,8 @@
 import { packTileBytes } from "../quants/activations";
 import { unpackBlocks } from "../quants/index";
 import { Slab } from "../quants/slab";
-import { packFormat } from "../quants/types";
-import { slab7 } from "./tiles.generated";
+import { SlabKind, packFormat, slabKind } from "../quants/types";
+import { slab7, slab8 } from "./tiles.generated";
 
 /** Groups of a part: those of the largest decode tile. */
 const GROUPS: u32 = 4;
@@ -23,7 +23,7 @@ export function slabTiles(
   type: u32, nGroups: u32, w: usize, groupBytes: usize, y: usize, tileBytes: usize, nTiles: u32, k: u32, columns: u32,
   out: usize, outStride: usize, slab: usize,
 ): void {
-  const nBlocks = k >> 8;
+  const nBlocks = k >> 8, kind = slabKind(type);
   const perPart = nTiles == 1 ? BLOCKS1 : BLOCKS;
   const slabBytes: usize = Slab.bytes * perPart;
   const blockBytes: usize = packTileBytes(packFormat(type), columns, 256);
@@ -32,11 +32,12 @@ export function slabTiles(
     for (let c: u32 = 0; c < nTiles * columns; c++) memory.fill(out + <usize>c * outStride, 0, groups << 4);
     for (let b: u32 = 0; b < nBlocks; b += perPart) {
       const n = min(perPart, nBlocks - b);
-      for (let i: u32 = 0; i < groups; i++) unpackBlocks(type, w + groupBytes * i, k, b, n, slab + slabBytes * i);
+      for (let i: u32 = 0; i < groups; i++) unpackBlocks(type, w + groupBytes * i, k, b, n, slab + slabBytes * i, true);
       let tile = y + blockBytes * b;
       let to = out;
       for (let t: u32 = 0; t < nTiles; t++, tile += tileBytes, to += outStride * columns) {
-        slab7(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
+        if (kind == SlabKind.signed8) slab8(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
+        else slab7(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
       }
     }
   }

@@ -1,5 +1,6 @@
 // The tensor types by number: sizes, interleaving four rows into a group, and reading a row back. One file a type.
 
+import { f16ToF32, loadFiniteF16x4 } from "../half";
 import { dequantizeBF16 } from "./bf16";
 import { dequantizeF16 } from "./f16";
 import { dequantizeF32 } from "./f32";
@@ -11,6 +12,13 @@ import { repackIQ2_XS, unpackIQ2_XS } from "./iq2_xs";
 import { repackIQ2_XXS, unpackIQ2_XXS } from "./iq2_xxs";
 import { repackIQ3_S, unpackIQ3_S } from "./iq3_s";
 import { repackIQ3_XXS, unpackIQ3_XXS } from "./iq3_xxs";
+import { unpackIQ2_K, unpackIQ2_KS } from "./iq2_k";
+import { unpackIQ2_KL } from "./iq2_kl";
+import { unpackIQ3_K, unpackIQ3_KS } from "./iq3_k";
+import { unpackIQ4_K, unpackIQ4_KS, unpackIQ4_KSS } from "./iq4_k";
+import { unpackIQ5_K, unpackIQ5_KS } from "./iq5_k";
+import { dequantizeIQ6_K, unpackIQ6_K } from "./iq6_k";
+import { unpackIQ1_KT, unpackIQ2_KT, unpackIQ3_KT, unpackIQ4_KT } from "./kt";
 import { dequantizeIQ4_NL } from "./iq4_nl";
 import { dequantizeIQ4_XS, repackIQ4_XS } from "./iq4_xs";
 import { dequantizeQ2_K, repackQ2_K } from "./q2_k";
@@ -29,8 +37,9 @@ import { dequantizeQ1_0, repackQ1_0 } from "./q1_0";
 import { dequantizeQ2_0, repackQ2_0 } from "./q2_0";
 import { dequantizeTQ1_0, repackTQ1_0 } from "./tq1_0";
 import { dequantizeTQ2_0, repackTQ2_0 } from "./tq2_0";
+import { repackSideBySide } from "./side-by-side";
 import { Slab, dequantizeSlabs } from "./slab";
-import { GgmlType, blockBytes, blockWeights, usesSlabs } from "./types";
+import { GgmlType, SlabKind, blockBytes, blockWeights, rowMetaBytes, slabKind } from "./types";
 
 export { packTileBytes, packUnits, tileColumns } from "./activations";
 export { packFormat } from "./types";
@@ -42,7 +51,7 @@ export function isSupported(type: u32): bool {
 
 /** Bytes of an R4 group of four rows of k weights. */
 export function groupBytes(type: u32, k: u32): u32 {
-  return k / blockWeights(type) * blockBytes(type) * 4;
+  return (rowMetaBytes(type) + k / blockWeights(type) * blockBytes(type)) * 4;
 }
 
 /**
@@ -74,6 +83,21 @@ export function repackGroup(type: u32, src: usize, rowBytes: usize, nRows: u32, 
     case GgmlType.IQ3_S: return repackIQ3_S(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ2_S: return repackIQ2_S(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ1_M: return repackIQ1_M(src, rowBytes, nRows, k, dst);
+    case GgmlType.IQ2_K:
+    case GgmlType.IQ3_K:
+    case GgmlType.IQ4_K:
+    case GgmlType.IQ5_K:
+    case GgmlType.IQ6_K:
+    case GgmlType.IQ4_KS:
+    case GgmlType.IQ2_KS:
+    case GgmlType.IQ4_KSS:
+    case GgmlType.IQ5_KS:
+    case GgmlType.IQ2_KT:
+    case GgmlType.IQ3_KT:
+    case GgmlType.IQ4_KT:
+    case GgmlType.IQ3_KS:
+    case GgmlType.IQ2_KL:
+    case GgmlType.IQ1_KT: return repackSideBySide(src, rowBytes, nRows, k >> 8, rowMetaBytes(type), blockBytes(type), dst);
     case GgmlType.MXFP4: return repackMXFP4(src, rowBytes, nRows, k, dst);
     case GgmlType.NVFP4: return repackNVFP4(src, rowBytes, nRows, k, dst);
     case GgmlType.Q1_0: return repackQ1_0(src, rowBytes, nRows, k, dst);
@@ -84,8 +108,11 @@ export function repackGroup(type: u32, src: usize, rowBytes: usize, nRows: u32, 
   }
 }
 
-/** Blocks [first, first + n) of an R4 group of k weights a row to n slabs: only for types that use them. */
-export function unpackBlocks(type: u32, group: usize, k: u32, first: u32, n: u32, slab: usize): void {
+/**
+ * Blocks [first, first + n) of an R4 group of k weights a row to n slabs: only for types that use them. product: as the
+ * source's products see the weights, not as its decoder does; they differ in IQ2_KT, IQ3_KT and IQ6_K.
+ */
+export function unpackBlocks(type: u32, group: usize, k: u32, first: u32, n: u32, slab: usize, product: bool): void {
   const block = group + <usize>first * (blockBytes(type) << 2);
   switch (type) {
     case GgmlType.IQ2_XXS: return unpackIQ2_XXS(block, n, slab);
@@ -95,6 +122,43 @@ export function unpackBlocks(type: u32, group: usize, k: u32, first: u32, n: u32
     case GgmlType.IQ3_S: return unpackIQ3_S(block, n, slab);
     case GgmlType.IQ2_S: return unpackIQ2_S(block, n, slab);
     case GgmlType.IQ1_M: return unpackIQ1_M(block, n, slab);
+    default: return unpackRows(type, group, block, n, slab, product);
+  }
+}
+
+/** unpackBlocks for blocks that lie side by side. */
+function unpackRows(type: u32, group: usize, block: usize, n: u32, slab: usize, product: bool): void {
+  const meta = rowMetaBytes(type), bytes = blockBytes(type);
+  let d = meta == 4 ? v128.load(group) : loadFiniteF16x4(group);
+  if (product && type == GgmlType.IQ2_KT) d = f32x4.mul(d, f32x4.splat(1.05));
+  if (product && type == GgmlType.IQ3_KT) d = f32x4.mul(d, f32x4.splat(1.01));
+  block += meta << 2;
+  for (; n > 0; n--, slab += Slab.bytes) {
+    if (meta) v128.store(slab, d);
+    for (let lane = slab, end = slab + 16; lane < end; lane += 4, block += bytes) {
+      if (!meta) store<f32>(lane, f16ToF32(load<u16>(block)));
+      unpackRow(type, block, lane);
+    }
+  }
+}
+
+function unpackRow(type: u32, block: usize, lane: usize): void {
+  switch (type) {
+    case GgmlType.IQ2_K: return unpackIQ2_K(block, lane);
+    case GgmlType.IQ3_K: return unpackIQ3_K(block, lane);
+    case GgmlType.IQ4_K: return unpackIQ4_K(block, lane);
+    case GgmlType.IQ5_K: return unpackIQ5_K(block, lane);
+    case GgmlType.IQ6_K: return unpackIQ6_K(block, lane);
+    case GgmlType.IQ4_KS: return unpackIQ4_KS(block, lane);
+    case GgmlType.IQ2_KS: return unpackIQ2_KS(block, lane);
+    case GgmlType.IQ4_KSS: return unpackIQ4_KSS(block, lane);
+    case GgmlType.IQ5_KS: return unpackIQ5_KS(block, lane);
+    case GgmlType.IQ2_KT: return unpackIQ2_KT(block, lane);
+    case GgmlType.IQ3_KT: return unpackIQ3_KT(block, lane);
+    case GgmlType.IQ4_KT: return unpackIQ4_KT(block, lane);
+    case GgmlType.IQ3_KS: return unpackIQ3_KS(block, lane);
+    case GgmlType.IQ2_KL: return unpackIQ2_KL(block, lane);
+    case GgmlType.IQ1_KT: return unpackIQ1_KT(block, lane);
     default: unreachable();
   }
 }
@@ -104,10 +168,15 @@ export function unpackBlocks(type: u32, group: usize, k: u32, first: u32, n: u32
  * own, aligned to 16.
  */
 export function dequantizeRow(type: u32, group: usize, lane: u32, k: u32, out: usize, scratch: usize): void {
-  if (usesSlabs(type)) {
+  const kind = slabKind(type);
+  if (kind != SlabKind.none) {
     for (let b: u32 = 0; b < k >> 8; b++, out += 1024) {
-      unpackBlocks(type, group, k, b, 1, scratch);
-      dequantizeSlabs(scratch, 1, lane, out);
+      if (type == GgmlType.IQ6_K) {
+        dequantizeIQ6_K(group + blockBytes(type) * (4 * b + lane), out, scratch);
+        continue;
+      }
+      unpackBlocks(type, group, k, b, 1, scratch, false);
+      dequantizeSlabs(scratch, 1, lane, kind == SlabKind.unsigned7 ? 64 : 0, out);
     }
     return;
   }

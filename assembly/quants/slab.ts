@@ -1,14 +1,15 @@
-// Slabs: the grid types (IQ1, IQ2, IQ3) are looked up 8 weights at a time and unpacked, four rows by 256 weights, into
-// plain integers in cache; one product serves them all. A prefill unpacks a slab once for all columns (matmul/slabs.ts).
+// Slabs: types whose weights come from large tables (IQ1, IQ2, IQ3 and those of ik_llama.cpp) are unpacked, four rows by 256
+// weights, into plain integers in cache; two products serve them all. A prefill unpacks a slab once for all columns (matmul/slabs.ts).
 //
 // Slab of one R4 block, 1296 bytes:
 //   0    [4 f32]      d
 //   16   [16 x 4 i32] scale of elements 16j .. 16j + 15, one lane a row; rel16: twice, as a pair of i16
-//   272  [64 x 16 B]  vector n, byte 4r + k: row r, element 4n + k, as w + 64: 1..127
-// The value of a weight is d * scale * w, with w = -63..63 and a scale of -128..127.
+//   272  [64 x 16 B]  vector n, byte 4r + k: row r, element 4n + k, as w + 64 (slab7, w = -63..63) or w (slab8, i8)
+// The value of a weight is d * scale * w, with a scale of -128..127.
 
 import {
-  EVEN, LOW16, STEP, addLeast, even, factorPair, odd, scaledEnd, scaledLeast, scaledStart, scaledStep,
+  EVEN, LOW16, REL16, STEP, addLeast, dotMinus, even, evenSigned, factorPair, odd, oddSigned, scaledEnd, scaledLeast,
+  scaledSigned, scaledSignedEnd, scaledStart, scaledStep,
 } from "../lanes";
 
 export enum Slab { bytes = 1296, scales = 16, weights = 272 }
@@ -57,14 +58,54 @@ function slab7(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }
 
-/** Row `lane` of n slabs as 256 n f32. */
-export function dequantizeSlabs(slab: usize, n: u32, lane: u32, out: usize): void {
+/**
+ * The same for slabs of signed weights, -127..127, without the offset: total = sum over sub-blocks of scale * sum w * y,
+ * at most 256 * 127 * 128 * 127 = 5.3e8.
+ * @tiles 4x1 1x1 2x4 1x4
+ */
+function slab8(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const nb = k >> 8;
+  const zero = i32x4.splat(0);
+  let w$g = w + groupBytes * $g;
+  let f$g$c = v128.load(out + outStride * $c, 16 * $g);
+  for (let b: u32 = 0; b < nb; b++) {
+    let total$g$c = zero;
+    const dy$c = v128.load_splat<u32>(y, 4 * $c);
+    const d$g = v128.load(w$g);
+    let scales$g = w$g + 16;
+    y += 4 * $C;
+    w$g += 272;
+    for (let j: u32 = 0; j < 16; j++) {
+      const k$g = v128.load(scales$g);
+      let a$g$c = REL16 ? total$g$c : zero, minus$g$c = zero;
+      for (let $n = 0; $n < 4; $n++) {
+        const q$g = v128.load(w$g, 16 * $n);
+        const qEven$g = evenSigned(q$g), qOdd$g = oddSigned(q$g);
+        {
+          const y$c = v128.load_splat<u32>(y, 4 * ($C * 2 * $n + $c));
+          const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 * $n + 1) + $c));
+          a$g$c = scaledSigned(a$g$c, qEven$g, qOdd$g, y$c, z$c, k$g);
+          minus$g$c = dotMinus(minus$g$c, q$g, z$c);
+        }
+      }
+      total$g$c = scaledSignedEnd(total$g$c, a$g$c, minus$g$c, k$g);
+      scales$g += 16;
+      w$g += 64;
+      y += 32 * $C;
+    }
+    f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
+  }
+  v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** Row `lane` of n slabs as 256 n f32; offset: 64, or 0 for slabs of signed weights. */
+export function dequantizeSlabs(slab: usize, n: u32, lane: u32, offset: i32, out: usize): void {
   for (; n > 0; n--, slab += Slab.bytes) {
     const d = load<f32>(slab + (lane << 2));
     for (let e: u32 = 0; e < 256; e++, out += 4) {
       const scale = d * <f32>load<i16>(slab + ((e >> 4) << 4) + (lane << 2), Slab.scales);
-      const w = <i32>load<u8>(slab + ((e >> 2) << 4) + (lane << 2) + (e & 3), Slab.weights) - 64;
-      store<f32>(out, scale * <f32>w);
+      const at = slab + ((e >> 2) << 4) + (lane << 2) + (e & 3);
+      store<f32>(out, scale * <f32>(<i32>load<i8>(at, Slab.weights) - offset));
     }
   }
 }

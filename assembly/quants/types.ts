@@ -31,6 +31,22 @@ export enum GgmlType {
   NVFP4 = 40,
   Q1_0 = 41,
   Q2_0 = 42,
+  // ik_llama.cpp
+  IQ2_K = 137,
+  IQ3_K = 138,
+  IQ4_K = 139,
+  IQ5_K = 140,
+  IQ6_K = 141,
+  IQ4_KS = 144,
+  IQ2_KS = 145,
+  IQ4_KSS = 146,
+  IQ5_KS = 152,
+  IQ2_KT = 153,
+  IQ3_KT = 154,
+  IQ4_KT = 155,
+  IQ3_KS = 156,
+  IQ2_KL = 157,
+  IQ1_KT = 158,
 }
 
 /** Weights in a block of the type; 0: not supported. */
@@ -62,6 +78,21 @@ export function blockWeights(type: u32): u32 {
     case GgmlType.IQ3_S:
     case GgmlType.IQ2_S:
     case GgmlType.IQ1_M:
+    case GgmlType.IQ2_K:
+    case GgmlType.IQ3_K:
+    case GgmlType.IQ4_K:
+    case GgmlType.IQ5_K:
+    case GgmlType.IQ6_K:
+    case GgmlType.IQ4_KS:
+    case GgmlType.IQ2_KS:
+    case GgmlType.IQ4_KSS:
+    case GgmlType.IQ5_KS:
+    case GgmlType.IQ2_KT:
+    case GgmlType.IQ3_KT:
+    case GgmlType.IQ4_KT:
+    case GgmlType.IQ3_KS:
+    case GgmlType.IQ2_KL:
+    case GgmlType.IQ1_KT:
     case GgmlType.TQ1_0:
     case GgmlType.TQ2_0: return 256;
     default: return 0;
@@ -99,6 +130,21 @@ export function blockBytes(type: u32): u32 {
     case GgmlType.NVFP4: return 36;
     case GgmlType.Q1_0: return 18;
     case GgmlType.Q2_0: return 18;
+    case GgmlType.IQ2_K: return 76;
+    case GgmlType.IQ3_K: return 110;
+    case GgmlType.IQ4_K: return 144;
+    case GgmlType.IQ5_K: return 176;
+    case GgmlType.IQ6_K: return 212;
+    case GgmlType.IQ4_KS: return 136;
+    case GgmlType.IQ2_KS: return 70;
+    case GgmlType.IQ4_KSS: return 128;
+    case GgmlType.IQ5_KS: return 168;
+    case GgmlType.IQ2_KT: return 68;
+    case GgmlType.IQ3_KT: return 100;
+    case GgmlType.IQ4_KT: return 128;
+    case GgmlType.IQ3_KS: return 102;
+    case GgmlType.IQ2_KL: return 86;
+    case GgmlType.IQ1_KT: return 56;
     default: return 0;
   }
 }
@@ -129,14 +175,49 @@ export function packFormat(type: u32): u32 {
     case GgmlType.IQ3_S:
     case GgmlType.IQ2_S:
     case GgmlType.IQ1_M:
+    case GgmlType.IQ2_K:
+    case GgmlType.IQ3_K:
+    case GgmlType.IQ2_KS:
+    case GgmlType.IQ3_KS:
+    case GgmlType.IQ2_KL:
     case GgmlType.TQ1_0:
     case GgmlType.TQ2_0: return PackFormat.q8x256;
+    case GgmlType.IQ4_K:
+    case GgmlType.IQ5_K:
+    case GgmlType.IQ6_K:
+    case GgmlType.IQ4_KS:
+    case GgmlType.IQ4_KSS:
+    case GgmlType.IQ5_KS:
+    case GgmlType.IQ2_KT:
+    case GgmlType.IQ3_KT:
+    case GgmlType.IQ4_KT:
+    case GgmlType.IQ1_KT: return PackFormat.q8x256Split;
     default: return PackFormat.f32;
   }
 }
 
-/** Whether the type's matmul unpacks its weights to slabs first (slab.ts). */
-export function usesSlabs(type: u32): bool {
+/** Bytes before the blocks of a row. */
+export function rowMetaBytes(type: u32): u32 {
+  switch (type) {
+    case GgmlType.IQ4_KS:
+    case GgmlType.IQ4_KSS:
+    case GgmlType.IQ5_KS:
+    case GgmlType.IQ2_KT:
+    case GgmlType.IQ3_KT:
+    case GgmlType.IQ4_KT:
+    case GgmlType.IQ1_KT: return 4;
+    case GgmlType.IQ2_KS:
+    case GgmlType.IQ3_KS:
+    case GgmlType.IQ2_KL: return 2;
+    default: return 0;
+  }
+}
+
+/** The products of quants/slab.ts. */
+export enum SlabKind { none = 0, unsigned7 = 1, signed8 = 2 }
+
+/** Whether and how the type's matmul unpacks its weights to slabs first. */
+export function slabKind(type: u32): SlabKind {
   switch (type) {
     case GgmlType.IQ2_XXS:
     case GgmlType.IQ2_XS:
@@ -144,7 +225,22 @@ export function usesSlabs(type: u32): bool {
     case GgmlType.IQ1_S:
     case GgmlType.IQ3_S:
     case GgmlType.IQ2_S:
-    case GgmlType.IQ1_M: return true;
-    default: return false;
+    case GgmlType.IQ1_M:
+    case GgmlType.IQ2_K:
+    case GgmlType.IQ3_K:
+    case GgmlType.IQ2_KS:
+    case GgmlType.IQ3_KS:
+    case GgmlType.IQ2_KL: return SlabKind.unsigned7;
+    case GgmlType.IQ4_K:
+    case GgmlType.IQ5_K:
+    case GgmlType.IQ6_K:
+    case GgmlType.IQ4_KS:
+    case GgmlType.IQ4_KSS:
+    case GgmlType.IQ5_KS:
+    case GgmlType.IQ2_KT:
+    case GgmlType.IQ3_KT:
+    case GgmlType.IQ4_KT:
+    case GgmlType.IQ1_KT: return SlabKind.signed8;
+    default: return SlabKind.none;
   }
 }

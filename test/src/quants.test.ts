@@ -42,13 +42,14 @@ describe("dequantize", () => {
   });
 
   it.skipIf(!shared).each(BLOCK_TYPES)("%s gives ggml's bits on the shared vectors, in one row and in many", async (name) => {
-    const vectors = loadVectors(`${SHARED}quants/ggml/${name}`);
+    const folder = typeByName(name).id > 132 ? "ik" : "ggml", meta = typeByName(name).rowMetaBytes;
+    const vectors = loadVectors(`${SHARED}quants/${folder}/${name}`);
     let compared = 0;
     for (const [bytes, values] of PAIRS) {
       const section = vectors.get(values);
       if (!section) continue;
       const expected = f32Of(section), data = (vectors.get(bytes) ?? vectors.get("q")!).bytes;
-      for (const nPerRow of [expected.length, 256]) {
+      for (const nPerRow of meta > 0 ? [section.shape[1]] : [expected.length, 256]) {
         const found = await dequantize(name, data, expected.length, { nPerRow });
         expect(firstDifference(found, expected), `${values}, rows of ${nPerRow}: first weight that differs`).toBe(-1);
       }

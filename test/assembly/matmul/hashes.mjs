@@ -1,8 +1,12 @@
 // A hash of every type's matrix products: the same for every build, tile, engine and CPU. Plain JavaScript without
 // imports, so that any runtime can run it: test/runtimes does, matmul/golden.test.ts compares with golden.json.
 
+const tameRow4 = (v, o, next) => v.setFloat32(o, ((next() / 2 ** 32 - 0.5) / 64) * (next() % 16 === 0 ? 2 ** -100 : 1), true);
+const tameRow2 = (v, o, next) => v.setUint16(o, (next() & 0x8000) | (0x1000 + (next() % 0x2000)), true);
+
 /**
- * id, weights and bytes of a block, offsets of its f16 fields, and what else makes random bytes ordinary numbers. A copy of
+ * id, weights and bytes of a block, offsets of its f16 fields, what else makes random bytes ordinary numbers; bytes before a
+ * row's blocks and what makes them an ordinary scale. A copy of
  * what blocks.ts says, for plain runtimes.
  */
 const types = {
@@ -34,6 +38,21 @@ const types = {
   NVFP4: [40, 64, 36, []],
   Q1_0: [41, 128, 18, [0]],
   Q2_0: [42, 64, 18, [0]],
+  IQ2_K: [137, 256, 76, [0]],
+  IQ3_K: [138, 256, 110, [0]],
+  IQ4_K: [139, 256, 144, [0]],
+  IQ5_K: [140, 256, 176, [0]],
+  IQ6_K: [141, 256, 212, [0]],
+  IQ4_KS: [144, 256, 136, [], undefined, 4, tameRow4],
+  IQ2_KS: [145, 256, 70, [], undefined, 2, tameRow2],
+  IQ4_KSS: [146, 256, 128, [], undefined, 4, tameRow4],
+  IQ5_KS: [152, 256, 168, [], undefined, 4, tameRow4],
+  IQ2_KT: [153, 256, 68, [], undefined, 4, tameRow4],
+  IQ3_KT: [154, 256, 100, [], undefined, 4, tameRow4],
+  IQ4_KT: [155, 256, 128, [], undefined, 4, tameRow4],
+  IQ3_KS: [156, 256, 102, [], undefined, 2, tameRow2],
+  IQ2_KL: [157, 256, 86, [], undefined, 2, tameRow2],
+  IQ1_KT: [158, 256, 56, [], undefined, 4, tameRow4],
 };
 
 const K = 1536, ROWS = 37, COLUMNS = 11;
@@ -65,7 +84,7 @@ function fnv(bytes) {
  */
 export function matmulHashes(exports, memory, heap) {
   const found = {};
-  for (const [name, [id, weights, bytes, halves, tame]] of Object.entries(types)) {
+  for (const [name, [id, weights, bytes, halves, tame, meta = 0, tameRow]] of Object.entries(types)) {
     const next = random(4321 + id);
     let top = (heap + 15) & ~15;
     const allocate = (n) => {
@@ -74,7 +93,7 @@ export function matmulHashes(exports, memory, heap) {
       if (top > memory.buffer.byteLength) memory.grow(Math.ceil((top - memory.buffer.byteLength) / 65536));
       return address;
     };
-    const rowBytes = (K / weights) * bytes, groupBytes = exports.groupBytes(id, K), nGroups = Math.ceil(ROWS / 4);
+    const rowBytes = meta + (K / weights) * bytes, groupBytes = exports.groupBytes(id, K), nGroups = Math.ceil(ROWS / 4);
     const source = allocate(ROWS * rowBytes), w = allocate(nGroups * groupBytes), x = allocate(COLUMNS * K * 4);
     const format = exports.packFormat(id), T = exports.tileColumns(format);
     const tile = allocate(exports.packTileBytes(format, T, K));
@@ -82,6 +101,10 @@ export function matmulHashes(exports, memory, heap) {
     const v = new DataView(memory.buffer);
     for (let i = 0; i < ROWS * rowBytes; i++) v.setUint8(source + i, next() >>> 24);
     for (let o = 0; o < ROWS * rowBytes; o += bytes) {
+      if (o % rowBytes === 0) {
+        tameRow?.(v, source + o, next);
+        o += meta;
+      }
       if (name === "F32") v.setFloat32(source + o, (next() / 2 ** 32 - 0.5) / 8, true);
       if (name === "BF16") v.setUint16(source + o, (next() & 0x8000) | (0x3b00 + (next() % 0x280)), true);
       for (const field of halves) {

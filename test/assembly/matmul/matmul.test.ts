@@ -55,11 +55,13 @@ for (const build of builds) {
           const rows = randomRows(type, 4, k, 5);
           if (type.decode) {
             rows.forEach((_, i) => {
-              const offset = i % type.bytes;
+              const meta = type.rowMeta ?? 0, inRow = i % (rows.length / 4);
+              if (inRow < meta) return;
+              const offset = (inRow - meta) % type.bytes;
               if (!type.halves.some((o) => offset === o || offset === o + 1)) rows[i] = fill;
             });
             const v = new DataView(rows.buffer);
-            for (let o = 0; o < rows.length; o += type.bytes) type.tame?.(v, o, () => fill);
+            if (type.tame) for (let o = 0; o < rows.length; o += type.bytes) type.tame(v, o, () => fill);
           }
           const w = kernels.repack(type.id, rows, 4, k);
           // all elements at the limit: every product of a step has the largest magnitude and one sign

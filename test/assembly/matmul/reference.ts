@@ -65,10 +65,11 @@ function dotFloats(type: BlockType, v: DataView, o: number, x: Float32Array): nu
 }
 
 function dotBlocks(type: BlockType, v: DataView, o: number, y: { q: number[]; d: number[] }): number {
-  const activations = type.activations ?? type.weights;
+  const activations = type.activations ?? type.weights, row = o;
+  o += type.rowMeta ?? 0;
   let sum = 0;
   for (let b = 0; b < (y.q.length / type.weights); b++) {
-    const block = type.decode!(v, o + b * type.bytes);
+    const block = type.decode!(v, o + b * type.bytes, row);
     const q = y.q.slice(b * type.weights, (b + 1) * type.weights);
     const perScale = type.weights / (block.scales?.length ?? 1);
     const ds = typeof block.d === "number" ? [block.d] : block.d;

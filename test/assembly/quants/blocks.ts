@@ -3,6 +3,7 @@
 
 import { gridEntries } from "../../../assembly/quants/tables/grids.mjs";
 import { f16ToF32 } from "../../reference/dequantize.ts";
+import { ikTypes } from "./ik-blocks.ts";
 
 /** w[e] = d * scales[e / (weights / scales.length)] * codes[e] - dmin * mins[e / (weights / mins.length)] + m. */
 export interface Block {
@@ -29,8 +30,11 @@ export interface BlockType {
   readonly halves: readonly number[];
   /** Makes random bytes of the block at `o` a block of finite, ordinary values; `next`: random u32. */
   readonly tame?: (v: DataView, o: number, next: () => number) => void;
-  /** Decodes the block at `o`; absent for types without blocks, whose products are plain floats. */
-  readonly decode?: (v: DataView, o: number) => Block;
+  /** Decodes the block at `o` of the row at `row`; absent for types without blocks, whose products are plain floats. */
+  readonly decode?: (v: DataView, o: number, row: number) => Block;
+  /** Bytes before the blocks of a row, and what makes random ones ordinary scales. */
+  readonly rowMeta?: number;
+  readonly tameRow?: (v: DataView, o: number, next: () => number) => void;
 }
 
 const range = (n: number): number[] => [...Array(n).keys()];
@@ -312,6 +316,7 @@ export const blockTypes: readonly BlockType[] = [
       d: half(v, o), codes: range(64).map((e) => ((v.getUint8(o + 2 + (e >> 2)) >> (2 * (e & 3))) & 3) - 1),
     }),
   },
+  ...ikTypes,
 ];
 
 /** A generator of 32-bit numbers; the same everywhere (xorshift32). */
@@ -328,10 +333,15 @@ export function random(seed: number): () => number {
 /** nRows rows of k random weights. f16 fields are finite; one in 16 is subnormal or zero, half are negative. */
 export function randomRows(type: BlockType, nRows: number, k: number, seed: number): Uint8Array {
   const next = random(seed);
-  const bytes = new Uint8Array(((nRows * k) / type.weights) * type.bytes);
+  const meta = type.rowMeta ?? 0, rowBytes = meta + (k / type.weights) * type.bytes;
+  const bytes = new Uint8Array(nRows * rowBytes);
   for (let i = 0; i < bytes.length; i++) bytes[i] = next() >>> 24;
   const v = new DataView(bytes.buffer);
   for (let o = 0; o < bytes.length; o += type.bytes) {
+    if (o % rowBytes === 0) {
+      type.tameRow?.(v, o, next);
+      o += meta;
+    }
     if (type.name === "F32") v.setFloat32(o, (next() / 2 ** 32 - 0.5) / 8, true);
     // the upper half of a float between 2^-9 and 2^-4
     if (type.name === "BF16") v.setUint16(o, (next() & 0x8000) | (0x3b00 + (next() % 0x280)), true);
