@@ -5,8 +5,8 @@ import { packColumn } from "../quants/activations";
 import { GgmlType, SlabKind, slabKind } from "../quants/types";
 import { Slabs, slabTiles } from "./slabs";
 import {
-  bf16Rows, f16Rows, f32Rows, iq4_nl, iq4_xs, mxfp4, nvfp4, q1_0, q2_0, q2_K, q3_K, q4_0, q4_1, q4_K, q5_0, q5_1, q5_K, q6_K,
-  q8_0, tq1_0, tq2_0,
+  bf16Rows, f16Rows, f32Rows, iq1_bn, iq2_bn, iq4_nl, iq4_xs, mxfp4, nvfp4, q1_0, q2_0, q2_K, q3_K, q4_0, q4_1, q4_K, q5_0, q5_1, q5_K, q6_0,
+  q6_K, q8_0, q8_KV, tq1_0, tq2_0,
 } from "./tiles.generated";
 
 export {
@@ -74,6 +74,10 @@ export function matmulTile(
     case GgmlType.Q6_K: return q6_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.IQ4_NL: return iq4_nl(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.IQ4_XS: return iq4_xs(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.Q6_0: return q6_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ1_BN: return iq1_bn(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ2_BN: return iq2_bn(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.Q8_KV: return q8_KV(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.MXFP4: return mxfp4(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.NVFP4: return nvfp4(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q1_0: return q1_0(nGroups, w, groupBytes, k, y, columns, out, outStride);

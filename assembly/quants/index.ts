@@ -37,6 +37,10 @@ import { dequantizeQ1_0, repackQ1_0 } from "./q1_0";
 import { dequantizeQ2_0, repackQ2_0 } from "./q2_0";
 import { dequantizeTQ1_0, repackTQ1_0 } from "./tq1_0";
 import { dequantizeTQ2_0, repackTQ2_0 } from "./tq2_0";
+import { dequantizeQ6_0, repackQ6_0 } from "./q6_0";
+import { dequantizeIQ1_BN, repackIQ1_BN } from "./iq1_bn";
+import { dequantizeIQ2_BN, repackIQ2_BN } from "./iq2_bn";
+import { dequantizeQ8_KV, repackQ8_KV } from "./q8_kv";
 import { repackSideBySide } from "./side-by-side";
 import { Slab, dequantizeSlabs } from "./slab";
 import { GgmlType, SlabKind, blockBytes, blockWeights, rowMetaBytes, slabKind } from "./types";
@@ -98,6 +102,10 @@ export function repackGroup(type: u32, src: usize, rowBytes: usize, nRows: u32, 
     case GgmlType.IQ3_KS:
     case GgmlType.IQ2_KL:
     case GgmlType.IQ1_KT: return repackSideBySide(src, rowBytes, nRows, k >> 8, rowMetaBytes(type), blockBytes(type), dst);
+    case GgmlType.Q6_0: return repackQ6_0(src, rowBytes, nRows, k, dst);
+    case GgmlType.IQ1_BN: return repackIQ1_BN(src, rowBytes, nRows, k, dst);
+    case GgmlType.IQ2_BN: return repackIQ2_BN(src, rowBytes, nRows, k, dst);
+    case GgmlType.Q8_KV: return repackQ8_KV(src, rowBytes, nRows, k, dst);
     case GgmlType.MXFP4: return repackMXFP4(src, rowBytes, nRows, k, dst);
     case GgmlType.NVFP4: return repackNVFP4(src, rowBytes, nRows, k, dst);
     case GgmlType.Q1_0: return repackQ1_0(src, rowBytes, nRows, k, dst);
@@ -196,6 +204,10 @@ export function dequantizeRow(type: u32, group: usize, lane: u32, k: u32, out: u
     case GgmlType.IQ4_NL: return dequantizeIQ4_NL(group, lane, k, out);
     case GgmlType.IQ4_XS: return dequantizeIQ4_XS(group, lane, k, out);
     case GgmlType.BF16: return dequantizeBF16(group, lane, k, out);
+    case GgmlType.Q6_0: return dequantizeQ6_0(group, lane, k, out);
+    case GgmlType.IQ1_BN: return dequantizeIQ1_BN(group, lane, k, out);
+    case GgmlType.IQ2_BN: return dequantizeIQ2_BN(group, lane, k, out);
+    case GgmlType.Q8_KV: return dequantizeQ8_KV(group, lane, k, out);
     case GgmlType.MXFP4: return dequantizeMXFP4(group, lane, k, out);
     case GgmlType.NVFP4: return dequantizeNVFP4(group, lane, k, out);
     case GgmlType.Q1_0: return dequantizeQ1_0(group, lane, k, out);

@@ -66,7 +66,7 @@ function tq1_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
 /** Trit n of a byte. */
 // @ts-ignore: decorator
 @inline
-function trit(byte: u32, n: u32): u32 {
+export function trit(byte: u32, n: u32): u32 {
   const power: u32 = n == 0 ? 1 : n == 1 ? 3 : n == 2 ? 9 : n == 3 ? 27 : 81;
   return (((byte * power) & 255) * 3) >> 8;
 }

@@ -32,6 +32,9 @@ export enum GgmlType {
   Q1_0 = 41,
   Q2_0 = 42,
   // ik_llama.cpp
+  Q6_0 = 133,
+  IQ1_BN = 134,
+  IQ2_BN = 135,
   IQ2_K = 137,
   IQ3_K = 138,
   IQ4_K = 139,
@@ -40,6 +43,7 @@ export enum GgmlType {
   IQ4_KS = 144,
   IQ2_KS = 145,
   IQ4_KSS = 146,
+  Q8_KV = 151,
   IQ5_KS = 152,
   IQ2_KT = 153,
   IQ3_KT = 154,
@@ -61,8 +65,12 @@ export function blockWeights(type: u32): u32 {
     case GgmlType.Q5_1:
     case GgmlType.Q8_0:
     case GgmlType.IQ4_NL:
-    case GgmlType.MXFP4: return 32;
+    case GgmlType.MXFP4:
+    case GgmlType.Q6_0:
+    case GgmlType.Q8_KV: return 32;
     case GgmlType.NVFP4:
+    case GgmlType.IQ1_BN:
+    case GgmlType.IQ2_BN:
     case GgmlType.Q2_0: return 64;
     case GgmlType.Q1_0: return 128;
     case GgmlType.Q2_K:
@@ -130,6 +138,10 @@ export function blockBytes(type: u32): u32 {
     case GgmlType.NVFP4: return 36;
     case GgmlType.Q1_0: return 18;
     case GgmlType.Q2_0: return 18;
+    case GgmlType.Q6_0: return 26;
+    case GgmlType.IQ1_BN: return 13;
+    case GgmlType.IQ2_BN: return 16;
+    case GgmlType.Q8_KV: return 32;
     case GgmlType.IQ2_K: return 76;
     case GgmlType.IQ3_K: return 110;
     case GgmlType.IQ4_K: return 144;
@@ -158,10 +170,14 @@ export function packFormat(type: u32): u32 {
     case GgmlType.Q5_1:
     case GgmlType.MXFP4:
     case GgmlType.Q1_0:
-    case GgmlType.Q2_0: return PackFormat.q8x32;
+    case GgmlType.Q2_0:
+    case GgmlType.Q6_0:
+    case GgmlType.IQ1_BN:
+    case GgmlType.IQ2_BN: return PackFormat.q8x32;
     case GgmlType.Q8_0:
     case GgmlType.IQ4_NL:
-    case GgmlType.NVFP4: return PackFormat.q8x32Split;
+    case GgmlType.NVFP4:
+    case GgmlType.Q8_KV: return PackFormat.q8x32Split;
     case GgmlType.Q2_K:
     case GgmlType.Q3_K:
     case GgmlType.Q4_K:
@@ -199,6 +215,8 @@ export function packFormat(type: u32): u32 {
 /** Bytes before the blocks of a row. */
 export function rowMetaBytes(type: u32): u32 {
   switch (type) {
+    case GgmlType.Q8_KV: return 8;
+    case GgmlType.IQ2_BN:
     case GgmlType.IQ4_KS:
     case GgmlType.IQ4_KSS:
     case GgmlType.IQ5_KS:
@@ -206,6 +224,7 @@ export function rowMetaBytes(type: u32): u32 {
     case GgmlType.IQ3_KT:
     case GgmlType.IQ4_KT:
     case GgmlType.IQ1_KT: return 4;
+    case GgmlType.IQ1_BN:
     case GgmlType.IQ2_KS:
     case GgmlType.IQ3_KS:
     case GgmlType.IQ2_KL: return 2;

@@ -35,6 +35,9 @@ const iq2kl = [
   [7, 2], [7, 5],
 ].map((pair) => pair.map((i) => iq3nl[i]!));
 
+/** Trit n of a byte of IQ1_BN: the first is the lowest. */
+const trit = (byte: number, n: number): number => (((byte * 3 ** (4 - n)) & 255) * 3) >> 8;
+
 /** n values of the trellis generator. */
 function generate(index: number, offset: number, n: number): number[] {
   let x = (index + offset) >>> 0;
@@ -68,6 +71,32 @@ function unpackKSS(v: DataView, o: number, b: number): { c: number; qs: number[]
 }
 
 export const ikTypes: readonly BlockType[] = [
+  {
+    id: 133, name: "Q6_0", weights: 32, bytes: 26, halves: [0],
+    decode: (v, o) => ({
+      d: half(v, o),
+      codes: range(32).map((e) => {
+        const j = e & 15, top = (v.getUint8(o + 2 + (j & 7)) >> (4 * (j >> 3) + (e < 16 ? 0 : 2))) & 3;
+        return (codes4(v, o + 10, e) | (top << 4)) - 32;
+      }),
+    }),
+  },
+  {
+    id: 134, name: "IQ1_BN", weights: 64, bytes: 13, activations: 32, halves: [], rowMeta: 2, tameRow: tameRow2,
+    decode: (v, o, row) => ({
+      d: half(v, row),
+      codes: range(64).map((e) => {
+        const run = e >> 4, m = e & 15;
+        return m < 15 ? trit(v.getUint8(o + 3 * run + Math.floor(m / 5)), m % 5) - 1 : trit(v.getUint8(o + 12), run) - 1;
+      }),
+    }),
+  },
+  {
+    id: 135, name: "IQ2_BN", weights: 64, bytes: 16, activations: 32, halves: [], rowMeta: 4, tameRow: tameRow4,
+    decode: (v, o, row) => ({
+      d: float(v, row), codes: range(64).map((e) => ((v.getUint8(o + (e & 15)) >> (2 * (e >> 4))) & 3) - 1),
+    }),
+  },
   {
     id: 137, name: "IQ2_K", bytes: 76, ...plain,
     decode: (v, o) => ({
@@ -135,6 +164,10 @@ export const ikTypes: readonly BlockType[] = [
         codes: blocks.flatMap(({ c, qs }) => range(32).map((e) => iq4k[(qs[e & 15]! >> (e & 16 ? 4 : 0)) & 15]! + 4 * (c & 1))),
       };
     },
+  },
+  {
+    id: 151, name: "Q8_KV", weights: 32, bytes: 32, halves: [], rowMeta: 8, tameRow: tameRow4,
+    decode: (v, o, row) => ({ d: float(v, row), codes: range(32).map((e) => v.getInt8(o + e)) }),
   },
   {
     id: 152, name: "IQ5_KS", bytes: 168, ...of4,
