@@ -48,7 +48,7 @@ async function loadTensor(
   gguf: Gguf, tensor: TensorInfo, weight: PlacedWeight, bank: Bank, kernels: KernelExports, onBytes: (n: number) => void,
 ): Promise<void> {
   const source = gguf.sources[tensor.sourceIndex], type = tensor.type.id;
-  const k = weight.layout === "vector" ? tensor.nWeights : weight.shape[0];
+  const k = tensor.shape[0];
   const raw = rowBytes(tensor.type, k), nRows = tensor.nWeights / k;
   // after the raw rows: one repacked group and its four rows in f32, for types that are converted
   const scratchBytes = align(kernels.groupBytes(type, k) >>> 0) + align(k * 16);
@@ -58,7 +58,7 @@ async function loadTensor(
   }
   const group = bank.staging.address + bank.staging.bytes - scratchBytes;
   const converted = weight.layout === "matrix" && weight.type !== type;
-  const rowsPerMatrix = weight.layout === "matrix" ? weight.shape[1] : 1;
+  const rowsPerMatrix = weight.layout === "matrix" ? weight.shape[1] : nRows;
   let into = bank.weightAddress(weight);
 
   for (let row = 0; row < nRows;) {
@@ -72,6 +72,7 @@ async function loadTensor(
       const n = Math.min(4, rows - r), src = bank.staging.address + r * raw;
       if (weight.layout === "vector") {
         toFloats(kernels, type, src, raw, n, k, group, into);
+        into += n * k * 4;
       } else if (converted) {
         const floats = group + align(kernels.groupBytes(type, k) >>> 0);
         toFloats(kernels, type, src, raw, n, k, group, floats);
