@@ -15,6 +15,7 @@ import { gptneox } from "./gptneox.ts";
 import { granite, minicpm } from "./granite.ts";
 import { type Hparams, ModelKeys } from "./hparams.ts";
 import { llama } from "./llama.ts";
+import { mpt } from "./mpt.ts";
 import { olmo2 } from "./olmo2.ts";
 import type { Ops } from "./ops.ts";
 import { phi2 } from "./phi2.ts";
@@ -53,6 +54,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   minicpm,
   glm4,
   exaone,
+  mpt,
 ];
 
 /** An architecture with the hyperparameters of one file. */
