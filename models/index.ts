@@ -3,6 +3,7 @@
 import type { Metadata } from "../formats/metadata.ts";
 import type { Architecture } from "./architecture.ts";
 import { ModelError } from "./errors.ts";
+import { bitnet } from "./bitnet.ts";
 import { cohere2, commandR } from "./command-r.ts";
 import { exaone } from "./exaone.ts";
 import { falcon } from "./falcon.ts";
@@ -55,6 +56,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   glm4,
   exaone,
   mpt,
+  bitnet,
 ];
 
 /** An architecture with the hyperparameters of one file. */
