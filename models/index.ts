@@ -11,6 +11,7 @@ import { gemma } from "./gemma.ts";
 import { gemma2 } from "./gemma2.ts";
 import { gemma3 } from "./gemma3.ts";
 import { glm4 } from "./glm4.ts";
+import { gptOss } from "./gpt-oss.ts";
 import { gpt2 } from "./gpt2.ts";
 import { gptneox } from "./gptneox.ts";
 import { granite, minicpm } from "./granite.ts";
@@ -57,6 +58,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   exaone,
   mpt,
   bitnet,
+  gptOss,
 ];
 
 /** An architecture with the hyperparameters of one file. */
