@@ -5,6 +5,7 @@ import type { Architecture } from "./architecture.ts";
 import { ModelError } from "./errors.ts";
 import { bitnet } from "./bitnet.ts";
 import { cohere2, commandR } from "./command-r.ts";
+import { deepseek2 } from "./deepseek2.ts";
 import { exaone } from "./exaone.ts";
 import { falcon } from "./falcon.ts";
 import { gemma } from "./gemma.ts";
@@ -59,6 +60,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   mpt,
   bitnet,
   gptOss,
+  deepseek2,
 ];
 
 /** An architecture with the hyperparameters of one file. */
