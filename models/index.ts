@@ -11,6 +11,7 @@ import { falcon } from "./falcon.ts";
 import { gemma } from "./gemma.ts";
 import { gemma2 } from "./gemma2.ts";
 import { gemma3 } from "./gemma3.ts";
+import { gemma3n } from "./gemma3n.ts";
 import { glm4 } from "./glm4.ts";
 import { gptOss } from "./gpt-oss.ts";
 import { gpt2 } from "./gpt2.ts";
@@ -61,6 +62,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   bitnet,
   gptOss,
   deepseek2,
+  gemma3n,
 ];
 
 /** An architecture with the hyperparameters of one file. */
