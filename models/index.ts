@@ -12,6 +12,7 @@ import { gemma } from "./gemma.ts";
 import { gemma2 } from "./gemma2.ts";
 import { gemma3 } from "./gemma3.ts";
 import { gemma3n } from "./gemma3n.ts";
+import { gemma4 } from "./gemma4.ts";
 import { glm4 } from "./glm4.ts";
 import { gptOss } from "./gpt-oss.ts";
 import { gpt2 } from "./gpt2.ts";
@@ -63,6 +64,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gptOss,
   deepseek2,
   gemma3n,
+  gemma4,
 ];
 
 /** An architecture with the hyperparameters of one file. */
