@@ -4,7 +4,7 @@
 
 import { Abort, Batch, Control, Flag, Instruction, Limit, Op, Word } from "./abi";
 import { barrier, raise } from "./barrier";
-import { embed, expertMatmul, matmul, pack, packRows } from "./matmul/ops";
+import { embed, expertMatmul, matmul, pack, packRows, repack } from "./matmul/ops";
 import {
   addVector, attention, binary, checkNan, clampedGate, copyRuns, eachExpert, expertRow, expertSort, expertSum, gated,
   gatherRows, gaussianTopK, kvStore, lowRank, magnitude, norm, rope, ropeTable, route, scaleRuns, scatterRows, softmax,
@@ -66,6 +66,7 @@ function execute(ins: usize): void {
     case Op.stateWrite: return stateWrite(ins);
     case Op.softmax: return softmax(ins);
     case Op.addVector: return addVector(ins);
+    case Op.repack: return repack(ins);
     case Op.copyRuns: return copyRuns(ins);
     case Op.scaleRuns: return scaleRuns(ins);
     case Op.magnitude: return magnitude(ins);
@@ -86,7 +87,7 @@ function holdsNan(ins: usize): bool {
   const op = word(ins, Word.op);
   if (
     op == Op.pack || op == Op.packRows || op == Op.kvStore || op == Op.route || op == Op.expertSort ||
-    op == Op.checkNan || op == Op.stateWrite || op == Op.sumSquares || op == Op.copyRuns || op == Op.eachExpert
+    op == Op.checkNan || op == Op.stateWrite || op == Op.sumSquares || op == Op.repack || op == Op.copyRuns || op == Op.eachExpert
   ) return false;
   const rows = rowsOf(ins), width = word(ins, Word.width), stride = word(ins, Word.dstStride);
   let row = <usize>word(ins, Word.dst);

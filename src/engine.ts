@@ -3,9 +3,9 @@
 
 import type { Gguf } from "../formats/gguf.ts";
 import { type ModelDescription } from "../models/index.ts";
-import { MemoryError, OptionError, RunError } from "./errors.ts";
+import { MemoryError, OptionError, RunError, SamebitError } from "./errors.ts";
 import { chooseKernels, instantiateKernels, type KernelBuild, probeMemory } from "./kernels/module.ts";
-import { CachedSequence, KvCachePages } from "./kv-cache.ts";
+import { type CachedSequence, contextFull, KvCachePages } from "./kv-cache.ts";
 import { Batch, Instruction, Kv, Sequence } from "./memory/abi.generated.ts";
 import { Bank, type BankLimits, fixedBytes } from "./memory/bank.ts";
 import { allocateArena } from "./plan/allocate.ts";
@@ -14,7 +14,9 @@ import { encodePlan, planBytes, type EncodedPlan } from "./plan/encode.ts";
 import type { Recording } from "./plan/instruction.ts";
 import { Recorder, type RecordOptions } from "./plan/record.ts";
 import { platform } from "./platform/index.ts";
+import { repackBytes, Repacker } from "./repack.ts";
 import { ThreadPool } from "./threads/pool.ts";
+import { Turns } from "./threads/turns.ts";
 import { loadWeights, type LoadProgress } from "./weights.ts";
 
 export type CacheType = "f32" | "f16" | "q8_0";
@@ -62,6 +64,9 @@ const DEFAULT_CTX = 4096, DEFAULT_BATCH = 512;
 
 export class Engine {
   private closed = false;
+  private readonly turns = new Turns();
+  /** Sequences that are being evaluated; true: to be removed when that is over. */
+  private readonly busy = new Map<CachedSequence, boolean>();
 
   private constructor(
     readonly threads: number, readonly nCtx: number, readonly nBatch: number, readonly nVocab: number,
@@ -75,26 +80,35 @@ export class Engine {
     const nBatch = Math.min(count("nBatch", options.nBatch ?? DEFAULT_BATCH, 1, 8192), align(nCtx, 8));
     const nSequences = count("nSequences", options.nSequences ?? 1, 1, 4096);
     const threads = count("threads", options.threads ?? Math.min(platform.availableParallelism(), 64), 1, 128);
+    const { bankBytes, weights = "compact" } = options;
+    if (bankBytes !== undefined) count("bankBytes", bankBytes, 1, Number.MAX_SAFE_INTEGER);
+    if (weights !== "compact" && weights !== "f32") throw new OptionError(`weights: expected compact or f32, found ${String(weights)}`);
+    const kType = cacheType("cacheTypeK", options.cacheTypeK), vType = cacheType("cacheTypeV", options.cacheTypeV);
     const { module, build } = await chooseKernels(options.kernelBuild);
     const model = describe(nCtx);
     const maths = instantiateKernels(module, probeMemory());
     const recording = record(gguf, model, {
-      kernels: maths, weights: options.weights ?? "compact", kType: cacheType("cacheTypeK", options.cacheTypeK),
-      vType: cacheType("cacheTypeV", options.cacheTypeV), nBatch, nOutputs: Math.min(MAX_OUTPUTS, nBatch), nSequences, nCtx, nThreads: threads,
+      kernels: maths, weights, kType, vType, nBatch, nOutputs: Math.min(MAX_OUTPUTS, nBatch), nSequences, nCtx, nThreads: threads,
     });
     const maxPages = Math.ceil(nCtx / Kv.pagePositions), nPages = maxPages * nSequences;
     const limits: Omit<BankLimits, "planBytes" | "arenaBytes"> = {
       heapBase: maths.heapBase() >>> 0, nThreads: threads, nBatch, nSequences, nPages, maxPagesPerSequence: maxPages,
       maxBytes: MAX_BANK, nEmbd: model.hparams.embeddingLength,
     };
-    const { banks, banked } = makeBanks(recording, limits, options.bankBytes);
+    const { banks, banked } = makeBanks(recording, limits, bankBytes);
     const plan = encodePlan(recording, banked, banks);
     const kernels = banks.map((bank) => instantiateKernels(module, bank.memory));
     banks.forEach(writeBatchPointers);
-    await loadWeights({
-      gguf, banks, kernels, weights: recording.weights, onProgress: options.onProgress, signal: options.signal,
-    });
     const pool = await ThreadPool.start(module, banks, threads);
+    try {
+      const repacker = new Repacker(banks, pool, options.signal);
+      await loadWeights({
+        gguf, banks, kernels, repacker, weights: recording.weights, onProgress: options.onProgress, signal: options.signal,
+      });
+    } catch (error) {
+      await pool.close();
+      throw error;
+    }
     return new Engine(
       threads, nCtx, nBatch, recording.logits.nVocab, build, nSequences, recording, plan, banks, banked.home, pool,
       new KvCachePages(banks, nPages, nSequences, maxPages),
@@ -107,19 +121,25 @@ export class Engine {
   }
 
   createSequence(): CachedSequence {
+    this.checkOpen();
     return this.cache.create();
   }
 
   copySequence(sequence: CachedSequence): CachedSequence {
+    this.checkOpen();
+    this.checkIdle(sequence);
     return this.cache.copy(sequence);
   }
 
   truncateSequence(sequence: CachedSequence, length: number): void {
+    this.checkIdle(sequence);
     this.cache.truncate(sequence, length);
   }
 
+  /** At once, or, while it is being evaluated, before the next run of that evaluation. */
   removeSequence(sequence: CachedSequence): void {
-    this.cache.remove(sequence);
+    if (this.busy.has(sequence)) this.busy.set(sequence, true);
+    else this.cache.remove(sequence);
   }
 
   /** How many more tokens a sequence can take. */
@@ -129,37 +149,53 @@ export class Engine {
 
   /**
    * Appends tokens to sequences and computes the logits that were asked for. Parts are cut into runs of nBatch tokens;
-   * a run that fails leaves its sequences as they were before it. A sequence may appear once.
+   * a run that fails leaves its sequences as they were before it. Runs of concurrent evaluations alternate, in order;
+   * a sequence belongs to one evaluation at a time. Everything that can be refused is refused before the first run.
    */
   async evaluate(parts: readonly BatchPart[], onLogits: OnLogits, signal?: AbortSignal): Promise<void> {
-    if (this.closed) throw new RunError("closed", "model: expected it open, found it closed");
-    for (const { tokens } of parts) this.checkTokens(tokens);
-    let run: Piece[] = [], room = this.nBatch;
-    for (const part of parts) {
-      for (let from = 0; from < part.tokens.length;) {
-        const to = Math.min(part.tokens.length, from + room);
-        run.push({ part, from, to });
-        room -= to - from;
-        from = to;
-        if (room === 0) {
-          await this.runPieces(run, onLogits, signal);
-          run = [];
-          room = this.nBatch;
-        }
+    this.checkOpen();
+    const sequences = new Set<CachedSequence>(), checked: BatchPart[] = [];
+    for (const { sequence, tokens, outputs } of parts) {
+      if (!["none", "last", "all"].includes(outputs)) throw new OptionError(`outputs: expected none, last or all, found ${String(outputs)}`);
+      if (!this.cache.has(sequence)) throw new SamebitError("session: expected one of this model that is open, found another");
+      if (sequences.has(sequence)) throw new OptionError("batch: expected each session once, found one twice; join its tokens");
+      sequences.add(sequence);
+      this.checkIdle(sequence);
+      // a copy: what was checked is what will be evaluated, whatever the caller does with the array meanwhile
+      checked.push({ sequence, tokens: this.checkTokens(tokens), outputs });
+      const room = this.room(sequence);
+      if (tokens.length > room) throw contextFull(tokens.length, sequence.length, room, this.nCtx);
+    }
+    for (const sequence of sequences) this.busy.set(sequence, false);
+    try {
+      for (const run of cutRuns(checked, this.nBatch)) await this.turns.take(() => this.runPieces(run, onLogits, signal), signal);
+    } finally {
+      for (const sequence of sequences) {
+        if (this.busy.get(sequence)) this.cache.remove(sequence);
+        this.busy.delete(sequence);
       }
     }
-    if (run.length > 0) await this.runPieces(run, onLogits, signal);
   }
 
-  private checkTokens(tokens: ArrayLike<number>): void {
+  private checkOpen(): void {
+    if (this.closed) throw new RunError("closed", "model: expected it open, found it closed");
+  }
+
+  private checkIdle(sequence: CachedSequence): void {
+    if (this.busy.has(sequence)) throw new SamebitError("session: expected no evaluation in progress, found one; await it first");
+  }
+
+  private checkTokens(tokens: ArrayLike<number>): Int32Array {
     for (let i = 0; i < tokens.length; i++) {
       if (!(Number.isInteger(tokens[i]) && tokens[i] >= 0 && tokens[i] < this.nVocab)) {
         throw new OptionError(`token ${i}: expected an id from 0 to ${this.nVocab - 1}, found ${tokens[i]}`);
       }
     }
+    return Int32Array.from(tokens);
   }
 
   private async runPieces(pieces: readonly Piece[], onLogits: OnLogits, signal?: AbortSignal): Promise<void> {
+    if (pieces.some(({ part }) => this.busy.get(part.sequence))) throw new RunError("closed", "session: expected it open, found it closed");
     const undo = () => pieces.forEach(({ part: { sequence } }) => this.cache.truncate(sequence, sequence.length));
     const wanted: { part: BatchPart; index: number; row: number }[] = [];
     try {
@@ -258,6 +294,23 @@ export class Engine {
 
 interface Piece { readonly part: BatchPart; readonly from: number; readonly to: number }
 
+/** Parts in runs of at most nBatch tokens. */
+function* cutRuns(parts: readonly BatchPart[], nBatch: number): Generator<Piece[]> {
+  let run: Piece[] = [], room = nBatch;
+  for (const part of parts) {
+    for (let from = 0; from < part.tokens.length;) {
+      const to = Math.min(part.tokens.length, from + room);
+      run.push({ part, from, to });
+      room -= to - from;
+      from = to;
+      if (room > 0) continue;
+      yield run;
+      [run, room] = [[], nBatch];
+    }
+  }
+  if (run.length > 0) yield run;
+}
+
 function record(gguf: Gguf, model: ModelDescription, options: Omit<RecordOptions, "tensor">): Recording {
   const recorder = new Recorder({
     ...options,
@@ -284,7 +337,7 @@ function makeBanks(recording: Recording, limits: Omit<BankLimits, "planBytes" | 
   }
   const banked = assignBanks(recording, Math.min(bankBytes ?? Infinity, largest), limits.nPages);
   const { offsets, arenaBytes } = allocateArena(recording, banked);
-  const plan = planBytes(recording, banked);
+  const plan = planBytes(recording, banked) + repackBytes(banked.banks.length);
   const banks = banked.banks.map((contents, i) =>
     new Bank(i, contents, offsets[i], { ...limits, planBytes: plan, arenaBytes: arenaBytes[i] }));
   return { banks, banked };
@@ -309,6 +362,6 @@ function count(name: string, value: number, min: number, max: number): number {
 }
 
 function cacheType(name: string, type: CacheType = "f16"): number {
-  if (type in CACHE_TYPES) return CACHE_TYPES[type];
+  if (Object.hasOwn(CACHE_TYPES, type)) return CACHE_TYPES[type];
   throw new OptionError(`${name}: expected f32, f16 or q8_0, found ${String(type)}`);
 }

@@ -62,7 +62,15 @@ export class Generation implements AsyncIterable<string> {
       : Array.from(prompt);
     if (this.promptTokens.length === 0) throw new OptionError("prompt: expected at least one token, found none; give some text");
     const { maxTokens = Infinity, nKeep = 0, onContextFull = "error" } = options;
-    if (!(maxTokens >= 0)) throw new OptionError(`maxTokens: expected a number from 0, found ${maxTokens}`);
+    if (!((Number.isInteger(maxTokens) && maxTokens >= 0) || maxTokens === Infinity)) {
+      throw new OptionError(`maxTokens: expected an integer from 0, found ${maxTokens}`);
+    }
+    if (options.stop !== undefined && !Array.isArray(options.stop)) throw new OptionError("stop: expected an array of texts, found one that is none");
+    for (const token of this.promptTokens) {
+      if (!(Number.isInteger(token) && token >= 0 && token < model.nVocab)) {
+        throw new OptionError(`prompt: expected token ids from 0 to ${model.nVocab - 1}, found ${token}`);
+      }
+    }
     if (!(Number.isInteger(nKeep) && nKeep >= 0)) throw new OptionError(`nKeep: expected an integer from 0, found ${nKeep}`);
     if (onContextFull !== "error" && onContextFull !== "shift") {
       throw new OptionError(`onContextFull: expected "error" or "shift", found ${String(onContextFull)}`);
@@ -114,6 +122,7 @@ export class Generation implements AsyncIterable<string> {
         next = await this.step(session, [next], signal);
       }
       const rest = stops.push(text.flush()) + stops.flush();
+      if (stops.found) this.stopReason = "stop";
       if (rest !== "") yield rest;
     } finally {
       session.close();
@@ -159,8 +168,10 @@ class StopTexts {
       if (index >= 0 && (at < 0 || index < at)) at = index;
     }
     if (at >= 0) {
+      const out = this.held.slice(0, at);
       this.found = true;
-      return this.held.slice(0, at);
+      this.held = "";
+      return out;
     }
     let keep = 0;
     for (const stop of this.stops) {
