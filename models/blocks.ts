@@ -218,6 +218,41 @@ function queryKeyValue(
   };
 }
 
+/** What a model of the common shape has of its own (preNormForward). */
+export interface PreNormModel {
+  readonly attention: (il: number) => AttentionBlock;
+  /** From the normalised rows of layer `il`. Default: gatedFfn. */
+  readonly ffn?: (il: number, x: Tensor) => Tensor;
+  /** Default: rmsNorm. */
+  readonly norm?: (x: Tensor, name: string) => Tensor;
+  /** Tensor before the feed-forward part, after `blk.N.`. Default "ffn_norm". */
+  readonly ffnNorm?: string;
+  /** Factor on what joins the residual stream. */
+  readonly residualScale?: number;
+  readonly outputBias?: Bias;
+}
+
+/**
+ * The shape that most models have: in each layer x += attention(norm(x)), then x += ffn(norm(x)); a norm before the
+ * output. From the embedded tokens to the logits, [outputs, vocabSize].
+ */
+export function preNormForward(ops: Ops, hp: Hparams, x: Tensor, model: PreNormModel): Tensor {
+  const {
+    norm = (y: Tensor, name: string): Tensor => rmsNorm(ops, hp, y, name),
+    ffn = (il: number, y: Tensor): Tensor => gatedFfn(ops, hp, il, y),
+    ffnNorm = "ffn_norm",
+    residualScale,
+  } = model;
+  const scaled = (y: Tensor): Tensor => (residualScale ? ops.scale(y, residualScale) : y);
+  for (let il = 0; il < hp.blockCount; il++) {
+    const a = attention(ops, hp, il, norm(x, `blk.${il}.attn_norm`), model.attention(il));
+    x = ops.add(besideAttention(ops, hp, il, x), scaled(a));
+    const f = ffn(il, norm(x, `blk.${il}.${ffnNorm}`));
+    x = endLayer(ops, il, ops.add(x, scaled(f)));
+  }
+  return outputLogits(ops, hp, norm(x, "output_norm"), model.outputBias);
+}
+
 /** down(activation(gate(x)) * up(x)) with `ffn_gate`, `ffn_up`, `ffn_down` of layer `il`. */
 export function gatedFfn(
   ops: Ops,

@@ -11,6 +11,8 @@ interface Deepseek2Hparams extends LatentHparams, MixtureHparams {
   readonly yarnLogMultiplier: number;
   /** 0: queries have no temperature. */
   readonly temperatureScale: number;
+  /** Positions after which it grows a step. */
+  readonly temperatureLength: number;
 }
 
 export const deepseek2: Architecture<Deepseek2Hparams> = {
@@ -22,23 +24,21 @@ export const deepseek2: Architecture<Deepseek2Hparams> = {
       ...readLatent(keys, hp),
       yarnLogMultiplier: keys.float("rope.scaling.yarn_log_multiplier", 0),
       temperatureScale: keys.float("attention.temperature_scale", 0),
+      temperatureLength: keys.u32("attention.temperature_length", hp.rope.originalContextLength),
     };
   },
 
   forward(ops, hp) {
     const { yarn, ...plain } = blocks.ropeParams(ops, hp, "norm");
-    const { freqScale, originalContextLength } = hp.rope;
+    const { freqScale } = hp.rope;
     // With the key, cos and sin keep their length. Without it both they and the scores grow with the
     // usual 0.1 (llama.cpp).
     const logMultiplier = hp.yarnLogMultiplier || 0.1;
     const magnitude = hp.yarnLogMultiplier ? 0 : 0.1;
     const rope = { ...plain, yarn: yarn && { ...yarn, logMultiplier: magnitude } };
     const yarnScale = yarn && { freqScale, logMultiplier };
-    const scale = hp.temperatureScale;
-    const temperature =
-      scale === 0
-        ? undefined
-        : ops.temperature({ scale, floor: originalContextLength, offset: 0 });
+    const { temperatureScale: scale, temperatureLength: floor } = hp;
+    const temperature = scale === 0 ? undefined : ops.temperature({ scale, floor, offset: 0 });
     let x = blocks.embedTokens(ops, hp);
     for (let il = 0; il < hp.blockCount; il++) {
       const blk = `blk.${il}`;

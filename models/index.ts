@@ -2,10 +2,10 @@
 // here.
 import type { Metadata } from "../formats/metadata.ts";
 import type { Architecture } from "./architecture.ts";
-import { ModelError } from "./errors.ts";
 import { bitnet } from "./bitnet.ts";
 import { cohere2, commandR } from "./command-r.ts";
 import { deepseek2 } from "./deepseek2.ts";
+import { ModelError } from "./errors.ts";
 import { exaone } from "./exaone.ts";
 import { falcon } from "./falcon.ts";
 import { gemma } from "./gemma.ts";
@@ -22,13 +22,13 @@ import { type Hparams, ModelKeys } from "./hparams.ts";
 import { llama } from "./llama.ts";
 import { mpt } from "./mpt.ts";
 import { olmo2 } from "./olmo2.ts";
-import type { Ops } from "./ops.ts";
 import { phi2 } from "./phi2.ts";
 import { phi3 } from "./phi3.ts";
 import { qwen2, qwen2moe } from "./qwen2.ts";
 import { qwen3, qwen3moe } from "./qwen3.ts";
 import { stablelm } from "./stablelm.ts";
 import { starcoder2 } from "./starcoder2.ts";
+import type { Ops } from "./ops.ts";
 
 export type { Architecture } from "./architecture.ts";
 export { checkWeight, ModelError } from "./errors.ts";
@@ -66,6 +66,45 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gemma3n,
   gemma4,
 ];
+
+/**
+ * How an architecture is proven, each way stronger than the next. zoo: llama.cpp's numbers, kept in the suite.
+ * llama.cpp: random models, run by llama.cpp itself where it is installed (test/peers), and by engine and slow
+ * reference in the suite. reference: random models by engine and slow reference alone.
+ */
+export type Tested = "zoo" | "llama.cpp" | "reference";
+
+/** Every value of `general.architecture` that is served, and how it is tested. */
+export const TESTED: Readonly<Record<string, Tested>> = {
+  llama: "zoo",
+  qwen2: "zoo",
+  qwen2moe: "zoo",
+  qwen3: "zoo",
+  qwen3moe: "zoo",
+  gemma: "zoo",
+  gemma2: "zoo",
+  gemma3: "zoo",
+  phi2: "zoo",
+  phi3: "zoo",
+  gpt2: "zoo",
+  gptneox: "zoo",
+  falcon: "zoo",
+  starcoder2: "zoo",
+  stablelm: "zoo",
+  "command-r": "zoo",
+  cohere2: "zoo",
+  olmo2: "zoo",
+  granite: "zoo",
+  minicpm: "zoo",
+  glm4: "zoo",
+  exaone: "zoo",
+  mpt: "zoo",
+  bitnet: "zoo",
+  "gpt-oss": "zoo",
+  deepseek2: "zoo",
+  gemma3n: "zoo",
+  gemma4: "zoo",
+};
 
 /** An architecture with the hyperparameters of one file. */
 export interface ModelDescription {

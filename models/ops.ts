@@ -43,7 +43,8 @@ export interface RopeParams {
   readonly attnFactor: number;
   /**
    * Present: YaRN's mix of interpolation and extrapolation. cos and sin are multiplied by
-   * 1 + logMultiplier * ln(1 / freqScale) as well (by 1 where freqScale >= 1); 0.1 in nearly every model.
+   * 1 + logMultiplier * ln(1 / freqScale) as well (by 1 where freqScale >= 1); 0.1 in nearly every model. logDivisor:
+   * they are divided by the same with that number.
    */
   readonly yarn?: {
     readonly extFactor: number;
@@ -51,6 +52,7 @@ export interface RopeParams {
     readonly betaSlow: number;
     readonly nCtxOrig: number;
     readonly logMultiplier: number;
+    readonly logDivisor?: number;
   };
   /** [nRot/2]: divides the angle of each pair (`rope_freqs.weight`, long and short factors). */
   readonly factors?: Weight;

@@ -515,7 +515,10 @@ export class Recorder implements Ops {
       const { kernels } = this.options;
       table = this.tensor("rope table", "tokens", nRot);
       const [low, high] = yarn ? yarnCorrection(kernels, nRot, freqBase, yarn) : [0, 0];
-      const mscale = yarn && yarn.extFactor !== 0 ? attnFactor * yarnMagnitude(kernels, freqScale, yarn.logMultiplier) : attnFactor;
+      let mscale = attnFactor;
+      if (yarn && yarn.extFactor !== 0) {
+        mscale *= yarnMagnitude(kernels, freqScale, yarn.logMultiplier) / yarnMagnitude(kernels, freqScale, yarn.logDivisor ?? 0);
+      }
       const thetaScale = kernels.pow64(Math.fround(freqBase), Math.fround(-2 / nRot));
       this.emit(Op.ropeTable, "rope table", "tokens", [
         [Word.dst, ref(table)], [Word.dstStride, table.stride], [Word.width, nRot], [RopeTableWord.nRot, nRot],
