@@ -20,6 +20,7 @@ import { gptneox } from "./gptneox.ts";
 import { granite, minicpm } from "./granite.ts";
 import { type Hparams, ModelKeys } from "./hparams.ts";
 import { llama } from "./llama.ts";
+import { llama4 } from "./llama4.ts";
 import { mpt } from "./mpt.ts";
 import { olmo2 } from "./olmo2.ts";
 import { phi2 } from "./phi2.ts";
@@ -65,6 +66,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   deepseek2,
   gemma3n,
   gemma4,
+  llama4,
 ];
 
 /**
@@ -104,6 +106,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   deepseek2: "zoo",
   gemma3n: "zoo",
   gemma4: "zoo",
+  llama4: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
