@@ -21,6 +21,7 @@ import { granite, minicpm } from "./granite.ts";
 import { type Hparams, ModelKeys } from "./hparams.ts";
 import { llama } from "./llama.ts";
 import { llama4 } from "./llama4.ts";
+import { mistral3 } from "./mistral3.ts";
 import { mpt } from "./mpt.ts";
 import { olmo2 } from "./olmo2.ts";
 import { phi2 } from "./phi2.ts";
@@ -67,6 +68,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gemma3n,
   gemma4,
   llama4,
+  mistral3,
 ];
 
 /**
@@ -107,6 +109,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   gemma3n: "zoo",
   gemma4: "zoo",
   llama4: "llama.cpp",
+  mistral3: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
