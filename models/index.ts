@@ -17,7 +17,7 @@ import { glm4 } from "./glm4.ts";
 import { gptOss } from "./gpt-oss.ts";
 import { gpt2 } from "./gpt2.ts";
 import { gptneox } from "./gptneox.ts";
-import { granite, minicpm } from "./granite.ts";
+import { granite, granitemoe, minicpm } from "./granite.ts";
 import { type Hparams, ModelKeys } from "./hparams.ts";
 import { llama } from "./llama.ts";
 import { llama4 } from "./llama4.ts";
@@ -67,6 +67,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   deepseek2,
   gemma3n,
   gemma4,
+  granitemoe,
   llama4,
   mistral3,
 ];
@@ -108,6 +109,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   deepseek2: "zoo",
   gemma3n: "zoo",
   gemma4: "zoo",
+  granitemoe: "llama.cpp",
   llama4: "llama.cpp",
   mistral3: "llama.cpp",
 };
