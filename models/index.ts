@@ -24,6 +24,7 @@ import { llama4 } from "./llama4.ts";
 import { mistral3 } from "./mistral3.ts";
 import { mpt } from "./mpt.ts";
 import { olmo2 } from "./olmo2.ts";
+import { olmo, olmoe } from "./olmoe.ts";
 import { phi2 } from "./phi2.ts";
 import { phi3 } from "./phi3.ts";
 import { qwen2, qwen2moe } from "./qwen2.ts";
@@ -70,6 +71,8 @@ export const ARCHITECTURES: readonly Architecture[] = [
   granitemoe,
   llama4,
   mistral3,
+  olmo,
+  olmoe,
 ];
 
 /**
@@ -112,6 +115,8 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   granitemoe: "llama.cpp",
   llama4: "llama.cpp",
   mistral3: "llama.cpp",
+  olmo: "llama.cpp",
+  olmoe: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
