@@ -27,6 +27,7 @@ import { olmo2 } from "./olmo2.ts";
 import { olmo, olmoe } from "./olmoe.ts";
 import { phi2 } from "./phi2.ts";
 import { phi3 } from "./phi3.ts";
+import { phimoe } from "./phimoe.ts";
 import { qwen2, qwen2moe } from "./qwen2.ts";
 import { qwen3, qwen3moe } from "./qwen3.ts";
 import { stablelm } from "./stablelm.ts";
@@ -73,6 +74,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   mistral3,
   olmo,
   olmoe,
+  phimoe,
 ];
 
 /**
@@ -117,6 +119,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   mistral3: "llama.cpp",
   olmo: "llama.cpp",
   olmoe: "llama.cpp",
+  phimoe: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
