@@ -21,6 +21,7 @@ import { granite, granitemoe, minicpm } from "./granite.ts";
 import { type Hparams, ModelKeys } from "./hparams.ts";
 import { llama } from "./llama.ts";
 import { llama4 } from "./llama4.ts";
+import { minicpm3 } from "./minicpm3.ts";
 import { mistral3 } from "./mistral3.ts";
 import { mpt } from "./mpt.ts";
 import { olmo2 } from "./olmo2.ts";
@@ -75,6 +76,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   olmo,
   olmoe,
   phimoe,
+  minicpm3,
 ];
 
 /**
@@ -120,6 +122,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   olmo: "llama.cpp",
   olmoe: "llama.cpp",
   phimoe: "llama.cpp",
+  minicpm3: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
