@@ -4,6 +4,7 @@ import type { Metadata } from "../formats/metadata.ts";
 import type { Architecture } from "./architecture.ts";
 import { bitnet } from "./bitnet.ts";
 import { cohere2, commandR } from "./command-r.ts";
+import { deepseek } from "./deepseek.ts";
 import { deepseek2 } from "./deepseek2.ts";
 import { ModelError } from "./errors.ts";
 import { exaone } from "./exaone.ts";
@@ -77,6 +78,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   olmoe,
   phimoe,
   minicpm3,
+  deepseek,
 ];
 
 /**
@@ -123,6 +125,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   olmoe: "llama.cpp",
   phimoe: "llama.cpp",
   minicpm3: "llama.cpp",
+  deepseek: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
