@@ -6,6 +6,7 @@ import { bitnet } from "./bitnet.ts";
 import { cohere2, commandR } from "./command-r.ts";
 import { deepseek } from "./deepseek.ts";
 import { deepseek2 } from "./deepseek2.ts";
+import { dots1 } from "./dots1.ts";
 import { ModelError } from "./errors.ts";
 import { exaone } from "./exaone.ts";
 import { falcon } from "./falcon.ts";
@@ -79,6 +80,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   phimoe,
   minicpm3,
   deepseek,
+  dots1,
 ];
 
 /**
@@ -126,6 +128,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   phimoe: "llama.cpp",
   minicpm3: "llama.cpp",
   deepseek: "llama.cpp",
+  dots1: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
