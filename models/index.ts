@@ -16,6 +16,7 @@ import { gemma3 } from "./gemma3.ts";
 import { gemma3n } from "./gemma3n.ts";
 import { gemma4 } from "./gemma4.ts";
 import { glm4 } from "./glm4.ts";
+import { glm4moe } from "./glm4moe.ts";
 import { gptOss } from "./gpt-oss.ts";
 import { gpt2 } from "./gpt2.ts";
 import { gptneox } from "./gptneox.ts";
@@ -81,6 +82,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   minicpm3,
   deepseek,
   dots1,
+  glm4moe,
 ];
 
 /**
@@ -129,6 +131,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   minicpm3: "llama.cpp",
   deepseek: "llama.cpp",
   dots1: "llama.cpp",
+  glm4moe: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
