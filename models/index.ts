@@ -34,6 +34,7 @@ import { phi3 } from "./phi3.ts";
 import { phimoe } from "./phimoe.ts";
 import { qwen2, qwen2moe } from "./qwen2.ts";
 import { qwen3, qwen3moe } from "./qwen3.ts";
+import { smollm3 } from "./smollm3.ts";
 import { stablelm } from "./stablelm.ts";
 import { starcoder2 } from "./starcoder2.ts";
 import type { Ops } from "./ops.ts";
@@ -83,6 +84,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   deepseek,
   dots1,
   glm4moe,
+  smollm3,
 ];
 
 /**
@@ -132,6 +134,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   deepseek: "llama.cpp",
   dots1: "llama.cpp",
   glm4moe: "llama.cpp",
+  smollm3: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
