@@ -9,6 +9,7 @@ import { deepseek2 } from "./deepseek2.ts";
 import { dots1 } from "./dots1.ts";
 import { ModelError } from "./errors.ts";
 import { exaone } from "./exaone.ts";
+import { exaone4 } from "./exaone4.ts";
 import { falcon } from "./falcon.ts";
 import { gemma } from "./gemma.ts";
 import { gemma2 } from "./gemma2.ts";
@@ -85,6 +86,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   dots1,
   glm4moe,
   smollm3,
+  exaone4,
 ];
 
 /**
@@ -135,6 +137,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   dots1: "llama.cpp",
   glm4moe: "llama.cpp",
   smollm3: "llama.cpp",
+  exaone4: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
