@@ -2,6 +2,7 @@
 // here.
 import type { Metadata } from "../formats/metadata.ts";
 import type { Architecture } from "./architecture.ts";
+import { arcee } from "./arcee.ts";
 import { bitnet } from "./bitnet.ts";
 import { cohere2, commandR } from "./command-r.ts";
 import { deepseek } from "./deepseek.ts";
@@ -87,6 +88,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   glm4moe,
   smollm3,
   exaone4,
+  arcee,
 ];
 
 /**
@@ -138,6 +140,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   glm4moe: "llama.cpp",
   smollm3: "llama.cpp",
   exaone4: "llama.cpp",
+  arcee: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
