@@ -29,6 +29,7 @@ import { llama4 } from "./llama4.ts";
 import { minicpm3 } from "./minicpm3.ts";
 import { mistral3 } from "./mistral3.ts";
 import { mpt } from "./mpt.ts";
+import { nemotron } from "./nemotron.ts";
 import { olmo2 } from "./olmo2.ts";
 import { olmo, olmoe } from "./olmoe.ts";
 import { phi2 } from "./phi2.ts";
@@ -89,6 +90,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   smollm3,
   exaone4,
   arcee,
+  nemotron,
 ];
 
 /**
@@ -141,6 +143,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   smollm3: "llama.cpp",
   exaone4: "llama.cpp",
   arcee: "llama.cpp",
+  nemotron: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
