@@ -37,6 +37,7 @@ import { phi3 } from "./phi3.ts";
 import { phimoe } from "./phimoe.ts";
 import { qwen2, qwen2moe } from "./qwen2.ts";
 import { qwen3, qwen3moe } from "./qwen3.ts";
+import { seedOss } from "./seed-oss.ts";
 import { smollm3 } from "./smollm3.ts";
 import { stablelm } from "./stablelm.ts";
 import { starcoder2 } from "./starcoder2.ts";
@@ -91,6 +92,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   exaone4,
   arcee,
   nemotron,
+  seedOss,
 ];
 
 /**
@@ -144,6 +146,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   exaone4: "llama.cpp",
   arcee: "llama.cpp",
   nemotron: "llama.cpp",
+  seed_oss: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
