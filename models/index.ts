@@ -24,6 +24,7 @@ import { gpt2 } from "./gpt2.ts";
 import { gptneox } from "./gptneox.ts";
 import { granite, granitemoe, minicpm } from "./granite.ts";
 import { type Hparams, ModelKeys } from "./hparams.ts";
+import { internlm2 } from "./internlm2.ts";
 import { llama } from "./llama.ts";
 import { llama4 } from "./llama4.ts";
 import { minicpm3 } from "./minicpm3.ts";
@@ -93,6 +94,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   arcee,
   nemotron,
   seedOss,
+  internlm2,
 ];
 
 /**
@@ -147,6 +149,8 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   arcee: "llama.cpp",
   nemotron: "llama.cpp",
   seed_oss: "llama.cpp",
+  internlm2: "llama.cpp",
+  xverse: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
