@@ -3,6 +3,7 @@
 import type { Metadata } from "../formats/metadata.ts";
 import type { Architecture } from "./architecture.ts";
 import { arcee } from "./arcee.ts";
+import { baichuan } from "./baichuan.ts";
 import { bitnet } from "./bitnet.ts";
 import { cohere2, commandR } from "./command-r.ts";
 import { deepseek } from "./deepseek.ts";
@@ -95,6 +96,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   nemotron,
   seedOss,
   internlm2,
+  baichuan,
 ];
 
 /**
@@ -151,6 +153,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   seed_oss: "llama.cpp",
   internlm2: "llama.cpp",
   xverse: "llama.cpp",
+  baichuan: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
