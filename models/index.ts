@@ -34,6 +34,7 @@ import { mpt } from "./mpt.ts";
 import { nemotron } from "./nemotron.ts";
 import { olmo2 } from "./olmo2.ts";
 import { olmo, olmoe } from "./olmoe.ts";
+import { orion } from "./orion.ts";
 import { phi2 } from "./phi2.ts";
 import { phi3 } from "./phi3.ts";
 import { phimoe } from "./phimoe.ts";
@@ -97,6 +98,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   seedOss,
   internlm2,
   baichuan,
+  orion,
 ];
 
 /**
@@ -154,6 +156,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   internlm2: "llama.cpp",
   xverse: "llama.cpp",
   baichuan: "llama.cpp",
+  orion: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
