@@ -5,6 +5,7 @@ import type { Architecture } from "./architecture.ts";
 import { arcee } from "./arcee.ts";
 import { baichuan } from "./baichuan.ts";
 import { bitnet } from "./bitnet.ts";
+import { chatglm } from "./chatglm.ts";
 import { cohere2, commandR } from "./command-r.ts";
 import { deepseek } from "./deepseek.ts";
 import { deepseek2 } from "./deepseek2.ts";
@@ -99,6 +100,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   internlm2,
   baichuan,
   orion,
+  chatglm,
 ];
 
 /**
@@ -157,6 +159,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   xverse: "llama.cpp",
   baichuan: "llama.cpp",
   orion: "llama.cpp",
+  chatglm: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
