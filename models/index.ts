@@ -10,6 +10,7 @@ import { cohere2, commandR } from "./command-r.ts";
 import { deepseek } from "./deepseek.ts";
 import { deepseek2 } from "./deepseek2.ts";
 import { dots1 } from "./dots1.ts";
+import { ernie45, ernie45moe } from "./ernie4-5.ts";
 import { ModelError } from "./errors.ts";
 import { exaone } from "./exaone.ts";
 import { exaone4 } from "./exaone4.ts";
@@ -101,6 +102,8 @@ export const ARCHITECTURES: readonly Architecture[] = [
   baichuan,
   orion,
   chatglm,
+  ernie45,
+  ernie45moe,
 ];
 
 /**
@@ -160,6 +163,8 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   baichuan: "llama.cpp",
   orion: "llama.cpp",
   chatglm: "llama.cpp",
+  ernie4_5: "llama.cpp",
+  "ernie4_5-moe": "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
