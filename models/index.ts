@@ -27,6 +27,7 @@ import { gpt2 } from "./gpt2.ts";
 import { gptneox } from "./gptneox.ts";
 import { granite, granitemoe, minicpm } from "./granite.ts";
 import { type Hparams, ModelKeys } from "./hparams.ts";
+import { hunyuanDense, hunyuanMoe } from "./hunyuan.ts";
 import { internlm2 } from "./internlm2.ts";
 import { llama } from "./llama.ts";
 import { llama4 } from "./llama4.ts";
@@ -104,6 +105,8 @@ export const ARCHITECTURES: readonly Architecture[] = [
   chatglm,
   ernie45,
   ernie45moe,
+  hunyuanDense,
+  hunyuanMoe,
 ];
 
 /**
@@ -165,6 +168,8 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   chatglm: "llama.cpp",
   ernie4_5: "llama.cpp",
   "ernie4_5-moe": "llama.cpp",
+  "hunyuan-dense": "llama.cpp",
+  "hunyuan-moe": "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
