@@ -46,6 +46,7 @@ import { qwen3, qwen3moe } from "./qwen3.ts";
 import { seedOss } from "./seed-oss.ts";
 import { smollm3 } from "./smollm3.ts";
 import { stablelm } from "./stablelm.ts";
+import { starcoder } from "./starcoder.ts";
 import { starcoder2 } from "./starcoder2.ts";
 import type { Ops } from "./ops.ts";
 
@@ -107,6 +108,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   ernie45moe,
   hunyuanDense,
   hunyuanMoe,
+  starcoder,
 ];
 
 /**
@@ -170,6 +172,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   "ernie4_5-moe": "llama.cpp",
   "hunyuan-dense": "llama.cpp",
   "hunyuan-moe": "llama.cpp",
+  starcoder: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
