@@ -5,6 +5,7 @@ import type { Architecture } from "./architecture.ts";
 import { arcee } from "./arcee.ts";
 import { baichuan } from "./baichuan.ts";
 import { bitnet } from "./bitnet.ts";
+import { bloom } from "./bloom.ts";
 import { chatglm } from "./chatglm.ts";
 import { cohere2, commandR } from "./command-r.ts";
 import { deepseek } from "./deepseek.ts";
@@ -109,6 +110,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   hunyuanDense,
   hunyuanMoe,
   starcoder,
+  bloom,
 ];
 
 /**
@@ -173,6 +175,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   "hunyuan-dense": "llama.cpp",
   "hunyuan-moe": "llama.cpp",
   starcoder: "llama.cpp",
+  bloom: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */
