@@ -25,6 +25,7 @@ import { glm4 } from "./glm4.ts";
 import { glm4moe } from "./glm4moe.ts";
 import { gptOss } from "./gpt-oss.ts";
 import { gpt2 } from "./gpt2.ts";
+import { gptj } from "./gptj.ts";
 import { gptneox } from "./gptneox.ts";
 import { granite, granitemoe, minicpm } from "./granite.ts";
 import { type Hparams, ModelKeys } from "./hparams.ts";
@@ -111,6 +112,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   hunyuanMoe,
   starcoder,
   bloom,
+  gptj,
 ];
 
 /**
@@ -176,6 +178,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   "hunyuan-moe": "llama.cpp",
   starcoder: "llama.cpp",
   bloom: "llama.cpp",
+  gptj: "reference",
 };
 
 /** An architecture with the hyperparameters of one file. */
