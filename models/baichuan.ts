@@ -13,8 +13,7 @@ export const baichuan: Architecture = {
   hparams: (keys) => readHparams(keys, "rms"),
 
   forward(ops, hp) {
-    const rope =
-      hp.blockCount === LAYERS_OF_7B ? blocks.ropeParams(ops, hp, "norm") : undefined;
+    const rope = hp.blockCount === LAYERS_OF_7B ? blocks.ropeParams(ops, hp, "norm") : undefined;
     const alibiMaxBias = hp.blockCount === LAYERS_OF_13B ? MAX_ALIBI_BIAS : undefined;
     const logits = blocks.preNormForward(ops, hp, blocks.embedTokens(ops, hp), {
       attention: () => ({ rope, alibiMaxBias }),

@@ -310,13 +310,7 @@ export interface ExpertsBlock extends Omit<RouteParams, "nUsed"> {
  * Experts of layer `il`: every row goes through the `expertUsedCount` experts that the router scores best, and their
  * outputs are summed with the router's weights. `ffn_gate_up_exps` holds the rows of gate and up where it is present.
  */
-export function experts(
-  ops: Ops,
-  hp: Hparams,
-  il: number,
-  x: Tensor,
-  block: ExpertsBlock,
-): Tensor {
+export function experts(ops: Ops, hp: Hparams, il: number, x: Tensor, block: ExpertsBlock): Tensor {
   const blk = `blk.${il}`;
   const { gate: combine = "silu", scores: given, weighsInput = false, ...params } = block;
   const nUsed = hp.expertUsedCount;

@@ -47,7 +47,10 @@ export const gemma3n: Architecture<Gemma3nHparams> = {
     const nEmbd = hp.embeddingLength;
     const x = ops.scale(blocks.embedTokens(ops, hp), Math.sqrt(nEmbd));
     const embeddings = perLayer.perLayerEmbeddings(ops, hp, x);
-    let streams = ops.concat([x, otherStreams(ops, hp, "altup_proj", ops.repeat(x, hp.altupNumInputs - 1), x)]);
+    let streams = ops.concat([
+      x,
+      otherStreams(ops, hp, "altup_proj", ops.repeat(x, hp.altupNumInputs - 1), x),
+    ]);
     for (let il = 0; il < hp.blockCount; il++) {
       const blk = `blk.${il}`;
       let predicted = predict(ops, hp, il, streams);
@@ -110,7 +113,10 @@ function modalities(ops: Ops, hp: Gemma3nHparams, il: number, x: Tensor): Tensor
   const blk = `blk.${il}`;
   const normed = blocks.rmsNorm(ops, hp, x, `${blk}.altup_router_norm`);
   const scaled = ops.scale(normed, 1 / hp.embeddingLength);
-  return ops.activation("tanh", blocks.linear(ops, scaled, `${blk}.altup_router`, hp.altupNumInputs));
+  return ops.activation(
+    "tanh",
+    blocks.linear(ops, scaled, `${blk}.altup_router`, hp.altupNumInputs),
+  );
 }
 
 /** Every stream plus a mixture of all of them. */

@@ -97,5 +97,10 @@ function latentQueries(ops: Ops, hp: LatentHparams, il: number, x: Tensor): Tens
     return blocks.linear(ops, x, `${blk}.attn_q`, width);
   }
   const short = blocks.linear(ops, x, `${blk}.attn_q_a`, hp.qLoraRank);
-  return blocks.linear(ops, blocks.rmsNorm(ops, hp, short, `${blk}.attn_q_a_norm`), `${blk}.attn_q_b`, width);
+  return blocks.linear(
+    ops,
+    blocks.rmsNorm(ops, hp, short, `${blk}.attn_q_a_norm`),
+    `${blk}.attn_q_b`,
+    width,
+  );
 }

@@ -37,8 +37,7 @@ export const olmoe: Architecture = {
         rope,
         qkNorm: (x, name) => blocks.rmsNorm(ops, hp, x, `${name}_norm`),
       }),
-      ffn: (il, x) =>
-        blocks.experts(ops, hp, il, x, { gating: "softmax", normalise: false }),
+      ffn: (il, x) => blocks.experts(ops, hp, il, x, { gating: "softmax", normalise: false }),
     });
     ops.logits(logits);
   },

@@ -25,7 +25,11 @@ export function kvLayer(hp: PerLayerHparams, il: number): number {
 }
 
 /** `attention.shared_kv_layers` as the first layer that shares; `fallback`: without the key. */
-export function readFirstSharedKvLayer(keys: ModelKeys, blockCount: number, fallback: number): number {
+export function readFirstSharedKvLayer(
+  keys: ModelKeys,
+  blockCount: number,
+  fallback: number,
+): number {
   const shared = keys.u32("attention.shared_kv_layers", undefined);
   return shared === undefined ? Math.min(fallback, blockCount) : Math.max(blockCount - shared, 0);
 }

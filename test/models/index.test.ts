@@ -1,13 +1,7 @@
 // The registry and the hyperparameters: what is refused, with which words, and what defaults mean.
 import { describe, expect, it } from "vitest";
 import { Metadata, type MetadataValue } from "../../formats/metadata.ts";
-import {
-  ARCHITECTURES,
-  describeModel,
-  ModelError,
-  ModelKeys,
-  TESTED,
-} from "../../models/index.ts";
+import { ARCHITECTURES, describeModel, ModelError, ModelKeys, TESTED } from "../../models/index.ts";
 import { readHparams } from "../../models/hparams.ts";
 import { RANDOM_MODELS } from "../reference/random-models.ts";
 import { hasShared } from "../reference/vectors.ts";

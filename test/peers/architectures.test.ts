@@ -13,7 +13,8 @@ import { logProbabilities } from "../reference/zoo.ts";
 
 const peers = fileURLToPath(new URL("../../bench/peers/", import.meta.url));
 const installed = existsSync(`${peers}node_modules/node-llama-cpp`);
-if (!installed) console.warn("SKIPPED: node-llama-cpp is not installed; npm install --prefix bench/peers");
+if (!installed)
+  console.warn("SKIPPED: node-llama-cpp is not installed; npm install --prefix bench/peers");
 
 // What of node-llama-cpp is used here; it is no dependency, so its types are not at hand.
 interface Peer {

@@ -236,7 +236,9 @@ describe("attention", () => {
     const keys = [[0], [0], [0], [1]];
     const yarnScale = { freqScale: 1 / 8, logMultiplier: 0.5 };
     const e = Math.exp((1 + 0.5 * Math.log(8)) ** 2);
-    expect(attend(query, keys, { yarnScale })[3]).toEqual([expect.closeTo((7 + 8 * e) / (3 + e), 5)]);
+    expect(attend(query, keys, { yarnScale })[3]).toEqual([
+      expect.closeTo((7 + 8 * e) / (3 + e), 5),
+    ]);
     expect(attend(query, keys, { yarnScale: { ...yarnScale, freqScale: 1 } })[3]).toEqual([
       expect.closeTo((7 + 8 * Math.E) / (3 + Math.E), 5),
     ]);

@@ -26,7 +26,9 @@ describe.each(RANDOM_MODELS)("random $name", (random) => {
     writeFileSync(path(), bytes);
     const reference = await ReferenceModel.fromBytes(path(), bytes, { nCtx: 512 });
     const expected = reference.run(TOKENS);
-    const unused = [...reference.gguf.tensors.keys()].filter((name) => !reference.usedTensors.has(name));
+    const unused = [...reference.gguf.tensors.keys()].filter(
+      (name) => !reference.usedTensors.has(name),
+    );
     // n_ctx is above the original context: the long factors hold.
     expect(unused.filter((name) => name !== "rope_factors_short.weight")).toEqual([]);
 
@@ -51,7 +53,8 @@ describe.each(RANDOM_MODELS)("random $name", (random) => {
   it("gives one hash for every thread count and batch size", async () => {
     const options = [{ threads: 1 }, { threads: 3, nBatch: 1 }, { threads: 2, nBatch: 7 }];
     const hashes = [];
-    for (const option of options) hashes.push(await logitsHash(path(), TOKENS, { nCtx: 512, ...option }));
+    for (const option of options)
+      hashes.push(await logitsHash(path(), TOKENS, { nCtx: 512, ...option }));
     expect(new Set(hashes).size, hashes.join(" ")).toBe(1);
   });
 });
