@@ -23,18 +23,22 @@ const RESULT_BYTES: usize = <usize>MAX_GROUPS * 64;
 /** Marks a column of a sorted list (ExpertSortWord) that no row uses. */
 const NO_PAIR: u32 = 0xffffffff;
 
-/** Op.embed: dst[r] = row index(r) of an R4 weight. Token -1 takes its row from the batch's inputRows. */
+/**
+ * Op.embed: dst[r] = row index(r) of an R4 weight. Token -1 takes its row from the batch's inputRows, or is row 0
+ * (EmbedIndex.tokenOrZero).
+ */
 export function embed(ins: usize): void {
   const rows = rowsOf(ins), k = word(ins, Word.width), type = word(ins, EmbedWord.type);
   const index = word(ins, EmbedWord.index), nRows = word(ins, EmbedWord.nRows);
   for (let r = claim(); r < rows; r = claim()) {
     const out = <usize>word(ins, Word.dst) + <usize>r * word(ins, Word.dstStride);
     let row: i32 = 0;
-    if (index == EmbedIndex.token) {
+    if (index == EmbedIndex.token || index == EmbedIndex.tokenOrZero) {
       row = load<i32>(load<u32>(batch, Batch.tokens) + (r << 2));
     } else if (index == EmbedIndex.position) {
       row = load<i32>(load<u32>(batch, Batch.positions) + (r << 4));
     }
+    if (index == EmbedIndex.tokenOrZero) row = max<i32>(row, 0);
     if (index == EmbedIndex.token && row == -1) {
       memory.copy(out, load<u32>(batch, Batch.inputRows) + r * (k << 2), k << 2);
       continue;
