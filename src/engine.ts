@@ -14,6 +14,7 @@ import { encodePlan, planBytes, type EncodedPlan } from "./plan/encode.ts";
 import type { Recording } from "./plan/instruction.ts";
 import { Recorder, type RecordOptions } from "./plan/record.ts";
 import { platform } from "./platform/index.ts";
+import { repackBytes, Repacker } from "./repack.ts";
 import { ThreadPool } from "./threads/pool.ts";
 import { Turns } from "./threads/turns.ts";
 import { loadWeights, type LoadProgress } from "./weights.ts";
@@ -98,10 +99,16 @@ export class Engine {
     const plan = encodePlan(recording, banked, banks);
     const kernels = banks.map((bank) => instantiateKernels(module, bank.memory));
     banks.forEach(writeBatchPointers);
-    await loadWeights({
-      gguf, banks, kernels, weights: recording.weights, onProgress: options.onProgress, signal: options.signal,
-    });
     const pool = await ThreadPool.start(module, banks, threads);
+    try {
+      const repacker = new Repacker(banks, pool, options.signal);
+      await loadWeights({
+        gguf, banks, kernels, repacker, weights: recording.weights, onProgress: options.onProgress, signal: options.signal,
+      });
+    } catch (error) {
+      await pool.close();
+      throw error;
+    }
     return new Engine(
       threads, nCtx, nBatch, recording.logits.nVocab, build, nSequences, recording, plan, banks, banked.home, pool,
       new KvCachePages(banks, nPages, nSequences, maxPages),
@@ -330,7 +337,7 @@ function makeBanks(recording: Recording, limits: Omit<BankLimits, "planBytes" | 
   }
   const banked = assignBanks(recording, Math.min(bankBytes ?? Infinity, largest), limits.nPages);
   const { offsets, arenaBytes } = allocateArena(recording, banked);
-  const plan = planBytes(recording, banked);
+  const plan = planBytes(recording, banked) + repackBytes(banked.banks.length);
   const banks = banked.banks.map((contents, i) =>
     new Bank(i, contents, offsets[i], { ...limits, planBytes: plan, arenaBytes: arenaBytes[i] }));
   return { banks, banked };

@@ -17,7 +17,7 @@ export interface GeneratingModel {
 }
 
 export interface GenerateOptions extends Partial<SamplingOptions> {
-  /** Most tokens to write; default: until the model ends the text or the context is full. */
+  /** Most tokens to write; default: until the model ends the text. A full context is then what `onContextFull` says. */
   readonly maxTokens?: number;
   /** Texts that end the generation; they are not part of the output. */
   readonly stop?: readonly string[];
@@ -26,13 +26,14 @@ export interface GenerateOptions extends Partial<SamplingOptions> {
   readonly parseSpecial?: boolean;
   /** Render control tokens in the output; default false. */
   readonly special?: boolean;
-  /** Write on after an end-of-generation token. */
+  /** Never draw an end-of-generation token: the text goes on until another limit. */
   readonly ignoreEos?: boolean;
   /**
    * What to do when the context is full. `error` (default): throw ContextFullError. `shift`: keep the first `nKeep`
    * tokens and the later half of the rest, and evaluate them anew as a history of their own.
    */
   readonly onContextFull?: "error" | "shift";
+  /** Default: the BOS token, where the model has one. */
   readonly nKeep?: number;
 }
 
@@ -75,7 +76,7 @@ export class Generation implements AsyncIterable<string> {
     if (onContextFull !== "error" && onContextFull !== "shift") {
       throw new OptionError(`onContextFull: expected "error" or "shift", found ${String(onContextFull)}`);
     }
-    this.sampler = createSampler(samplingOnly(options), model.samplerMath, {
+    this.sampler = createSampler(samplingOf(options, tokenizer), model.samplerMath, {
       nTokens: model.nVocab,
       tokenBytes: (token) => tokenizer.tokenBytes(token, { special: true }),
       tokenize: (bytes) => tokenizer.encode(new TextDecoder().decode(bytes), { addSpecial: false, parseSpecial: false }),
@@ -108,7 +109,7 @@ export class Generation implements AsyncIterable<string> {
         sampler.accept(next);
         this.tokens.push(next);
         this.generateSeconds = (performance.now() - prompted) / 1000;
-        if (model.tokenizer.eogTokens.has(next) && !options.ignoreEos) {
+        if (model.tokenizer.eogTokens.has(next)) {
           this.stopReason = "end";
           break;
         }
@@ -141,7 +142,7 @@ export class Generation implements AsyncIterable<string> {
 
   /** The context is full: begins a new history of the tokens worth keeping, or throws. */
   private shift(session: Session, tokens: readonly number[]): readonly number[] {
-    const { nKeep = 0, onContextFull = "error" } = this.options;
+    const { nKeep = this.model.tokenizer.addBos ? 1 : 0, onContextFull = "error" } = this.options;
     const history = [...this.promptTokens, ...this.tokens];
     if (onContextFull === "error" || tokens === this.promptTokens || nKeep >= this.model.nCtx - 1) {
       throw new ContextFullError(
@@ -187,10 +188,14 @@ class StopTexts {
   }
 }
 
-/** The sampling options among those of a generation: the sampler refuses names it does not know. */
-function samplingOnly(options: GenerateOptions): Partial<SamplingOptions> {
+/** The sampling options among those of a generation, with end tokens forbidden where they are to be ignored. */
+function samplingOf(options: GenerateOptions, tokenizer: Tokenizer): Partial<SamplingOptions> {
   const {
-    maxTokens: _1, stop: _2, signal: _3, parseSpecial: _4, special: _5, ignoreEos: _6, onContextFull: _7, nKeep: _8, ...sampling
+    maxTokens: _1, stop: _2, signal: _3, parseSpecial: _4, special: _5, ignoreEos, onContextFull: _7, nKeep: _8, ...sampling
   } = options;
-  return sampling;
+  if (!ignoreEos) return sampling;
+  const given = sampling.logitBias ?? {};
+  const logitBias = new Map(given instanceof Map ? given : Object.entries(given).map(([id, bias]) => [Number(id), bias as number]));
+  for (const token of tokenizer.eogTokens) logitBias.set(token, -Infinity);
+  return { ...sampling, logitBias };
 }

@@ -1,5 +1,5 @@
-// Loading: reads every tensor that the plan asked for, four rows at a time into staging memory, and lets the kernels
-// repack them to their place. Nothing is held twice: the file's bytes pass through a staging area of a few MiB.
+// Loading: reads every tensor that the plan asked for, in chunks of rows into staging memory, from where the threads
+// repack them to their place (repack.ts). Nothing is held twice: the file's bytes pass through a few MiB.
 
 import type { Gguf, TensorInfo } from "../formats/gguf.ts";
 import { DOWNLOAD_AGAIN, GgufError } from "../formats/errors.ts";
@@ -8,6 +8,7 @@ import { PlanError, RunError, SamebitError } from "./errors.ts";
 import type { KernelExports } from "./kernels/exports.ts";
 import type { Bank } from "./memory/bank.ts";
 import type { PlacedWeight } from "./memory/placed.ts";
+import type { Repacker } from "./repack.ts";
 import { findBadScale } from "./scales.ts";
 
 /** Bytes of the file read so far, and all that will be read (a vector once for every bank that uses it). */
@@ -21,8 +22,10 @@ const align = (n: number) => (n + 63) & ~63;
 export interface LoadOptions {
   readonly gguf: Gguf;
   readonly banks: readonly Bank[];
-  /** This thread's instance over each bank. */
+  /** This thread's instance over each bank: for vectors, and for matrices that are converted to f32. */
   readonly kernels: readonly KernelExports[];
+  /** The threads, for everything else. */
+  readonly repacker: Repacker;
   readonly weights: readonly PlacedWeight[];
   readonly onProgress?: LoadProgress;
   readonly signal?: AbortSignal;
@@ -33,7 +36,7 @@ export interface LoadOptions {
  * rounds denormal numbers away, GgufError for damaged blocks, SamebitError when a source answers too little; what a source
  * throws passes through.
  */
-export async function loadWeights({ gguf, banks, kernels, weights, onProgress, signal }: LoadOptions): Promise<void> {
+export async function loadWeights({ gguf, banks, kernels, repacker, weights, onProgress, signal }: LoadOptions): Promise<void> {
   checkCancelled(signal);
   checkDenormals(kernels[0]);
   let done = 0, total = 0;
@@ -46,15 +49,21 @@ export async function loadWeights({ gguf, banks, kernels, weights, onProgress, s
         continue;
       }
       const tensor = gguf.tensors.get(weight.name)!;
-      const load = weight.layout === "vector" ? loadVector : loadMatrix;
-      await load(gguf, tensor, weight, banks[i], kernels[i], async (bytes) => {
+      const onBytes = async (bytes: number) => {
         onProgress?.(done += bytes, total);
         // let timers, signals and the progress bar have their turn
         await new Promise((resolve) => setTimeout(resolve));
         checkCancelled(signal);
-      });
+      };
+      if (weight.layout === "matrix" && weight.type === tensor.type.id) {
+        await repackMatrix(gguf, tensor, weight, banks[i], repacker, onBytes);
+      } else {
+        await repacker.finish(); // these use the whole staging area, on this thread
+        await (weight.layout === "vector" ? loadVector : convertMatrix)(gguf, tensor, weight, banks[i], kernels[i], onBytes);
+      }
     }
   }
+  await repacker.finish();
 }
 
 export function checkCancelled(signal?: AbortSignal): void {
@@ -110,42 +119,57 @@ async function loadVector(
   }
 }
 
-/** A matrix: rows in chunks that fill the staging area, whole groups of four at a time. */
-async function loadMatrix(
+/** A matrix in its own type: this thread reads chunks of rows, the others repack the chunk before. */
+async function repackMatrix(
+  gguf: Gguf, tensor: TensorInfo, weight: PlacedWeight, bank: Bank, repacker: Repacker, onBytes: (n: number) => Promise<void>,
+): Promise<void> {
+  const type = tensor.type.id, [k] = weight.shape, raw = rowBytes(tensor.type, k);
+  const chunkRows = rowsPerChunk(tensor, raw, repacker.halfBytes);
+  let into = bank.weightAddress(weight);
+  for (const [row, rows] of rowChunks(tensor.nWeights / k, weight.shape[1], chunkRows)) {
+    await read(gguf, tensor, row * raw, bank.u8(repacker.half(bank.index), rows * raw));
+    await repacker.start({ bank: bank.index, type, rows, k, rowBytes: raw, groupBytes: weight.groupBytes, dst: into });
+    into += weight.groupBytes * Math.ceil(rows / 4);
+    await onBytes(rows * raw);
+  }
+}
+
+/** A matrix that becomes f32 (the precise mode), group by group on this thread. */
+async function convertMatrix(
   gguf: Gguf, tensor: TensorInfo, weight: PlacedWeight, bank: Bank, kernels: KernelExports, onBytes: (n: number) => Promise<void>,
 ): Promise<void> {
-  const type = tensor.type.id, [k, rowsPerMatrix] = weight.shape;
-  const raw = rowBytes(tensor.type, k), nRows = tensor.nWeights / k;
-  // after the raw rows, for types that are converted: working memory, one repacked group and its four rows in f32
-  const groupBytes = align(kernels.groupBytes(type, k) >>> 0), workBytes = align(kernels.scratchBytes());
-  const scratchBytes = workBytes + groupBytes + align(k * 16);
-  const chunkRows = Math.floor((bank.staging.bytes - scratchBytes) / raw / 4) * 4;
-  if (chunkRows < 4 && nRows > chunkRows) {
-    throw new SamebitError(`${tensor.name}: expected rows of at most ${bank.staging.bytes >> 3} bytes, found ${raw}`);
-  }
-  const scratch = bank.staging.address + bank.staging.bytes - scratchBytes, group = scratch + workBytes;
-  const converted = weight.type !== type;
+  const type = tensor.type.id, [k] = weight.shape, raw = rowBytes(tensor.type, k);
+  // after the raw rows: working memory, one repacked group and its four rows in f32
+  const workBytes = align(kernels.scratchBytes());
+  const scratchBytes = workBytes + align(kernels.groupBytes(type, k) >>> 0) + align(k * 16);
+  const { address, bytes } = bank.staging, scratch = address + bytes - scratchBytes, group = scratch + workBytes;
+  const floats = group + align(kernels.groupBytes(type, k) >>> 0);
   let into = bank.weightAddress(weight);
-
-  for (let row = 0; row < nRows;) {
-    // an expert's last group may have fewer than four rows: groups never reach into the next expert
-    const left = rowsPerMatrix - (row % rowsPerMatrix);
-    const rows = Math.min(nRows - row, left <= chunkRows ? left : chunkRows);
-    const bytes = rows * raw;
-    await read(gguf, tensor, row * raw, bank.u8(bank.staging.address, bytes));
-    for (let r = 0; r < rows; r += 4) {
-      const n = Math.min(4, rows - r), src = bank.staging.address + r * raw;
-      if (converted) {
-        const floats = group + groupBytes;
-        toFloats(kernels, type, src, raw, n, k, group, scratch, floats);
-        kernels.repackGroup(F32, floats, k * 4, n, k, into);
-      } else {
-        kernels.repackGroup(type, src, raw, n, k, into);
-      }
-      into += weight.groupBytes;
+  for (const [row, rows] of rowChunks(tensor.nWeights / k, weight.shape[1], rowsPerChunk(tensor, raw, bytes - scratchBytes))) {
+    await read(gguf, tensor, row * raw, bank.u8(address, rows * raw));
+    for (let r = 0; r < rows; r += 4, into += weight.groupBytes) {
+      const n = Math.min(4, rows - r);
+      toFloats(kernels, type, address + r * raw, raw, n, k, group, scratch, floats);
+      kernels.repackGroup(F32, floats, k * 4, n, k, into);
     }
+    await onBytes(rows * raw);
+  }
+}
+
+/** Rows that fit into `room` bytes, whole groups of four. */
+function rowsPerChunk(tensor: TensorInfo, raw: number, room: number): number {
+  const rows = Math.floor(room / raw / 4) * 4;
+  if (rows >= 4) return rows;
+  throw new SamebitError(`${tensor.name}: expected rows of at most ${Math.max(0, Math.floor(room / 4))} bytes, found ${raw}`);
+}
+
+/** [first row, rows] of each chunk. A group never reaches into the next expert's matrix. */
+function* rowChunks(nRows: number, rowsPerMatrix: number, chunkRows: number): Generator<[number, number]> {
+  for (let row = 0; row < nRows;) {
+    const left = rowsPerMatrix % 4 === 0 ? nRows - row : rowsPerMatrix - (row % rowsPerMatrix);
+    const rows = Math.min(left, chunkRows);
+    yield [row, rows];
     row += rows;
-    await onBytes(bytes);
   }
 }
 

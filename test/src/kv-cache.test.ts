@@ -124,7 +124,9 @@ const step = fc.oneof(
   fc.record({ do: fc.constant("remove" as const), which: fc.nat(7) }),
 );
 
-function play(harness: Harness, steps: readonly fc.TypeOfArbitrary<typeof step>[]) {
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+function play(harness: Harness, steps: readonly Step[]) {
   for (const s of steps) {
     if (s.do === "create") harness.create();
     else if (s.do === "append") harness.append(s.which, s.n, s.fails);
