@@ -9,8 +9,8 @@ import { slab7, slab8 } from "./tiles.generated";
 
 /** Groups of a part: those of the largest decode tile. */
 const GROUPS: u32 = 4;
-/** Blocks of a part, for one tile and for more. In all at most Slabs.bytes: 20 KB stay in L1, 41 KB in L2. */
-const BLOCKS1: u32 = 4;
+/** Blocks of a part, for one tile and for more. In all at most Slabs.bytes: 10 KB stay in L1, 41 KB in L2. */
+const BLOCKS1: u32 = 2;
 const BLOCKS: u32 = 8;
 
 export enum Slabs { bytes = 41472 }

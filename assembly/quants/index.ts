@@ -1,6 +1,6 @@
 // The tensor types by number: sizes, interleaving four rows into a group, and reading a row back. One file a type.
 
-import { f16ToF32, loadFiniteF16x4 } from "../half";
+import { f16ToF32, loadF16x4 } from "../half";
 import { dequantizeBF16 } from "./bf16";
 import { dequantizeF16 } from "./f16";
 import { dequantizeF32 } from "./f32";
@@ -137,7 +137,8 @@ export function unpackBlocks(type: u32, group: usize, k: u32, first: u32, n: u32
 /** unpackBlocks for blocks that lie side by side. */
 function unpackRows(type: u32, group: usize, block: usize, n: u32, slab: usize, product: bool): void {
   const meta = rowMetaBytes(type), bytes = blockBytes(type);
-  let d = meta == 4 ? v128.load(group) : loadFiniteF16x4(group);
+  // a row scale may be a NaN: it stays one
+  let d = meta == 4 ? v128.load(group) : loadF16x4(group);
   if (product && type == GgmlType.IQ2_KT) d = f32x4.mul(d, f32x4.splat(1.05));
   if (product && type == GgmlType.IQ3_KT) d = f32x4.mul(d, f32x4.splat(1.01));
   block += meta << 2;

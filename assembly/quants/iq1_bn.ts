@@ -8,7 +8,7 @@
 //   [nb x 52 B]    three vectors: vector j, byte 4r + k: row r, element 20j + 4n + k is trit n; then, of each row, a byte whose
 //                  trit k is element 60 + k
 
-import { f16ToF32, loadFiniteF16x4 } from "../half";
+import { f16ToF32, loadF16x4 } from "../half";
 import { EVEN, M171, M86, ONES, STEP, dot, even, odd, settle, startAt } from "../lanes";
 import { trit } from "./tq1_0";
 
@@ -37,7 +37,7 @@ function iq1_bn(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outSt
   const zero = i32x4.splat(0), m86 = v128.load_splat<u32>(M86), m171 = v128.load_splat<u32>(M171);
   const evenMask = v128.load_splat<u32>(EVEN), ones = v128.load_splat<u32>(ONES);
   let q$g = w + groupBytes * $g;
-  const dw$g = loadFiniteF16x4(q$g);
+  const dw$g = loadF16x4(q$g);
   q$g += 8;
   let f$g$c = f32x4.splat(0);
   for (let b: u32 = 0; b < nb; b++) {

@@ -12,7 +12,7 @@
 //   8    [32 x 6 B]     octet l, 48 bits: 11 bits of place for each of rows 0..3, then bit 3 of their nibbles
 //   200  [4 u32][4 u16] row r: its 16 scales, 3 bits each, as one number of 48 bits
 
-import { loadFiniteF16x4 } from "../half";
+import { loadF16x4 } from "../half";
 import { DELTAS, storePlaces } from "./iq1_s";
 import { EIGHTH, I1, I7, Slab, oddScale } from "./slab";
 
@@ -50,7 +50,7 @@ export function repackIQ1_M(src: usize, rowBytes: usize, nRows: u32, k: u32, dst
 export function unpackIQ1_M(block: usize, n: u32, slab: usize): void {
   const one = v128.load_splat<u32>(I1), m7 = v128.load_splat<u32>(I7);
   for (; n > 0; n--, block += 224, slab += Slab.bytes) {
-    v128.store(slab, f32x4.mul(loadFiniteF16x4(block), v128.load_splat<u32>(EIGHTH)));
+    v128.store(slab, f32x4.mul(loadF16x4(block), v128.load_splat<u32>(EIGHTH)));
     // ten scales of 3 bits in the lower words, six in what is left
     let s = v128.load(block, 200);
     const rest = v128.or(i32x4.shr_u(s, 30), i32x4.shl(v128.load_ext<u16>(block, 216), 2));

@@ -13,8 +13,8 @@
 
 import { loadFiniteF16x4 } from "../half";
 import { M64 } from "../lanes";
-import { IQ2S_GRID, SIGNS } from "./grids.generated";
-import { EIGHTH, Slab, storeOctets, storeOddScales16, withSigns } from "./slab";
+import { IQ2S_GRID } from "./grids.generated";
+import { EIGHTH, Slab, storeOddScales16, storeSigned } from "./slab";
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackIQ2_S(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
@@ -48,14 +48,13 @@ export function unpackIQ2_S(block: usize, n: u32, slab: usize): void {
     storeOddScales16(slab + 144, v128.load(block, 312));
     let p = slab + Slab.weights;
     for (let q = block + 8, end = block + 296; q < end; q += 9, p += 32) {
-      const x = load<u64>(q), y = load<u32>(q, 5);
+      const x = load<u64>(q);
       const i0 = (<u32>x & 1023) << 3, i1 = (<u32>x >> 7) & 0x1ff8;
       const i2 = <u32>(x >> 17) & 0x1ff8, i3 = <u32>(x >> 27) & 0x1ff8;
       const g01 = v128.load64_lane(i1, v128.load64_zero(i0, IQ2S_GRID), 1, IQ2S_GRID);
       const g23 = v128.load64_lane(i3, v128.load64_zero(i2, IQ2S_GRID), 1, IQ2S_GRID);
-      const s01 = v128.load64_lane((y >> 5) & 0x7f8, v128.load64_zero((y & 255) << 3, SIGNS), 1, SIGNS);
-      const s23 = v128.load64_lane((y >> 24) << 3, v128.load64_zero((y >> 13) & 0x7f8, SIGNS), 1, SIGNS);
-      storeOctets(p, withSigns(g01, s01, m64), withSigns(g23, s23, m64));
+      const first = v128.shuffle<i32>(g01, g23, 0, 2, 4, 6), second = v128.shuffle<i32>(g01, g23, 1, 3, 5, 7);
+      storeSigned(p, first, second, v128.load32_zero(q, 5), m64);
     }
   }
 }

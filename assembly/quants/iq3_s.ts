@@ -12,8 +12,8 @@
 
 import { loadFiniteF16x4 } from "../half";
 import { M64 } from "../lanes";
-import { IQ3S_GRID, SIGNS } from "./grids.generated";
-import { I1, I15, Slab, oddScale, storeOctets, withSigns } from "./slab";
+import { IQ3S_GRID } from "./grids.generated";
+import { I1, I15, Slab, oddScale, storeSigned } from "./slab";
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackIQ3_S(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
@@ -52,17 +52,16 @@ export function unpackIQ3_S(block: usize, n: u32, slab: usize): void {
     }
     let p = slab + Slab.weights;
     for (let q = block + 8, end = block + 424; q < end; q += 13, p += 32) {
-      const x = load<u64>(q), y = load<u64>(q, 4) >> 4, z = load<u32>(q, 9);
-      let g01 = v128.load32_lane((<u32>y & 511) << 2, v128.load32_zero((<u32>x & 511) << 2, IQ3S_GRID), 1, IQ3S_GRID);
-      g01 = v128.load32_lane((<u32>x >> 7) & 0x7fc, g01, 2, IQ3S_GRID);
-      g01 = v128.load32_lane((<u32>y >> 7) & 0x7fc, g01, 3, IQ3S_GRID);
-      let g23 = v128.load32_zero((<u32>x >> 16) & 0x7fc, IQ3S_GRID);
-      g23 = v128.load32_lane((<u32>y >> 16) & 0x7fc, g23, 1, IQ3S_GRID);
-      g23 = v128.load32_lane(<u32>(x >> 25) & 0x7fc, g23, 2, IQ3S_GRID);
-      g23 = v128.load32_lane(<u32>(y >> 25) & 0x7fc, g23, 3, IQ3S_GRID);
-      const s01 = v128.load64_lane((z >> 5) & 0x7f8, v128.load64_zero((z & 255) << 3, SIGNS), 1, SIGNS);
-      const s23 = v128.load64_lane((z >> 24) << 3, v128.load64_zero((z >> 13) & 0x7f8, SIGNS), 1, SIGNS);
-      storeOctets(p, withSigns(g01, s01, m64), withSigns(g23, s23, m64));
+      const x = load<u64>(q), y = load<u64>(q, 4) >> 4;
+      let first = v128.load32_zero((<u32>x & 511) << 2, IQ3S_GRID);
+      first = v128.load32_lane((<u32>x >> 7) & 0x7fc, first, 1, IQ3S_GRID);
+      first = v128.load32_lane((<u32>x >> 16) & 0x7fc, first, 2, IQ3S_GRID);
+      first = v128.load32_lane(<u32>(x >> 25) & 0x7fc, first, 3, IQ3S_GRID);
+      let second = v128.load32_zero((<u32>y & 511) << 2, IQ3S_GRID);
+      second = v128.load32_lane((<u32>y >> 7) & 0x7fc, second, 1, IQ3S_GRID);
+      second = v128.load32_lane((<u32>y >> 16) & 0x7fc, second, 2, IQ3S_GRID);
+      second = v128.load32_lane(<u32>(y >> 25) & 0x7fc, second, 3, IQ3S_GRID);
+      storeSigned(p, first, second, v128.load32_zero(q, 9), m64);
     }
   }
 }

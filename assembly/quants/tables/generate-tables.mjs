@@ -23,7 +23,6 @@ export function generateTables() {
     const entries = gridEntries(name).map((entry) => entry.map(stored));
     lines.push(...table(`${name.toUpperCase()}_GRID`, `${entries.length} entries.`, width === 8 ? "u64" : "u32", entries));
   }
-  lines.push(...table("SIGNS", "8 bits to bytes: 255 where bit j is set.", "u64", Array.from({ length: 256 }, (_, i) => signs(i))));
   lines.push(...table("EVEN_SIGNS", "7 bits, the eighth making the number of set bits even.", "u64",
     Array.from({ length: 128 }, (_, i) => signs(i | (parity(i) << 7)))));
   return lines.join("\n");
