@@ -36,6 +36,11 @@ export enum Op {
   stateWrite = 23,
   softmax = 24,
   addVector = 25,
+  tokenShift = 60,
+  shortConv = 61,
+  ssmScan = 62,
+  wkv7 = 63,
+  gatedDelta = 64,
 }
 
 /** Word 1 of an instruction: bit flags. */
@@ -149,8 +154,39 @@ export enum ExpertSumWord { weights = 9, weightsStride = 10, nUsed = 11 }
 export enum SumSquaresWord { count = 9 }
 /** dst[r] += scale * (up . (down . a[r])). down: f32 [rank, K], up: f32 [width, rank], rows plain. Word.width: output width. */
 export enum LowRankWord { down = 9, up = 10, rank = 11, scale = 12, k = 13, slot = 14 }
-/** Sequence state: f32 [nSlots, width] at base; row s of dst (read) or a (write) belongs to sequence s of the batch. */
-export enum StateWord { base = 9 }
+/**
+ * Sequence state: f32 [width] in slots of slotBytes bytes at base; row s of dst (read) or a (write) belongs to sequence s of
+ * the batch. A run reads slot Sequence.stateSlot and writes slot stateSlot ^ 1.
+ */
+export enum StateWord { base = 9, slotBytes = 10 }
+
+// Recurrent ops: words 9 and 10 are those of StateWord; the state is theirs alone. Rows: tokens.
+
+/** dst row = the row of a before it in its sequence. State: the last row. */
+export enum TokenShiftWord { base = 9, slotBytes = 10 }
+/** Convolution of every column with its own taps. weight: f32 [width, taps], the last tap for the row itself. State: the last taps - 1 rows. */
+export enum ShortConvWord { base = 9, slotBytes = 10, weight = 11, taps = 12 }
+/**
+ * Selective scan. x (Word.a): [nHead * headDim]; dt: [nHead]; B, C (b, c): [nGroup * nState]; A: f32 [nHead, nState], or [nHead]
+ * with aPerHead 1; D: f32 [nHead]. State: [nHead * headDim, nState].
+ */
+export enum SsmScanWord {
+  base = 9, slotBytes = 10, dt = 11, dtStride = 12, b = 13, bStride = 14, c = 15, cStride = 16, A = 17, D = 18, nState = 19,
+  headDim = 20, nGroup = 21, aPerHead = 22,
+}
+/** RWKV-7. r (Word.a), w, k, v, a, b: heads of headSize, a multiple of 16. State: per head [headSize keys, headSize values]. */
+export enum Wkv7Word {
+  base = 9, slotBytes = 10, w = 11, wStride = 12, k = 13, kStride = 14, v = 15, vStride = 16, remove = 17, removeStride = 18,
+  write = 19, writeStride = 20, headSize = 21,
+}
+/**
+ * Gated delta rule. q (Word.a), k: nHeadK heads of dimK; v: heads of dimV, a multiple of 16; decay, beta: one number per head of v.
+ * Head h of v reads head h % nHeadK of q and k, or with grouped 1 head h / (nHeadV / nHeadK). State: per head of v [dimK, dimV].
+ */
+export enum GatedDeltaWord {
+  base = 9, slotBytes = 10, k = 11, kStride = 12, v = 13, vStride = 14, decay = 15, decayStride = 16, beta = 17, betaStride = 18,
+  dimK = 19, dimV = 20, nHeadK = 21, grouped = 22,
+}
 
 /** dst = softmax of every run of `group` elements of a. */
 export enum SoftmaxWord { group = 9 }
@@ -214,5 +250,5 @@ export enum Batch {
   bytes = 64,
 }
 
-/** One sequence of a batch. */
+/** One sequence of a batch: its recurrent state is read from stateSlot and written to stateSlot ^ 1. */
 export enum Sequence { pageTable = 0, length = 4, stateSlot = 8, mask = 12, bytes = 16 }

@@ -8,6 +8,7 @@ import { embed, expertMatmul, matmul, pack, packRows } from "./matmul/ops";
 import {
   addVector, attention, binary, checkNan, expertSort, expertSum, gated, gatherRows, kvStore, lowRank, norm, rope,
   ropeTable, route, scatterRows, softmax, stateRead, stateWrite, sumSquares, unary,
+  gatedDelta, shortConv, ssmScan, tokenShift, wkv7,
 } from "./ops/index";
 import { enterInstruction, enterRun, rowsOf, word } from "./work";
 
@@ -65,6 +66,11 @@ function execute(ins: usize): void {
     case Op.stateWrite: return stateWrite(ins);
     case Op.softmax: return softmax(ins);
     case Op.addVector: return addVector(ins);
+    case Op.tokenShift: return tokenShift(ins);
+    case Op.shortConv: return shortConv(ins);
+    case Op.ssmScan: return ssmScan(ins);
+    case Op.wkv7: return wkv7(ins);
+    case Op.gatedDelta: return gatedDelta(ins);
     default: unreachable();
   }
 }

@@ -14,7 +14,9 @@ import { gpt2 } from "./gpt2.ts";
 import { gptneox } from "./gptneox.ts";
 import { granite, minicpm } from "./granite.ts";
 import { type Hparams, ModelKeys } from "./hparams.ts";
+import { lfm2 } from "./lfm2.ts";
 import { llama } from "./llama.ts";
+import { mamba, mamba2 } from "./mamba.ts";
 import { olmo2 } from "./olmo2.ts";
 import type { Ops } from "./ops.ts";
 import { phi2 } from "./phi2.ts";
@@ -53,6 +55,9 @@ export const ARCHITECTURES: readonly Architecture[] = [
   minicpm,
   glm4,
   exaone,
+  mamba,
+  mamba2,
+  lfm2,
 ];
 
 /** An architecture with the hyperparameters of one file. */

@@ -115,12 +115,66 @@ export interface State {
   readonly width: number;
 }
 
+/** The selective scan of Mamba and Mamba-2: channels in heads of headDim = x.width / nHead. */
+export interface SsmScanParams {
+  /** Of the state, [x.width * nState]; one name a layer. */
+  readonly name: string;
+  /** [tokens, nHead]: step sizes, positive. */
+  readonly dt: Tensor;
+  /** [nState, nHead] (Mamba: every number of the state decays by itself) or [1, nHead] (Mamba-2); negative. */
+  readonly a: Weight;
+  /** [tokens, nGroup * nState]: what enters and what is read; heads share them in groups side by side. */
+  readonly b: Tensor;
+  readonly c: Tensor;
+  /** nHead elements: the part of x that goes straight to the output. */
+  readonly d: Weight;
+  /** A multiple of 4. */
+  readonly nState: number;
+  readonly nGroup: number;
+}
+
+/** RWKV-7's recurrence; all tensors [tokens, nHead * headSize]. */
+export interface Wkv7Params {
+  /** Of the state, [nHead * headSize * headSize]; one name a layer. */
+  readonly name: string;
+  /** A multiple of 16. */
+  readonly headSize: number;
+  readonly r: Tensor;
+  /** What each key keeps, between 0 and 1. */
+  readonly w: Tensor;
+  readonly k: Tensor;
+  readonly v: Tensor;
+  /** Which key is looked up for removal, and where the removed value goes. */
+  readonly a: Tensor;
+  readonly b: Tensor;
+}
+
+/** The gated delta rule (qwen35, qwen3next). */
+export interface GatedDeltaParams {
+  /** Of the state, [nHeadV * dimK * dimV]; one name a layer. */
+  readonly name: string;
+  /** [tokens, nHeadK * dimK]; q is scaled already. */
+  readonly q: Tensor;
+  readonly k: Tensor;
+  /** [tokens, nHeadV * dimV]; dimV is a multiple of 16. */
+  readonly v: Tensor;
+  /** [tokens, nHeadV]: what the state keeps (0 to 1), and how much of the correction is taken. */
+  readonly decay: Tensor;
+  readonly beta: Tensor;
+  readonly nHeadK: number;
+  readonly nHeadV: number;
+  /** Which head of q and k serves head h of v: `tiled` h % nHeadK, `grouped` h / (nHeadV / nHeadK). */
+  readonly heads: "tiled" | "grouped";
+}
+
 /** The op vocabulary. Every method throws PlanError when shapes do not fit, naming tensor, expected and found. */
 export interface Ops {
   /** The weight `name`; its shape must be exactly `shape` (trailing ones may be missing in the file). */
   weight(name: string, shape: readonly number[]): Weight;
   /** The same, or undefined when the file has no such tensor. */
   optionalWeight(name: string, shape: readonly number[]): Weight | undefined;
+  /** `width` elements of a weight from `start` on, as a vector for addWeight, mulWeight and norms; no copy. */
+  weightPart(w: Weight, start: number, width: number): Weight;
 
   /** [tokens, ne0]: row tokenId of w; a token given as an embedding row yields that row. */
   embed(w: Weight): Tensor;
@@ -131,6 +185,8 @@ export interface Ops {
   matmul(w: Weight, x: Tensor): Tensor;
   add(a: Tensor, b: Tensor): Tensor;
   mul(a: Tensor, b: Tensor): Tensor;
+  /** a - b. */
+  sub(a: Tensor, b: Tensor): Tensor;
   /** Adds a vector weight of x.width elements to every row. */
   addWeight(x: Tensor, w: Weight): Tensor;
   mulWeight(x: Tensor, w: Weight): Tensor;
@@ -190,6 +246,25 @@ export interface Ops {
   /** [sequences, width]. */
   readState(state: State): Tensor;
   writeState(state: State, x: Tensor): void;
+
+  // Recurrent ops: each has a state of its own per sequence, walks the batch's tokens of a sequence in order and leaves the
+  // state for the next run. Results are the same for every split into batches. They stand before `outputRows`.
+
+  /** [tokens, x.width]: row t = row t - 1 of x in the same sequence; zeros before the first. */
+  tokenShift(x: Tensor, name: string): Tensor;
+  /** y[t, c] = sum over k of w[k, c] * x[t - K + 1 + k, c], zeros before the sequence; w: [K, x.width], K from 2 to 256. */
+  shortConv(x: Tensor, w: Weight, name: string): Tensor;
+  /**
+   * Per channel i of head h: state = state * exp(dt[h] * a[h]) + b * (x[i] * dt[h]), y[i] = sum(state * c) + d[h] * x[i].
+   * [tokens, x.width].
+   */
+  ssmScan(x: Tensor, params: SsmScanParams): Tensor;
+  /**
+   * Per head, S [keys, values]: e = a . S, S[j] = S[j] * w[j] + k[j] * v + b[j] * e, y = r . S. [tokens, v.width].
+   */
+  wkv7(params: Wkv7Params): Tensor;
+  /** Per head of v, S [keys, values]: S = S * decay, S[j] += k[j] * beta * (v - k . S), y = q . S. [tokens, v.width]. */
+  gatedDelta(params: GatedDeltaParams): Tensor;
 
   /** The result of the plan: raw logits [outputs, nVocab]. A NaN in it is an error of the run. */
   logits(x: Tensor): void;

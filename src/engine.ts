@@ -184,7 +184,7 @@ export class Engine {
       this.clearWorkingMemory();
       throw error;
     }
-    for (const { part, from, to } of pieces) part.sequence.length += to - from;
+    for (const { part, from, to } of pieces) this.cache.advance(part.sequence, to - from);
   }
 
   /** A run that was cut off may have left counters behind. */
@@ -232,7 +232,7 @@ export class Engine {
     pieces.forEach(({ part: { sequence, tokens: ids }, from, to }, s) => {
       const table = arrays.pageTables + s * limits.maxPagesPerSequence * 4;
       bank.u32(table, sequence.pages.length).set(sequence.pages);
-      bank.u32(arrays.sequences + s * Sequence.bytes, Sequence.bytes / 4).set([table, sequence.length + to - from, sequence.slot, 0]);
+      bank.u32(arrays.sequences + s * Sequence.bytes, Sequence.bytes / 4).set([table, sequence.length + to - from, sequence.stateSlot, 0]);
       for (let i = from; i < to; i++, row++) {
         const position = sequence.length + i - from;
         tokens[row] = ids[i];

@@ -14,10 +14,20 @@ export class CachedSequence {
   length = 0;
   /** Page ids, in order of position. */
   readonly pages: number[] = [];
+  /**
+   * Which of its two slots holds the recurrent state. A run reads this one and writes the other; the two are swapped when it
+   * has succeeded, so that a run that fails leaves the state as it was.
+   */
+  side: 0 | 1 = 0;
   constructor(
-    /** Which slot of per-sequence memory (page table, recurrent state) it has. */
+    /** Which pair of slots of per-sequence memory (recurrent state) it has. */
     readonly slot: number,
   ) {}
+
+  /** The slot that holds the state. */
+  get stateSlot(): number {
+    return 2 * this.slot + this.side;
+  }
 }
 
 export class KvCachePages {
@@ -40,12 +50,22 @@ export class KvCachePages {
     if (slot === undefined) {
       throw new SamebitError("sequence: expected a free one, found all in use; free one or load the model with more nSequences");
     }
-    for (const bank of this.banks) {
-      for (const [state, base] of bank.placedStates()) {
-        if (state.slotBytes > 0) bank.u8(base + slot * state.slotBytes, state.slotBytes).fill(0);
-      }
-    }
-    return new CachedSequence(slot);
+    const sequence = new CachedSequence(slot);
+    for (const state of this.stateOf(sequence)) state.fill(0);
+    return sequence;
+  }
+
+  /** The bytes of every recurrent state of a sequence. */
+  private stateOf(sequence: CachedSequence): Uint8Array[] {
+    return this.banks.flatMap((bank) =>
+      [...bank.placedStates()].filter(([state]) => state.slotBytes > 0)
+        .map(([state, base]) => bank.u8(base + sequence.stateSlot * state.slotBytes, state.slotBytes)));
+  }
+
+  /** A run over `sequence` has succeeded: n more positions hold a token, and the state it wrote is the state. */
+  advance(sequence: CachedSequence, n: number): void {
+    sequence.length += n;
+    sequence.side = sequence.side === 0 ? 1 : 0;
   }
 
   remove(sequence: CachedSequence): void {
@@ -58,8 +78,12 @@ export class KvCachePages {
     if (!Number.isInteger(length) || length < 0 || length > sequence.length) {
       throw new SamebitError(`sequence: expected a length from 0 to ${sequence.length}, found ${length}`);
     }
-    if (length < sequence.length && length > 0 && this.banks.some((bank) => hasSequenceState(bank))) {
-      throw new SamebitError("sequence: this model keeps recurrent state, which cannot go back; truncate to 0 and evaluate again");
+    if (length < sequence.length) {
+      const states = this.stateOf(sequence);
+      if (length > 0 && states.length > 0) {
+        throw new SamebitError("sequence: this model keeps recurrent state, which cannot go back; truncate to 0 and evaluate again");
+      }
+      for (const state of states) state.fill(0);
     }
     const keep = Math.ceil(length / PAGE);
     for (const page of sequence.pages.splice(keep)) this.release(page);
@@ -74,12 +98,8 @@ export class KvCachePages {
       copy.pages.push(page);
     }
     copy.length = sequence.length;
-    for (const bank of this.banks) {
-      for (const [state, base] of bank.placedStates()) {
-        if (state.slotBytes === 0) continue;
-        bank.u8(base + copy.slot * state.slotBytes, state.slotBytes).set(bank.u8(base + sequence.slot * state.slotBytes, state.slotBytes));
-      }
-    }
+    const from = this.stateOf(sequence);
+    this.stateOf(copy).forEach((state, i) => state.set(from[i]));
     return copy;
   }
 
@@ -130,9 +150,4 @@ export class KvCachePages {
       }
     }
   }
-}
-
-function hasSequenceState(bank: Bank): boolean {
-  for (const [state] of bank.placedStates()) if (state.slotBytes > 0) return true;
-  return false;
 }

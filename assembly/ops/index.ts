@@ -11,3 +11,6 @@ export { rope, ropeTable } from "./rope";
 export { checkNan, gatherRows, scatterRows } from "./rows";
 export { softmax } from "./softmax";
 export { stateRead, stateWrite } from "./state";
+export { gatedDelta, wkv7 } from "./delta-rule";
+export { shortConv, tokenShift } from "./short-conv";
+export { ssmScan } from "./ssm-scan";

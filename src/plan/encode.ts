@@ -81,7 +81,7 @@ function rowsKind(rows: Rows): RowsKind {
 function address(r: Ref, bank: Bank): number {
   switch (r.kind) {
     case "value": return bank.valueAddress(r.value.id) + r.offset;
-    case "weight": return bank.weightAddress(r.weight);
+    case "weight": return bank.weightAddress(r.weight) + (r.offset ?? 0);
     case "cache": return bank.cacheAddress(r.cache, r.part);
     case "state": return bank.stateAddress(r.state) + r.offset;
   }

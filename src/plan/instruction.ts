@@ -21,7 +21,7 @@ export interface Value {
 
 export type Ref =
   | { readonly kind: "value"; readonly value: Value; readonly offset: number }
-  | { readonly kind: "weight"; readonly weight: PlacedWeight }
+  | { readonly kind: "weight"; readonly weight: PlacedWeight; readonly offset?: number }
   | { readonly kind: "cache"; readonly cache: PlacedCache; readonly part: "k" | "v" }
   | { readonly kind: "state"; readonly state: PlacedState; readonly offset: number };
 

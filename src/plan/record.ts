@@ -3,7 +3,8 @@
 // shared by all that read it, and a product) and notes what is read and written. Addresses come later.
 
 import type {
-  Activation, AttentionParams, KvCache, NormParams, Ops, RopeParams, RouteParams, Routing, Rows, State, Tensor, Weight,
+  Activation, AttentionParams, GatedDeltaParams, KvCache, NormParams, Ops, RopeParams, RouteParams, Routing, Rows, SsmScanParams,
+  State, Tensor, Weight, Wkv7Params,
 } from "../../models/ops.ts";
 import { checkWeight } from "../../models/errors.ts";
 import { PlanError } from "../errors.ts";
@@ -15,6 +16,7 @@ import {
 import type { KernelExports } from "../kernels/exports.ts";
 import type { PlacedCache, PlacedState, PlacedWeight } from "../memory/placed.ts";
 import type { Instr, Recording, Ref, Value } from "./instruction.ts";
+import * as recurrent from "./record-recurrent.ts";
 import { alibiSlopes, yarnCorrection, yarnMagnitude } from "./rope-constants.ts";
 
 /** A tensor as the file has it. */
@@ -55,10 +57,19 @@ export interface RecordOptions {
 const F32 = 0;
 
 /** A tensor handle: a column range of a value. */
-class Recorded implements Tensor {
+export class Recorded implements Tensor {
   constructor(
     readonly value: Value, readonly rows: Rows, readonly width: number, readonly stride: number, readonly offset = 0,
   ) {}
+}
+/** Elements of a weight from `start` on. */
+class WeightPart implements Weight {
+  readonly name: string;
+  readonly shape: readonly number[];
+  constructor(readonly whole: Weight, readonly start: number, width: number) {
+    this.name = `${whole.name}[${start}..]`;
+    this.shape = [width];
+  }
 }
 class RecordedRouting implements Routing {
   constructor(
@@ -127,6 +138,12 @@ export class Recorder implements Ops {
     return this.options.tensor(name) ? this.weight(name, shape) : undefined;
   }
 
+  weightPart(w: Weight, start: number, width: number): Weight {
+    const n = w.shape.reduce((a, b) => a * b, 1);
+    if (start < 0 || start + width > n) throw new PlanError(`${w.name}: expected a part inside ${n} elements, found [${start}, ${start + width})`);
+    return new WeightPart(w, start, width);
+  }
+
   private matrix(weight: Weight): PlacedWeight {
     const file = this.options.tensor(weight.name)!;
     const { kernels } = this.options;
@@ -144,6 +161,10 @@ export class Recorder implements Ops {
   }
 
   private vector(weight: Weight): Ref {
+    if (weight instanceof WeightPart) {
+      const whole = this.vector(weight.whole) as Ref & { kind: "weight" };
+      return { ...whole, offset: weight.start * 4 };
+    }
     const n = weight.shape.reduce((a, b) => a * b, 1);
     const placed = this.place(weight.name, "vector", () => ({
       name: weight.name, shape: [n], layout: "vector", type: F32, groupBytes: 0, expertBytes: 0, bytes: n * 4,
@@ -278,6 +299,10 @@ export class Recorder implements Ops {
 
   mul(a: Tensor, b: Tensor): Tensor {
     return this.binaryOf("mul", BinaryKind.mul, a, b);
+  }
+
+  sub(a: Tensor, b: Tensor): Tensor {
+    return this.binaryOf("sub", BinaryKind.sub, a, b);
   }
 
   private binaryOf(name: string, kind: BinaryKind, a: Tensor, b: Tensor): Tensor {
@@ -632,33 +657,71 @@ export class Recorder implements Ops {
   // ---- sequence state
 
   state(name: string, width: number): State {
-    const slotBytes = align(width, 4) * 4;
-    this.placedState(`state:${name}`, slotBytes * this.options.nSequences, slotBytes);
+    this.sequenceState(name, width);
     return { name, width };
   }
 
   readState(state: State): Tensor {
-    const dst = this.tensor(state.name, "sequences", state.width), base = this.stateRef(state);
+    const dst = this.tensor(state.name, "sequences", state.width), { base, slotBytes } = this.sequenceState(state.name, state.width);
     this.emit(Op.stateRead, `read ${state.name}`, "sequences", [
       [Word.dst, ref(dst)], [Word.dstStride, dst.stride], [Word.width, state.width], [StateWord.base, base],
+      [StateWord.slotBytes, slotBytes],
     ], [base], [ref(dst)]);
     return dst;
   }
 
   writeState(state: State, x: Tensor): void {
-    const a = x as Recorded, base = this.stateRef(state);
+    const a = x as Recorded, { base, slotBytes } = this.sequenceState(state.name, state.width);
     if (a.rows !== "sequences" || a.width !== state.width) {
       throw new PlanError(`${state.name}: expected [sequences, ${state.width}], found [${a.rows}, ${a.width}]`);
     }
     this.emit(Op.stateWrite, `write ${state.name}`, "sequences", [
       [Word.a, ref(a)], [Word.aStride, a.stride], [Word.width, a.width], [StateWord.base, base],
+      [StateWord.slotBytes, slotBytes],
     ], [ref(a)], [base]);
   }
 
-  private stateRef(state: State): Ref {
-    const placed = this.states.get(`state:${state.name}`);
-    if (!placed) throw new PlanError(`${state.name}: expected a declared state, found none; call ops.state first`);
-    return { kind: "state", state: placed, offset: 0 };
+  /** Two slots for every sequence: a run reads one and writes the other (assembly/ops/state.ts). */
+  private sequenceState(name: string, width: number): { base: Ref; slotBytes: number } {
+    const slotBytes = align(width, 4) * 4;
+    const state = this.placedState(`state:${name}`, 2 * slotBytes * this.options.nSequences, slotBytes);
+    if (state.slotBytes !== slotBytes) throw new PlanError(`${name}: expected a state of one width, found a second`);
+    return { base: { kind: "state", state, offset: 0 }, slotBytes };
+  }
+
+  private readonly lowering: recurrent.Lowering = {
+    tensor: (name, width) => this.tensor(name, "tokens", width),
+    vector: (w) => this.vector(w),
+    emit: (op, name, dst, a, words, others) => {
+      if (this.states.has(`state:${name}`)) throw new PlanError(`${name}: expected one op per state, found a second`);
+      if (this.head) throw new PlanError(`${name}: expected it before ops.outputRows, found it after; the head may run several times`);
+      const { base, slotBytes } = this.sequenceState(name, words.stateWidth);
+      for (const x of [a, ...others]) if (x.rows !== "tokens") throw new PlanError(`${name}: expected one row per token, found ${x.rows}`);
+      this.emit(op, name, "tokens", [
+        ...this.common(dst, a), [StateWord.base, base], [StateWord.slotBytes, slotBytes], ...words.words,
+      ], [ref(a), ...others.map(ref), base], [ref(dst), base]);
+      return dst;
+    },
+  };
+
+  tokenShift(x: Tensor, name: string): Tensor {
+    return recurrent.tokenShift(this.lowering, x as Recorded, name);
+  }
+
+  shortConv(x: Tensor, w: Weight, name: string): Tensor {
+    return recurrent.shortConv(this.lowering, x as Recorded, w, name);
+  }
+
+  ssmScan(x: Tensor, params: SsmScanParams): Tensor {
+    return recurrent.ssmScan(this.lowering, x as Recorded, params);
+  }
+
+  wkv7(params: Wkv7Params): Tensor {
+    return recurrent.wkv7(this.lowering, params);
+  }
+
+  gatedDelta(params: GatedDeltaParams): Tensor {
+    return recurrent.gatedDelta(this.lowering, params);
   }
 
   logits(x: Tensor): void {
@@ -676,7 +739,7 @@ export class Recorder implements Ops {
   }
 }
 
-function ref(t: Recorded): Ref {
+export function ref(t: Recorded): Ref {
   return { kind: "value", value: t.value, offset: t.offset };
 }
 
