@@ -41,6 +41,9 @@ export enum Op {
   ssmScan = 62,
   wkv7 = 63,
   gatedDelta = 64,
+  groupSum = 65,
+  mulGroups = 66,
+  sliceGroups = 67,
 }
 
 /** Word 1 of an instruction: bit flags. */
@@ -192,6 +195,13 @@ export enum GatedDeltaWord {
 export enum SoftmaxWord { group = 9 }
 /** dst = a + vector, f32 [width]; 0: dst = a. */
 export enum AddVectorWord { vector = 9 }
+
+/** dst[r, g] = sum of run g of `group` elements of a. Word.width: of dst. */
+export enum GroupSumWord { group = 9 }
+/** dst = a, every run of `group` elements multiplied by its own number: b[r, run]. */
+export enum MulGroupsWord { group = 9, b = 10, bStride = 11 }
+/** dst = elements [start, start + part) of every run of `group` elements of a, side by side. Word.width: of dst. */
+export enum SliceGroupsWord { group = 9, start = 10, part = 11 }
 
 /**
  * The control block, at the start of the managed memory of a bank; byte offsets. Written with atomics.

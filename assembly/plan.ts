@@ -8,7 +8,7 @@ import { embed, expertMatmul, matmul, pack, packRows } from "./matmul/ops";
 import {
   addVector, attention, binary, checkNan, expertSort, expertSum, gated, gatherRows, kvStore, lowRank, norm, rope,
   ropeTable, route, scatterRows, softmax, stateRead, stateWrite, sumSquares, unary,
-  gatedDelta, shortConv, ssmScan, tokenShift, wkv7,
+  gatedDelta, groupSum, mulGroups, shortConv, sliceGroups, ssmScan, tokenShift, wkv7,
 } from "./ops/index";
 import { enterInstruction, enterRun, rowsOf, word } from "./work";
 
@@ -71,6 +71,9 @@ function execute(ins: usize): void {
     case Op.ssmScan: return ssmScan(ins);
     case Op.wkv7: return wkv7(ins);
     case Op.gatedDelta: return gatedDelta(ins);
+    case Op.groupSum: return groupSum(ins);
+    case Op.mulGroups: return mulGroups(ins);
+    case Op.sliceGroups: return sliceGroups(ins);
     default: unreachable();
   }
 }

@@ -23,6 +23,8 @@ import { phi2 } from "./phi2.ts";
 import { phi3 } from "./phi3.ts";
 import { qwen2, qwen2moe } from "./qwen2.ts";
 import { qwen3, qwen3moe } from "./qwen3.ts";
+import { qwen35, qwen35moe } from "./qwen35.ts";
+import { rwkv7 } from "./rwkv7.ts";
 import { stablelm } from "./stablelm.ts";
 import { starcoder2 } from "./starcoder2.ts";
 
@@ -58,6 +60,9 @@ export const ARCHITECTURES: readonly Architecture[] = [
   mamba,
   mamba2,
   lfm2,
+  rwkv7,
+  qwen35,
+  qwen35moe,
 ];
 
 /** An architecture with the hyperparameters of one file. */

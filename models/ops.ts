@@ -203,6 +203,12 @@ export interface Ops {
   l2Norm(x: Tensor, params: NormParams): Tensor;
   /** Columns [start, start + width) of x: a view, no copy. start must be a multiple of 4. */
   slice(x: Tensor, start: number, width: number): Tensor;
+  /** [x.rows, x.width / group]: the sum of every run of `group` elements. */
+  groupSum(x: Tensor, group: number): Tensor;
+  /** x with every run of x.width / factors.width elements multiplied by its factor. */
+  mulGroups(x: Tensor, factors: Tensor): Tensor;
+  /** [x.rows, x.width / group * width]: elements [start, start + width) of every run of `group`. */
+  sliceGroups(x: Tensor, group: number, start: number, width: number): Tensor;
 
   rope(x: Tensor, params: RopeParams): Tensor;
   /** Writes this batch's keys [tokens, nHeadKv*headDimK] and values into the cache of `layer`; rounds to the cache's type. */

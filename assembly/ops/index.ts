@@ -14,3 +14,4 @@ export { stateRead, stateWrite } from "./state";
 export { gatedDelta, wkv7 } from "./delta-rule";
 export { shortConv, tokenShift } from "./short-conv";
 export { ssmScan } from "./ssm-scan";
+export { groupSum, mulGroups, sliceGroups } from "./groups";

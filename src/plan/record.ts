@@ -10,7 +10,7 @@ import { checkWeight } from "../../models/errors.ts";
 import { PlanError } from "../errors.ts";
 import {
   BinaryKind, BinaryWord, EmbedIndex, EmbedWord, ExpertMatmulWord, ExpertSortWord, ExpertSumWord, GatedWord,
-  GatherWord, Gating, KvStoreWord, LowRankWord, MatmulWord, NormKind, NormWord, Op, PackRowsWord, PackWord,
+  GatherWord, Gating, GroupSumWord, MulGroupsWord, SliceGroupsWord, KvStoreWord, LowRankWord, MatmulWord, NormKind, NormWord, Op, PackRowsWord, PackWord,
   RopeMode, RopeTableWord, RopeWord, RouteWord, StateWord, SumSquaresWord, UnaryKind, UnaryWord, Word, AttentionWord, Kv,
 } from "../memory/abi.generated.ts";
 import type { KernelExports } from "../kernels/exports.ts";
@@ -398,6 +398,40 @@ export class Recorder implements Ops {
       throw new PlanError(`slice: expected a start that is a multiple of 4 inside ${a.width} columns, found [${start}, ${start + width})`);
     }
     return new Recorded(a.value, a.rows, width, a.stride, a.offset + start * 4);
+  }
+
+  groupSum(x: Tensor, group: number): Tensor {
+    const a = x as Recorded, dst = this.tensor("group sum", a.rows, this.groupsOf("groupSum", a, group));
+    this.emit(Op.groupSum, "group sum", a.rows, [...this.common(dst, a), [GroupSumWord.group, group]], [ref(a)], [ref(dst)]);
+    return dst;
+  }
+
+  mulGroups(x: Tensor, factors: Tensor): Tensor {
+    const a = x as Recorded, b = factors as Recorded, dst = this.tensor("mul groups", a.rows, a.width), group = a.width / b.width;
+    this.groupsOf("mulGroups", a, group);
+    if (a.rows !== b.rows) throw new PlanError(`mulGroups: expected factors of the same rows, found ${a.rows} and ${b.rows}`);
+    this.emit(Op.mulGroups, "mul groups", a.rows, [
+      ...this.common(dst, a), [MulGroupsWord.group, group], [MulGroupsWord.b, ref(b)], [MulGroupsWord.bStride, b.stride],
+    ], [ref(a), ref(b)], [ref(dst)]);
+    return dst;
+  }
+
+  sliceGroups(x: Tensor, group: number, start: number, width: number): Tensor {
+    const a = x as Recorded, dst = this.tensor("slice groups", a.rows, this.groupsOf("sliceGroups", a, group) * width);
+    if (start < 0 || start + width > group) {
+      throw new PlanError(`sliceGroups: expected a part inside ${group} elements, found [${start}, ${start + width})`);
+    }
+    this.emit(Op.sliceGroups, "slice groups", a.rows, [
+      ...this.common(dst, a), [SliceGroupsWord.group, group], [SliceGroupsWord.start, start], [SliceGroupsWord.part, width],
+    ], [ref(a)], [ref(dst)]);
+    return dst;
+  }
+
+  private groupsOf(op: string, x: Recorded, group: number): number {
+    if (!(Number.isInteger(group) && group > 0 && x.width % group === 0)) {
+      throw new PlanError(`${op}: expected a width that is a multiple of ${group}, found ${x.width}`);
+    }
+    return x.width / group;
   }
 
   // ---- position and attention

@@ -22,6 +22,8 @@ const REQUIRED = [
 const UNUSED: Record<string, string[]> = {
   // n_ctx is above the original context: the long factors hold.
   "phi3-long": ["rope_factors_short.weight"],
+  // The first layer has no value of an earlier one to mix in.
+  rwkv7: [0, 1, 2].map((i) => `blk.0.time_mix_v${i}.weight`),
 };
 
 const supported = ARCHITECTURES.flatMap((a) => a.names);
