@@ -5,7 +5,7 @@ import type { GatedDeltaParams, SsmScanParams, Weight, Wkv7Params } from "../../
 import { PlanError } from "../errors.ts";
 import { GatedDeltaWord, Op, ShortConvWord, SsmScanWord, Wkv7Word } from "../memory/abi.generated.ts";
 import type { Ref } from "./instruction.ts";
-import { type Recorded, ref } from "./record.ts";
+import { type Recorded, ref } from "./recorded.ts";
 
 type Words = readonly [number, number | Ref][];
 

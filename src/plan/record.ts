@@ -17,6 +17,7 @@ import type { KernelExports } from "../kernels/exports.ts";
 import type { PlacedCache, PlacedState, PlacedWeight } from "../memory/placed.ts";
 import type { Instr, Recording, Ref, Value } from "./instruction.ts";
 import * as recurrent from "./record-recurrent.ts";
+import { Recorded, ref } from "./recorded.ts";
 import { alibiSlopes, yarnCorrection, yarnMagnitude } from "./rope-constants.ts";
 
 /** A tensor as the file has it. */
@@ -56,12 +57,6 @@ export interface RecordOptions {
 
 const F32 = 0;
 
-/** A tensor handle: a column range of a value. */
-export class Recorded implements Tensor {
-  constructor(
-    readonly value: Value, readonly rows: Rows, readonly width: number, readonly stride: number, readonly offset = 0,
-  ) {}
-}
 /** Elements of a weight from `start` on. */
 class WeightPart implements Weight {
   readonly name: string;
@@ -771,10 +766,6 @@ export class Recorder implements Ops {
       [Word.dst, flag], [Word.a, ref(a)], [Word.aStride, a.stride], [Word.width, a.width],
     ], [ref(a)], [flag]);
   }
-}
-
-export function ref(t: Recorded): Ref {
-  return { kind: "value", value: t.value, offset: t.offset };
 }
 
 /** Bytes of one kv head's part of a page: 16 positions of headDim elements (assembly/ops/kv-cache.ts). */
