@@ -44,6 +44,7 @@ export enum Op {
   groupSum = 65,
   mulGroups = 66,
   sliceGroups = 67,
+  pool = 68,
 }
 
 /** Word 1 of an instruction: bit flags. */
@@ -202,6 +203,10 @@ export enum GroupSumWord { group = 9 }
 export enum MulGroupsWord { group = 9, b = 10, bStride = 11 }
 /** dst = elements [start, start + part) of every run of `group` elements of a, side by side. Word.width: of dst. */
 export enum SliceGroupsWord { group = 9, start = 10, part = 11 }
+
+/** dst: one row per sequence, out of the rows of a that belong to it. */
+export enum PoolWord { kind = 9 }
+export enum PoolKind { mean = 0, cls = 1, last = 2 }
 
 /**
  * The control block, at the start of the managed memory of a bank; byte offsets. Written with atomics.

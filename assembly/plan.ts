@@ -8,7 +8,7 @@ import { embed, expertMatmul, matmul, pack, packRows } from "./matmul/ops";
 import {
   addVector, attention, binary, checkNan, expertSort, expertSum, gated, gatherRows, kvStore, lowRank, norm, rope,
   ropeTable, route, scatterRows, softmax, stateRead, stateWrite, sumSquares, unary,
-  gatedDelta, groupSum, mulGroups, shortConv, sliceGroups, ssmScan, tokenShift, wkv7,
+  gatedDelta, groupSum, mulGroups, pool, shortConv, sliceGroups, ssmScan, tokenShift, wkv7,
 } from "./ops/index";
 import { enterInstruction, enterRun, rowsOf, word } from "./work";
 
@@ -74,6 +74,7 @@ function execute(ins: usize): void {
     case Op.groupSum: return groupSum(ins);
     case Op.mulGroups: return mulGroups(ins);
     case Op.sliceGroups: return sliceGroups(ins);
+    case Op.pool: return pool(ins);
     default: unreachable();
   }
 }

@@ -2,6 +2,8 @@
 // here.
 import type { Metadata } from "../formats/metadata.ts";
 import type { Architecture } from "./architecture.ts";
+import { bert, nomicBert } from "./bert.ts";
+import { forwardEmbedding, type Pooling, readPooling } from "./embedding.ts";
 import { ModelError } from "./errors.ts";
 import { cohere2, commandR } from "./command-r.ts";
 import { exaone } from "./exaone.ts";
@@ -29,6 +31,7 @@ import { stablelm } from "./stablelm.ts";
 import { starcoder2 } from "./starcoder2.ts";
 
 export type { Architecture } from "./architecture.ts";
+export type { Pooling } from "./embedding.ts";
 export { checkWeight, ModelError } from "./errors.ts";
 export { type Hparams, ModelKeys } from "./hparams.ts";
 export type * from "./ops.ts";
@@ -63,22 +66,42 @@ export const ARCHITECTURES: readonly Architecture[] = [
   rwkv7,
   qwen35,
   qwen35moe,
+  bert,
+  nomicBert,
 ];
 
 /** An architecture with the hyperparameters of one file. */
 export interface ModelDescription {
   readonly architecture: Architecture;
   readonly hparams: Hparams;
-  /** The forward pass of this model: `architecture.forward` with these hyperparameters. */
+  /** What a run of this model gives. */
+  readonly result: "logits" | "embedding";
+  /** How an embedding is made of the tokens. */
+  readonly pooling: Pooling;
+  /**
+   * The forward pass of this model: `architecture.forward` with these hyperparameters, for `result`.
+   */
   forward(ops: Ops): void;
 }
 
+/** What a run of a model is for. */
+export interface DescribeOptions {
+  /** Positions the run has room for. Default: as many as the model was trained for. */
+  readonly nCtx?: number;
+  /** Embeddings from a model that gives logits otherwise. */
+  readonly embeddings?: boolean;
+  /** Default: what the file says. */
+  readonly pooling?: Pooling;
+}
+
 /**
- * Finds the architecture of a file and reads its hyperparameters. `nCtx`: positions the run has
- * room for (default: as many as the model was trained for). Throws ModelError for files that are no
- * such model, GgufError for missing keys.
+ * Finds the architecture of a file and reads its hyperparameters. Throws ModelError for files that
+ * are no such model, GgufError for missing keys.
  */
-export function describeModel(metadata: Metadata, nCtx?: number): ModelDescription {
+export function describeModel(
+  metadata: Metadata,
+  { nCtx, embeddings, pooling }: DescribeOptions = {},
+): ModelDescription {
   const name = metadata.getString("general.architecture");
   refuseOtherFiles(metadata, name);
   const architecture = ARCHITECTURES.find((a) => a.names.includes(name));
@@ -90,8 +113,20 @@ export function describeModel(metadata: Metadata, nCtx?: number): ModelDescripti
       remedy: "samebit cannot run this architecture: choose another model or a newer version",
     });
   }
-  const hparams = architecture.hparams(new ModelKeys(metadata, name, nCtx));
-  return { architecture, hparams, forward: (ops) => architecture.forward(ops, hparams) };
+  const keys = new ModelKeys(metadata, name, nCtx);
+  const hparams = architecture.hparams(keys);
+  const result = embeddings ? "embedding" : (architecture.result ?? "logits");
+  const pooled = pooling ?? readPooling(keys);
+  return {
+    architecture,
+    hparams,
+    result,
+    pooling: pooled,
+    forward(ops) {
+      if (result === "embedding") forwardEmbedding(architecture, ops, hparams, pooled);
+      else architecture.forward(ops, hparams);
+    },
+  };
 }
 
 // GGUF files that are not language models: general.architecture or general.type -> what they are,

@@ -272,6 +272,11 @@ export interface Ops {
   /** Per head of v, S [keys, values]: S = S * decay, S[j] += k[j] * beta * (v - k . S), y = q . S. [tokens, v.width]. */
   gatedDelta(params: GatedDeltaParams): Tensor;
 
+  /** [sequences, x.width]: the mean, the first or the last of each sequence's rows. A sequence must be whole in its batch. */
+  pool(x: Tensor, kind: "mean" | "cls" | "last"): Tensor;
+  /** The result of an embedding plan: the state of every token, or pooled. A NaN in it is an error of the run. */
+  embedding(x: Tensor): void;
+
   /** The result of the plan: raw logits [outputs, nVocab]. A NaN in it is an error of the run. */
   logits(x: Tensor): void;
 }

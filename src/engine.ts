@@ -2,8 +2,8 @@
 // batches of tokens over cached sequences. No text here: model.ts adds tokenizer and sampling.
 
 import type { Gguf } from "../formats/gguf.ts";
-import { type ModelDescription } from "../models/index.ts";
-import { MemoryError, OptionError, RunError } from "./errors.ts";
+import type { ModelDescription, Pooling } from "../models/index.ts";
+import { ContextFullError, MemoryError, OptionError, RunError } from "./errors.ts";
 import { chooseKernels, instantiateKernels, type KernelBuild, probeMemory } from "./kernels/module.ts";
 import { CachedSequence, KvCachePages } from "./kv-cache.ts";
 import { Batch, Instruction, Kv, Sequence } from "./memory/abi.generated.ts";
@@ -25,7 +25,7 @@ export interface EngineOptions {
   readonly threads?: number;
   /** Positions of a sequence; default: what the model was trained for, at most 4096. */
   readonly nCtx?: number;
-  /** Tokens evaluated at once; default 512. Never changes a result. */
+  /** Tokens evaluated at once; default 512. Never changes a result. Embeddings take each text at once. */
   readonly nBatch?: number;
   /** Sequences that can be in the cache at the same time; default 1. */
   readonly nSequences?: number;
@@ -64,7 +64,10 @@ export class Engine {
   private closed = false;
 
   private constructor(
-    readonly threads: number, readonly nCtx: number, readonly nBatch: number, readonly nVocab: number,
+    /** What a run gives: `evaluate` logits, `embed` embeddings. */
+    readonly result: ModelDescription["result"],
+    /** How embeddings are made of tokens; numbers in one. */
+    readonly pooling: Pooling, readonly threads: number, readonly nCtx: number, readonly nBatch: number, readonly nVocab: number,
     readonly kernelBuild: KernelBuild, private readonly nSequences: number, private readonly recording: Recording,
     private readonly plan: EncodedPlan, private readonly banks: readonly Bank[], private readonly home: ReadonlyMap<number, number>,
     private readonly pool: ThreadPool, private readonly cache: KvCachePages,
@@ -72,11 +75,13 @@ export class Engine {
 
   static async load(gguf: Gguf, describe: (nCtx: number) => ModelDescription, trainedCtx: number, options: EngineOptions): Promise<Engine> {
     const nCtx = count("nCtx", options.nCtx ?? Math.min(trainedCtx, DEFAULT_CTX), 1, 1 << 24);
-    const nBatch = Math.min(count("nBatch", options.nBatch ?? DEFAULT_BATCH, 1, 8192), align(nCtx, 8));
     const nSequences = count("nSequences", options.nSequences ?? 1, 1, 4096);
     const threads = count("threads", options.threads ?? Math.min(platform.availableParallelism(), 64), 1, 128);
     const { module, build } = await chooseKernels(options.kernelBuild);
     const model = describe(nCtx);
+    // An embedding takes its text in one run: a bidirectional model must see all of it.
+    const nBatch = model.result === "embedding" ? align(nCtx, 8)
+      : Math.min(count("nBatch", options.nBatch ?? DEFAULT_BATCH, 1, 8192), align(nCtx, 8));
     const maths = instantiateKernels(module, probeMemory());
     const recording = record(gguf, model, {
       kernels: maths, weights: options.weights ?? "compact", kType: cacheType("cacheTypeK", options.cacheTypeK),
@@ -95,8 +100,9 @@ export class Engine {
       gguf, banks, kernels, weights: recording.weights, onProgress: options.onProgress, signal: options.signal,
     });
     const pool = await ThreadPool.start(module, banks, threads);
+    const nVocab = model.result === "logits" ? recording.result.width : model.hparams.vocabSize;
     return new Engine(
-      threads, nCtx, nBatch, recording.logits.nVocab, build, nSequences, recording, plan, banks, banked.home, pool,
+      model.result, model.pooling, threads, nCtx, nBatch, nVocab, build, nSequences, recording, plan, banks, banked.home, pool,
       new KvCachePages(banks, nPages, nSequences, maxPages),
     );
   }
@@ -132,7 +138,7 @@ export class Engine {
    * a run that fails leaves its sequences as they were before it. A sequence may appear once.
    */
   async evaluate(parts: readonly BatchPart[], onLogits: OnLogits, signal?: AbortSignal): Promise<void> {
-    if (this.closed) throw new RunError("closed", "model: expected it open, found it closed");
+    this.check("logits");
     for (const { tokens } of parts) this.checkTokens(tokens);
     let run: Piece[] = [], room = this.nBatch;
     for (const part of parts) {
@@ -149,6 +155,60 @@ export class Engine {
       }
     }
     if (run.length > 0) await this.runPieces(run, onLogits, signal);
+  }
+
+  /**
+   * The embedding of each text (token ids): one vector, or with pooling `none` one for each token. Texts that fit are run
+   * side by side, which changes no bit. Throws ContextFullError for a text longer than the context.
+   */
+  async embed(texts: readonly ArrayLike<number>[], signal?: AbortSignal): Promise<Float32Array[][]> {
+    this.check("embedding");
+    for (const tokens of texts) {
+      this.checkTokens(tokens);
+      if (tokens.length === 0) throw new OptionError("text: expected at least one token, found none");
+      if (tokens.length > this.nCtx) {
+        throw new ContextFullError(`text: expected at most ${this.nCtx} tokens, found ${tokens.length}; ` +
+          "load the model with a larger context or shorten the text");
+      }
+    }
+    const embeddings: Float32Array[][] = [];
+    for (let from = 0; from < texts.length;) {
+      let to = from, room = this.nBatch;
+      while (to < texts.length && to - from < this.nSequences && texts[to].length <= room) room -= texts[to++].length;
+      embeddings.push(...await this.embedTogether(texts.slice(from, to), signal));
+      from = to;
+    }
+    return embeddings;
+  }
+
+  private async embedTogether(texts: readonly ArrayLike<number>[], signal?: AbortSignal): Promise<Float32Array[][]> {
+    const pieces: Piece[] = [];
+    try {
+      for (const tokens of texts) {
+        const sequence = this.createSequence();
+        pieces.push({ part: { sequence, tokens, outputs: "none" }, from: 0, to: tokens.length });
+        this.cache.reserve(sequence, tokens.length);
+      }
+      for (const bank of this.banks) this.writeBatch(bank, pieces, []);
+      await this.runHead(this.plan.all, 0, 0, signal);
+      const { value, offset, rows, stride, width } = this.recording.result, bank = this.banks[this.home.get(value.id)!];
+      let row = 0;
+      return texts.map((tokens) => Array.from({ length: rows === "tokens" ? tokens.length : 1 }, () =>
+        bank.f32(bank.valueAddress(value.id) + offset + row++ * stride, width).slice()));
+    } catch (error) {
+      this.clearWorkingMemory();
+      throw error;
+    } finally {
+      pieces.forEach(({ part: { sequence } }) => this.cache.remove(sequence));
+    }
+  }
+
+  private check(wanted: Engine["result"]): void {
+    if (this.closed) throw new RunError("closed", "model: expected it open, found it closed");
+    if (this.result === wanted) return;
+    throw new OptionError(wanted === "logits"
+      ? "model: expected one that gives logits, found one that gives embeddings; use embed"
+      : "model: expected one that gives embeddings, found one that gives logits; load it with embeddings: true");
   }
 
   private checkTokens(tokens: ArrayLike<number>): void {
@@ -176,8 +236,8 @@ export class Engine {
         const chunk = wanted.slice(start, start + MAX_OUTPUTS), all = wanted.length <= MAX_OUTPUTS;
         if (start === 0 && !all) await this.pool.run(this.plan.body, this.describe, signal);
         await this.runHead(all ? this.plan.all : this.plan.head, start, chunk.length, signal);
-        const { value, stride } = this.recording.logits, bank = this.banks[this.home.get(value.id)!];
-        chunk.forEach(({ part, index }, i) => onLogits(bank.f32(bank.valueAddress(value.id) + i * stride, this.nVocab), part, index));
+        const { value, offset, stride } = this.recording.result, bank = this.banks[this.home.get(value.id)!];
+        chunk.forEach(({ part, index }, i) => onLogits(bank.f32(bank.valueAddress(value.id) + offset + i * stride, this.nVocab), part, index));
       }
     } catch (error) {
       undo();
@@ -212,7 +272,7 @@ export class Engine {
     } finally {
       set(Batch.traceNan, 0);
     }
-    throw new RunError("nan", "logits: expected numbers, found NaN; the model's weights are damaged");
+    throw new RunError("nan", `${this.result}: expected numbers, found NaN; the model's weights are damaged`);
   }
 
   private readonly describe = (bank: number, address: number): string => {

@@ -15,3 +15,4 @@ export { gatedDelta, wkv7 } from "./delta-rule";
 export { shortConv, tokenShift } from "./short-conv";
 export { ssmScan } from "./ssm-scan";
 export { groupSum, mulGroups, sliceGroups } from "./groups";
+export { pool } from "./pool";

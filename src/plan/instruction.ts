@@ -44,7 +44,8 @@ export interface Recording {
   readonly caches: readonly PlacedCache[];
   readonly states: readonly PlacedState[];
   readonly taps: ReadonlyMap<string, { readonly value: Value; readonly offset: number; readonly rows: Rows; readonly width: number; readonly stride: number }>;
-  readonly logits: { readonly value: Value; readonly nVocab: number; readonly stride: number };
-  /** One u32, set when a logit is NaN. */
+  /** Logits [outputs, nVocab], or an embedding [tokens or sequences, width]. */
+  readonly result: { readonly value: Value; readonly offset: number; readonly rows: Rows; readonly width: number; readonly stride: number };
+  /** One u32, set when the result holds a NaN. */
   readonly nanFlag: Value;
 }

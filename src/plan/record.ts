@@ -10,7 +10,7 @@ import { checkWeight } from "../../models/errors.ts";
 import { PlanError } from "../errors.ts";
 import {
   BinaryKind, BinaryWord, EmbedIndex, EmbedWord, ExpertMatmulWord, ExpertSortWord, ExpertSumWord, GatedWord,
-  GatherWord, Gating, GroupSumWord, MulGroupsWord, SliceGroupsWord, KvStoreWord, LowRankWord, MatmulWord, NormKind, NormWord, Op, PackRowsWord, PackWord,
+  GatherWord, Gating, GroupSumWord, MulGroupsWord, PoolKind, PoolWord, SliceGroupsWord, KvStoreWord, LowRankWord, MatmulWord, NormKind, NormWord, Op, PackRowsWord, PackWord,
   RopeMode, RopeTableWord, RopeWord, RouteWord, StateWord, SumSquaresWord, UnaryKind, UnaryWord, Word, AttentionWord, Kv,
 } from "../memory/abi.generated.ts";
 import type { KernelExports } from "../kernels/exports.ts";
@@ -110,7 +110,7 @@ export class Recorder implements Ops {
   /** The finished recording. Call once, after forward. */
   finish(): Recording {
     if (!this.result || !this.nanFlag) {
-      throw new PlanError("plan: expected forward to end with ops.logits, found none; add it to the architecture");
+      throw new PlanError("plan: expected forward to end with ops.logits or ops.embedding, found neither; add it to the architecture");
     }
     const taps = new Map(
       [...this.taps].map(([name, t]) => [name, { value: t.value, offset: t.offset, rows: t.rows, width: t.width, stride: t.stride }]),
@@ -118,7 +118,7 @@ export class Recorder implements Ops {
     return {
       instrs: this.instrs, weights: [...this.placed.values()], caches: [...this.caches.values()].map((c) => c.placed),
       states: [...this.states.values()], taps, nanFlag: this.nanFlag,
-      logits: { value: this.result.value, nVocab: this.result.width, stride: this.result.stride },
+      result: this.result,
     };
   }
 
@@ -756,13 +756,30 @@ export class Recorder implements Ops {
   logits(x: Tensor): void {
     const a = x as Recorded;
     if (a.rows !== "outputs") throw new PlanError(`logits: expected one row per output, found ${a.rows}; call ops.outputRows before`);
-    if (this.result) throw new PlanError("logits: expected one result, found a second");
+    this.finishWith("logits", a);
+  }
+
+  pool(x: Tensor, kind: "mean" | "cls" | "last"): Tensor {
+    const a = x as Recorded, dst = this.tensor(`pool ${kind}`, "sequences", a.width);
+    if (a.rows !== "tokens") throw new PlanError(`pool: expected one row per token, found ${a.rows}`);
+    this.emit(Op.pool, `pool ${kind}`, "sequences", [...this.common(dst, a), [PoolWord.kind, PoolKind[kind]]], [ref(a)], [ref(dst)]);
+    return dst;
+  }
+
+  embedding(x: Tensor): void {
+    const a = x as Recorded;
+    if (a.rows === "outputs") throw new PlanError("embedding: expected one row per token or sequence, found outputs");
+    this.finishWith("embedding", a);
+  }
+
+  private finishWith(name: string, a: Recorded): void {
+    if (this.result) throw new PlanError(`${name}: expected one result, found a second`);
     this.result = a;
     a.value.keep = true;
     this.nanFlag = this.value("nan flag", 1, 64);
     this.nanFlag.hostWritten = true;
     const flag: Ref = { kind: "value", value: this.nanFlag, offset: 0 };
-    this.emit(Op.checkNan, "check logits", "outputs", [
+    this.emit(Op.checkNan, `check ${name}`, a.rows, [
       [Word.dst, flag], [Word.a, ref(a)], [Word.aStride, a.stride], [Word.width, a.width],
     ], [ref(a)], [flag]);
   }

@@ -39,7 +39,7 @@ function hparams(extra: Entries, nCtx?: number) {
 
 describe("describeModel", () => {
   it("finds the architecture of a file and applies the run's context length", () => {
-    const model = describeModel(metadata(LLAMA), 64);
+    const model = describeModel(metadata(LLAMA), { nCtx: 64 });
     expect(model.architecture.names).toContain("llama");
     expect(model.hparams).toMatchObject({
       nCtx: 64,

@@ -59,7 +59,7 @@ export interface Batch {
  * model.
  */
 export class ReferenceOps implements Ops {
-  /** [outputs, nVocab], once `forward` has called `logits`. */
+  /** [outputs, nVocab] or the embedding, once `forward` has called `logits` or `embedding`. */
   result: Value | undefined;
   readonly #model: ReferenceModel;
   readonly #batch: Batch;
@@ -437,6 +437,20 @@ export class ReferenceOps implements Ops {
       const [qs, ks, vs, ds, bs] = [q, k, v, decay, beta].map((t) => valueOf(t).data[i]);
       return gatedDeltaRow({ ...params, q: qs, k: ks, v: vs, decay: ds, beta: bs }, state);
     });
+  }
+
+  pool(x: Tensor, kind: "mean" | "cls" | "last"): Tensor {
+    const data = this.#sequences().map((s) => {
+      const rows = valueOf(x).data.filter((_, i) => this.#batch.sequences[i] === s);
+      if (kind !== "mean") return kind === "cls" ? rows[0] : rows.at(-1)!;
+      return Float32Array.from(rows[0], (_, c) => sum(rows.map((r) => r[c])) / rows.length);
+    });
+    return this.#done("pool", { rows: "sequences", width: x.width, data });
+  }
+
+  embedding(x: Tensor): void {
+    if (x.rows === "outputs") throw new PlanError("embedding: expected all rows, found outputs");
+    this.result = this.#done("embedding", valueOf(x));
   }
 
   logits(x: Tensor): void {

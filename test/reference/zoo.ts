@@ -36,6 +36,23 @@ export interface ZooCase {
   readonly suggested_tol: { readonly f32: number; readonly native: number };
 }
 
+/** The fields of a case of kind `embedding`; vectors are not normalised. */
+export interface EmbeddingCase extends ZooCase {
+  readonly pooling: string;
+  readonly embedding: readonly number[];
+  readonly embedding_f32: readonly number[];
+  /** The final state of every token. */
+  readonly token_embeddings_f32: readonly (readonly number[])[];
+}
+
+/** Largest |difference| of two vectors; NaN if anything is NaN or missing. */
+export function largestDifference(found: ArrayLike<number>, expected: ArrayLike<number>): number {
+  if (found.length !== expected.length) return NaN;
+  return Array.from(found, (x, i) => Math.abs(x - expected[i])).reduce((a, b) =>
+    Number.isNaN(b) || b > a ? b : a,
+  );
+}
+
 /**
  * `f32`: the precise mode, against the f32 run. `native`: quantised activations, against both runs.
  */

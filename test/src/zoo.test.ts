@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { typeByName } from "../../formats/index.ts";
 import { ARCHITECTURES } from "../../models/index.ts";
 import { built, logitsHash } from "../built.ts";
-import { compareZoo, loadZooCase, zooNames, type ZooCase } from "../reference/zoo.ts";
+import { compareZoo, type EmbeddingCase, largestDifference, loadZooCase, zooNames, type ZooCase } from "../reference/zoo.ts";
 
 const known = new Set(ARCHITECTURES.flatMap((a) => a.names));
 /** Types the kernels of this version multiply; others come with their own issue. */
@@ -42,6 +42,49 @@ describe("zoo", () => {
       const hashes = [];
       for (const option of options) hashes.push(await logitsHash(zoo.path, zoo.tokens, { nCtx: zoo.n_ctx, ...option }));
       expect(new Set(hashes).size, hashes.join(" ")).toBe(1);
+    });
+  });
+});
+
+describe("zoo of embedding models", () => {
+  const embedding = zooNames().map(loadZooCase).filter((zoo) => zoo.kind === "embedding" && known.has(zoo.arch)) as EmbeddingCase[];
+  if (embedding.length === 0) console.warn("SKIPPED: the embedding models of ../shared are absent");
+
+  describe.each(embedding)("$name", (zoo) => {
+    const precise = { weights: "f32", cacheTypeK: "f32", cacheTypeV: "f32" } as const;
+
+    it.each(["f32", "native"] as const)("agrees with llama.cpp, %s", async (mode) => {
+      const model = await built.loadModel(zoo.path, { threads: 2, nCtx: zoo.n_ctx, ...(mode === "f32" ? precise : {}) });
+      try {
+        const [vector] = await model.embed([zoo.tokens]);
+        expect(largestDifference(vector, zoo.embedding_f32)).toBeLessThan(zoo.suggested_tol[mode]);
+        if (mode === "native") expect(largestDifference(vector, zoo.embedding)).toBeLessThan(zoo.suggested_tol.native);
+      } finally {
+        await model.close();
+      }
+    });
+
+    it("gives the state of every token", async () => {
+      const model = await built.loadModel(zoo.path, { threads: 2, nCtx: zoo.n_ctx, pooling: "none", ...precise });
+      try {
+        const rows = await model.embedTokens(zoo.tokens);
+        expect(rows.length).toBe(zoo.tokens.length);
+        zoo.token_embeddings_f32.forEach((row, i) => expect(largestDifference(rows[i], row)).toBeLessThan(zoo.suggested_tol.f32));
+      } finally {
+        await model.close();
+      }
+    });
+
+    it("gives one vector for every thread count, batch size and company", async () => {
+      const vectors = [];
+      for (const option of [{ threads: 1 }, { threads: 3 }, { threads: 2, nBatch: 1 }, { threads: 2, nBatch: 64 }]) {
+        const model = await built.loadModel(zoo.path, { nCtx: zoo.n_ctx, nSequences: 3, ...option });
+        // alone, and beside other texts
+        vectors.push(...await model.embed([zoo.tokens]));
+        vectors.push((await model.embed([[1, 2, 3], zoo.tokens, zoo.tokens.slice(7), [5]]))[1]);
+        await model.close();
+      }
+      for (const vector of vectors) expect(vector).toEqual(vectors[0]);
     });
   });
 });
