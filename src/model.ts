@@ -90,7 +90,7 @@ function samplerMath(module: WebAssembly.Module): SamplerMath {
 
 /** The vector scaled to length 1, in f64; zeros stay. */
 function unit(vector: Float32Array): Float32Array {
-  const length = Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0));
+  const length = Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0)); // exact enough in f64, and the same everywhere
   return length === 0 ? vector : vector.map((x) => x / length);
 }
 
