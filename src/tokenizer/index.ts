@@ -8,6 +8,7 @@ import { detectSpecialTokens, setStripAttributes } from "./special-tokens.ts";
 import { RwkvModel } from "./rwkv.ts";
 import { SPM_SPECIAL_TOKENS, SpmModel } from "./spm.ts";
 import { type Tokenizer, VocabularyTokenizer } from "./tokenizer.ts";
+import { UNIGRAM_SPECIAL_TOKENS, UnigramModel } from "./unigram.ts";
 import { readVocabulary, type SpecialTokens, type Vocabulary } from "./vocabulary.ts";
 import { WORDPIECE_SPECIAL_TOKENS, WordPieceModel } from "./wordpiece.ts";
 
@@ -41,6 +42,10 @@ export function createTokenizer(source: VocabularySource): Tokenizer {
       const vocabulary = readVocabulary(meta, WORDPIECE_SPECIAL_TOKENS);
       return finish(meta, model, "default", vocabulary, new WordPieceModel(vocabulary));
     }
+    case "t5": {
+      const vocabulary = readVocabulary(meta, UNIGRAM_SPECIAL_TOKENS);
+      return finish(meta, model, "default", vocabulary, new UnigramModel(vocabulary, meta));
+    }
     case "rwkv": {
       const vocabulary = readVocabulary(meta, {});
       return finish(meta, model, "default", vocabulary, new RwkvModel(vocabulary));
@@ -48,7 +53,7 @@ export function createTokenizer(source: VocabularySource): Tokenizer {
     default:
       throw meta.wrong(
         "tokenizer.ggml.model",
-        "llama, gpt2, gemma4, whitespace, bert or rwkv",
+        "llama, gpt2, gemma4, whitespace, bert, t5 or rwkv",
         "this kind of tokenizer is not supported",
       );
   }

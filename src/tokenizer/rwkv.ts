@@ -2,6 +2,7 @@
 // text begin with, again and again. Tokens are written with escapes (\n, \x00).
 // Semantics: llama.cpp, src/llama-vocab.cpp, llm_tokenizer_rwkv_session.
 import { encodeUtf8 } from "../../formats/utf8.ts";
+import { ByteTrie } from "./byte-trie.ts";
 import { TokenizerError } from "./errors.ts";
 import type { IntList } from "./int-list.ts";
 import type { TokenizerModel } from "./model.ts";
@@ -19,13 +20,13 @@ export class RwkvModel implements TokenizerModel {
   readonly addEos = false;
   readonly addSpacePrefix = false;
   readonly #unknown: number | undefined;
-  // A trie: node * 256 + byte -> node, and the token that ends at each node or -1.
-  readonly #next = new Map<number, number>();
-  readonly #tokens: number[] = [-1];
+  readonly #tokens = new ByteTrie();
 
   constructor({ texts, special }: Vocabulary) {
     this.#unknown = special.unk;
-    for (let id = 0; id < texts.length; id++) this.#insert(this.bytesOfNormal(texts[id]), id);
+    for (let id = 0; id < texts.length; id++) {
+      this.#tokens.insert(this.bytesOfNormal(texts[id]), id);
+    };
   }
 
   encode(text: string, out: IntList): void {
@@ -33,13 +34,13 @@ export class RwkvModel implements TokenizerModel {
     for (let start = 0; start < bytes.length; ) {
       let token = -1;
       let end = start + 1;
-      let node = this.#next.get(bytes[start]);
+      let node = this.#tokens.step(0, bytes[start]);
       for (let i = start + 1; node !== undefined; i++) {
-        if (this.#tokens[node] >= 0) {
-          token = this.#tokens[node];
+        if (this.#tokens.token(node) >= 0) {
+          token = this.#tokens.token(node);
           end = i;
         }
-        node = i < bytes.length ? this.#next.get(node * 256 + bytes[i]) : undefined;
+        node = i < bytes.length ? this.#tokens.step(node, bytes[i]) : undefined;
       }
       out.push(token >= 0 ? token : this.#unknownToken(bytes[start]));
       start = end;
@@ -61,19 +62,6 @@ export class RwkvModel implements TokenizerModel {
       }
     }
     return Uint8Array.from(bytes);
-  }
-
-  #insert(bytes: Uint8Array, id: number): void {
-    let node = 0;
-    for (const byte of bytes) {
-      let next = this.#next.get(node * 256 + byte);
-      if (next === undefined) {
-        next = this.#tokens.push(-1) - 1;
-        this.#next.set(node * 256 + byte, next);
-      }
-      node = next;
-    }
-    if (node !== 0) this.#tokens[node] = id;
   }
 
   #unknownToken(byte: number): number {

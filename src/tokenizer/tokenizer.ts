@@ -1,5 +1,6 @@
 // The tokenizer of a model file: text to token ids and back. One class for all models; how raw
-// text becomes tokens is the part of spm.ts, bpe.ts, wordpiece.ts and rwkv.ts.
+// text becomes tokens is the part of spm.ts, bpe.ts, wordpiece.ts,
+// unigram.ts and rwkv.ts.
 import { encodeUtf8 } from "../../formats/utf8.ts";
 import { byteOfTokenText } from "./byte-alphabet.ts";
 import { type Detokenizer, Utf8Detokenizer } from "./detokenizer.ts";
