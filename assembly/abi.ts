@@ -123,11 +123,13 @@ export enum Kv { pagePositions = 16, chunkPositions = 256 }
 /**
  * dst[r, h*dimV..] = attention of head h of query row r. f32 words: scale, softcap (0: none). partials: f32
  * [partialRows, nHead, maxChunks, dimV + 4], zero at first and used by attention alone, or 0. maxChunks: ceil(nCtx / 256).
+ * relativeBias: f32 [nBuckets, nHead] or 0; buckets: f32, the bucket of distance 0 (key minus query), the others around it.
+ * cross 1: the keys are those of the sequence's encoder.
  */
 export enum AttentionWord {
   nHead = 9, nHeadKv = 10, dimK = 11, dimV = 12, kBase = 13, vBase = 14, kType = 15, vType = 16, kPageBytes = 17, vPageBytes = 18,
   scale = 19, softcap = 20, window = 21, slopes = 22, sinks = 23, causal = 24, partials = 25, maxChunks = 26,
-  partialRows = 27,
+  partialRows = 27, relativeBias = 28, buckets = 29, cross = 30,
 }
 
 /** dst row i = a row index[i]; index: pointer to u32, or 0 for the batch's output rows. Scatter: dst row index[i] = a row i. */
@@ -266,4 +268,8 @@ export enum Batch {
 }
 
 /** One sequence of a batch: its recurrent state is read from stateSlot and written to stateSlot ^ 1. */
-export enum Sequence { pageTable = 0, length = 4, stateSlot = 8, mask = 12, bytes = 16 }
+export enum Sequence {
+  pageTable = 0, length = 4, stateSlot = 8, mask = 12,
+  /** The same of its encoder. */
+  crossPageTable = 16, crossLength = 20, bytes = 32,
+}

@@ -5,6 +5,8 @@ import type { Ops } from "./ops.ts";
 export interface Architecture<H extends Hparams = Hparams> {
   /** What `forward` ends with: `ops.logits` (default), or `ops.embedding` of every token's state. */
   readonly result?: "logits" | "embedding";
+  /** True: `forward` says an encoder first (`ops.endEncoder`). */
+  readonly hasEncoder?: boolean;
   /** Values of `general.architecture` that it serves. */
   readonly names: readonly string[];
   /** Reads and checks the hyperparameters. Throws GgufError or ModelError. */

@@ -27,6 +27,7 @@ import { qwen2, qwen2moe } from "./qwen2.ts";
 import { qwen3, qwen3moe } from "./qwen3.ts";
 import { qwen35, qwen35moe } from "./qwen35.ts";
 import { rwkv7 } from "./rwkv7.ts";
+import { t5 } from "./t5.ts";
 import { stablelm } from "./stablelm.ts";
 import { starcoder2 } from "./starcoder2.ts";
 
@@ -68,6 +69,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   qwen35moe,
   bert,
   nomicBert,
+  t5,
 ];
 
 /** An architecture with the hyperparameters of one file. */
@@ -78,6 +80,8 @@ export interface ModelDescription {
   readonly result: "logits" | "embedding";
   /** How an embedding is made of the tokens. */
   readonly pooling: Pooling;
+  /** Whether a sequence begins with tokens for an encoder. */
+  readonly hasEncoder: boolean;
   /**
    * The forward pass of this model: `architecture.forward` with these hyperparameters, for `result`.
    */
@@ -122,6 +126,7 @@ export function describeModel(
     hparams,
     result,
     pooling: pooled,
+    hasEncoder: architecture.hasEncoder ?? false,
     forward(ops) {
       if (result === "embedding") forwardEmbedding(architecture, ops, hparams, pooled);
       else architecture.forward(ops, hparams);

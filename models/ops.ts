@@ -86,6 +86,13 @@ export interface AttentionParams {
   readonly sinks?: Weight;
   /** false: every key of the sequence is visible. Default true. */
   readonly causal?: boolean;
+  /** The keys are those of the sequence's encoder, all of them visible; the cache was filled before `endEncoder`. */
+  readonly cross?: boolean;
+  /**
+   * T5: score += weight[bucket(keyPosition - position)][head]; weight: [nHead, nBuckets]. Distances up to 128 have buckets of
+   * growing width; `bidirectional`: half of the buckets are for keys behind the query's position.
+   */
+  readonly relativeBias?: { readonly weight: Weight; readonly bidirectional: boolean };
 }
 
 export interface RouteParams {
@@ -276,6 +283,12 @@ export interface Ops {
   pool(x: Tensor, kind: "mean" | "cls" | "last"): Tensor;
   /** The result of an embedding plan: the state of every token, or pooled. A NaN in it is an error of the run. */
   embedding(x: Tensor): void;
+
+  /**
+   * What was said so far is the encoder: it runs once for each sequence, over the encoder's tokens. What follows is the
+   * decoder. Only caches pass from one to the other.
+   */
+  endEncoder(): void;
 
   /** The result of the plan: raw logits [outputs, nVocab]. A NaN in it is an error of the run. */
   logits(x: Tensor): void;

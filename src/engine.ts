@@ -67,7 +67,9 @@ export class Engine {
     /** What a run gives: `evaluate` logits, `embed` embeddings. */
     readonly result: ModelDescription["result"],
     /** How embeddings are made of tokens; numbers in one. */
-    readonly pooling: Pooling, readonly threads: number, readonly nCtx: number, readonly nBatch: number, readonly nVocab: number,
+    readonly pooling: Pooling,
+    /** Whether a sequence begins with tokens for an encoder. */
+    readonly hasEncoder: boolean, readonly threads: number, readonly nCtx: number, readonly nBatch: number, readonly nVocab: number,
     readonly kernelBuild: KernelBuild, private readonly nSequences: number, private readonly recording: Recording,
     private readonly plan: EncodedPlan, private readonly banks: readonly Bank[], private readonly home: ReadonlyMap<number, number>,
     private readonly pool: ThreadPool, private readonly cache: KvCachePages,
@@ -75,12 +77,14 @@ export class Engine {
 
   static async load(gguf: Gguf, describe: (nCtx: number) => ModelDescription, trainedCtx: number, options: EngineOptions): Promise<Engine> {
     const nCtx = count("nCtx", options.nCtx ?? Math.min(trainedCtx, DEFAULT_CTX), 1, 1 << 24);
-    const nSequences = count("nSequences", options.nSequences ?? 1, 1, 4096);
+    const sequences = count("nSequences", options.nSequences ?? 1, 1, 4096);
     const threads = count("threads", options.threads ?? Math.min(platform.availableParallelism(), 64), 1, 128);
     const { module, build } = await chooseKernels(options.kernelBuild);
     const model = describe(nCtx);
-    // An embedding takes its text in one run: a bidirectional model must see all of it.
-    const nBatch = model.result === "embedding" ? align(nCtx, 8)
+    // An encoder's tokens are a sequence of their own beside the decoder's.
+    const nSequences = model.hasEncoder ? 2 * sequences : sequences;
+    // An embedding takes its text in one run, and so does an encoder: it must see all of it.
+    const nBatch = model.result === "embedding" || model.hasEncoder ? align(nCtx, 8)
       : Math.min(count("nBatch", options.nBatch ?? DEFAULT_BATCH, 1, 8192), align(nCtx, 8));
     const maths = instantiateKernels(module, probeMemory());
     const recording = record(gguf, model, {
@@ -102,7 +106,7 @@ export class Engine {
     const pool = await ThreadPool.start(module, banks, threads);
     const nVocab = model.result === "logits" ? recording.result.width : model.hparams.vocabSize;
     return new Engine(
-      model.result, model.pooling, threads, nCtx, nBatch, nVocab, build, nSequences, recording, plan, banks, banked.home, pool,
+      model.result, model.pooling, model.hasEncoder, threads, nCtx, nBatch, nVocab, build, nSequences, recording, plan, banks, banked.home, pool,
       new KvCachePages(banks, nPages, nSequences, maxPages),
     );
   }
@@ -110,6 +114,37 @@ export class Engine {
   /** How many banks hold the model. */
   get nBanks(): number {
     return this.banks.length;
+  }
+
+  /**
+   * Gives the encoder its tokens; evaluate then feeds the decoder. The sequence must be empty. Throws ContextFullError for
+   * more tokens than the context holds.
+   */
+  async encode(sequence: CachedSequence, tokens: ArrayLike<number>, signal?: AbortSignal): Promise<void> {
+    if (!this.hasEncoder) throw new OptionError("model: expected one with an encoder, found one without; use evaluate");
+    if (sequence.length > 0) throw new OptionError(`sequence: expected an empty one for the encoder, found ${sequence.length} tokens; truncate to 0`);
+    this.check("logits");
+    this.checkTokens(tokens);
+    if (tokens.length === 0) throw new OptionError("encoder: expected at least one token, found none");
+    if (tokens.length > this.nCtx) {
+      throw new ContextFullError(`encoder: expected at most ${this.nCtx} tokens, found ${tokens.length}; ` +
+        "load the model with a larger context or shorten the text");
+    }
+    if (sequence.encoder) this.cache.remove(sequence.encoder);
+    sequence.encoder = undefined;
+    const encoder = this.createSequence();
+    try {
+      this.cache.reserve(encoder, tokens.length);
+      const piece = { part: { sequence: encoder, tokens, outputs: "none" }, from: 0, to: tokens.length } as const;
+      for (const bank of this.banks) this.writeBatch(bank, [piece], []);
+      await this.pool.run(this.plan.encoder, this.describe, signal);
+    } catch (error) {
+      this.cache.remove(encoder);
+      this.clearWorkingMemory();
+      throw error;
+    }
+    this.cache.advance(encoder, tokens.length);
+    sequence.encoder = encoder;
   }
 
   createSequence(): CachedSequence {
@@ -139,7 +174,12 @@ export class Engine {
    */
   async evaluate(parts: readonly BatchPart[], onLogits: OnLogits, signal?: AbortSignal): Promise<void> {
     this.check("logits");
-    for (const { tokens } of parts) this.checkTokens(tokens);
+    for (const { tokens, sequence } of parts) {
+      this.checkTokens(tokens);
+      if (this.hasEncoder && !sequence.encoder) {
+        throw new OptionError("sequence: expected tokens for the encoder first, found none; call encode before evaluate");
+      }
+    }
     let run: Piece[] = [], room = this.nBatch;
     for (const part of parts) {
       for (let from = 0; from < part.tokens.length;) {
@@ -292,7 +332,15 @@ export class Engine {
     pieces.forEach(({ part: { sequence, tokens: ids }, from, to }, s) => {
       const table = arrays.pageTables + s * limits.maxPagesPerSequence * 4;
       bank.u32(table, sequence.pages.length).set(sequence.pages);
-      bank.u32(arrays.sequences + s * Sequence.bytes, Sequence.bytes / 4).set([table, sequence.length + to - from, sequence.stateSlot, 0]);
+      const record = bank.u32(arrays.sequences + s * Sequence.bytes, Sequence.bytes / 4);
+      record.set([table, sequence.length + to - from, sequence.stateSlot, 0]);
+      const { encoder } = sequence;
+      if (encoder) {
+        // behind the tables of the batch's sequences: an encoder has a slot of its own
+        const crossTable = arrays.pageTables + (pieces.length + s) * limits.maxPagesPerSequence * 4;
+        bank.u32(crossTable, encoder.pages.length).set(encoder.pages);
+        record.set([crossTable, encoder.length], Sequence.crossPageTable / 4);
+      }
       for (let i = from; i < to; i++, row++) {
         const position = sequence.length + i - from;
         tokens[row] = ids[i];

@@ -19,6 +19,8 @@ export class CachedSequence {
    * has succeeded, so that a run that fails leaves the state as it was.
    */
   side: 0 | 1 = 0;
+  /** The encoder's tokens of this sequence, for models that have one. */
+  encoder: CachedSequence | undefined;
   constructor(
     /** Which pair of slots of per-sequence memory (recurrent state) it has. */
     readonly slot: number,
@@ -69,6 +71,8 @@ export class KvCachePages {
   }
 
   remove(sequence: CachedSequence): void {
+    if (sequence.encoder) this.remove(sequence.encoder);
+    sequence.encoder = undefined;
     this.truncate(sequence, 0);
     this.freeSlots.push(sequence.slot);
   }
@@ -98,6 +102,7 @@ export class KvCachePages {
       copy.pages.push(page);
     }
     copy.length = sequence.length;
+    if (sequence.encoder) copy.encoder = this.copy(sequence.encoder);
     const from = this.stateOf(sequence);
     this.stateOf(copy).forEach((state, i) => state.set(from[i]));
     return copy;

@@ -97,6 +97,8 @@ function unit(vector: Float32Array): Float32Array {
 export interface LogitsOptions {
   /** Default `all`: one row per token; `last`: the last one only. */
   readonly outputs?: "all" | "last";
+  /** Encoder-decoder models: the decoder's tokens, to which the logits belong. Default: the start token. */
+  readonly decoderTokens?: ArrayLike<number>;
   readonly signal?: AbortSignal;
 }
 
@@ -168,10 +170,16 @@ export class Model {
   }
 
   /** Raw logits, f32 [nVocab] per token (or for the last one), from an empty history. */
-  async logits(tokens: ArrayLike<number>, { outputs = "all", signal }: LogitsOptions = {}): Promise<Float32Array[]> {
+  async logits(tokens: ArrayLike<number>, { outputs = "all", decoderTokens, signal }: LogitsOptions = {}): Promise<Float32Array[]> {
     const session = this.createSession(), rows: Float32Array[] = [];
+    let input = tokens;
+    if (!this.hasEncoder && decoderTokens) throw new OptionError("decoderTokens: expected a model with a decoder of its own, found one without");
     try {
-      await session.evaluate(tokens, { outputs, signal, onLogits: (row) => void rows.push(row.slice()) });
+      if (this.hasEncoder) {
+        await session.encode(tokens, { signal });
+        input = decoderTokens ?? [this.decoderStartToken];
+      }
+      await session.evaluate(input, { outputs, signal, onLogits: (row) => void rows.push(row.slice()) });
     } finally {
       session.close();
     }
@@ -181,6 +189,17 @@ export class Model {
   /** What the model gives: logits (generate, logits, sessions) or embeddings (embed). */
   get result(): "logits" | "embedding" {
     return this.engine.result;
+  }
+
+  /** Whether sessions begin with tokens for an encoder (Session.encode). */
+  get hasEncoder(): boolean {
+    return this.engine.hasEncoder;
+  }
+
+  /** The token with which a decoder begins. */
+  get decoderStartToken(): number {
+    const key = `${this.hparams.architecture}.decoder_start_token_id`;
+    return this.metadata.getU32(key, this.tokenizer.bosToken ?? this.tokenizer.padToken ?? 0);
   }
 
   /** How an embedding is made of the tokens. */

@@ -36,6 +36,8 @@ export interface Instr {
   readonly writes: readonly Ref[];
   /** True once the rows whose logits are wanted have been picked: this part runs once per chunk of outputs. */
   readonly head: boolean;
+  /** True in the part that runs once over the encoder's tokens of a sequence. */
+  readonly encoder: boolean;
 }
 
 export interface Recording {

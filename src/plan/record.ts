@@ -18,7 +18,7 @@ import type { PlacedCache, PlacedState, PlacedWeight } from "../memory/placed.ts
 import type { Instr, Recording, Ref, Value } from "./instruction.ts";
 import * as recurrent from "./record-recurrent.ts";
 import { Recorded, ref } from "./recorded.ts";
-import { alibiSlopes, yarnCorrection, yarnMagnitude } from "./rope-constants.ts";
+import { alibiSlopes, relativeBuckets, yarnCorrection, yarnMagnitude } from "./rope-constants.ts";
 
 /** A tensor as the file has it. */
 export interface FileTensor {
@@ -104,6 +104,9 @@ export class Recorder implements Ops {
   private nanFlag: Value | undefined;
   private nValues = 0;
   private head = false;
+  /** Values below this id belong to the encoder; instructions below the other number too. */
+  private encoderValues = 0;
+  private encoderInstrs = 0;
 
   constructor(private readonly options: RecordOptions) {}
 
@@ -116,7 +119,7 @@ export class Recorder implements Ops {
       [...this.taps].map(([name, t]) => [name, { value: t.value, offset: t.offset, rows: t.rows, width: t.width, stride: t.stride }]),
     );
     return {
-      instrs: this.instrs, weights: [...this.placed.values()], caches: [...this.caches.values()].map((c) => c.placed),
+      instrs: this.instrs.map((instr, i) => ({ ...instr, encoder: i < this.encoderInstrs })), weights: [...this.placed.values()], caches: [...this.caches.values()].map((c) => c.placed),
       states: [...this.states.values()], taps, nanFlag: this.nanFlag,
       result: this.result,
     };
@@ -202,7 +205,10 @@ export class Recorder implements Ops {
     op: Op, label: string, rows: Rows, words: [number, number | Ref][], reads: (Ref | undefined)[], writes: Ref[],
   ): void {
     const present = reads.filter((r) => r !== undefined);
-    this.instrs.push({ op, label, rows, words: new Map(words), reads: present, writes, head: this.head });
+    for (const r of present) {
+      if (r.kind === "value" && r.value.id < this.encoderValues) throw new PlanError(`${label}: expected values of the decoder, found one of the encoder`);
+    }
+    this.instrs.push({ op, label, rows, words: new Map(words), reads: present, writes, head: this.head, encoder: false });
   }
 
   /** Words every f32 op has: dst, a, width. */
@@ -489,7 +495,7 @@ export class Recorder implements Ops {
   }
 
   attention(q: Tensor, params: AttentionParams): Tensor {
-    const a = q as Recorded, { nHead, scale, softcap = 0, window = 0, alibiMaxBias, sinks, causal = true } = params;
+    const a = q as Recorded, { nHead, scale, softcap = 0, window = 0, alibiMaxBias, sinks, causal = true, cross = false, relativeBias } = params;
     const cache = (params.cache as RecordedCache).placed, { kernels, kType, vType } = this.options;
     if (a.width !== nHead * cache.headDimK || nHead % cache.nHeadKv !== 0) {
       throw new PlanError(`attention: expected ${nHead} heads of ${cache.headDimK} over ${cache.nHeadKv} kv heads, found width ${a.width}`);
@@ -504,9 +510,20 @@ export class Recorder implements Ops {
       [AttentionWord.kPageBytes, cache.kPageBytes], [AttentionWord.vPageBytes, cache.vPageBytes],
       [AttentionWord.scale, f32Bits(scale)], [AttentionWord.softcap, f32Bits(softcap)], [AttentionWord.window, window],
       [AttentionWord.slopes, slopes], [AttentionWord.sinks, sinks ? this.vector(sinks) : 0],
-      [AttentionWord.causal, causal ? 1 : 0], ...this.partials(nHead, cache),
+      [AttentionWord.causal, causal ? 1 : 0], [AttentionWord.cross, cross ? 1 : 0], ...this.relativeBias(relativeBias),
+      ...this.partials(nHead, cache),
     ], [ref(a), kRef, vRef], [ref(dst)]);
     return dst;
+  }
+
+  private relativeBias(bias: AttentionParams["relativeBias"]): [number, number | Ref][] {
+    if (!bias) return [[AttentionWord.relativeBias, 0], [AttentionWord.buckets, 0]];
+    const { weight, bidirectional } = bias, { kernels, nCtx } = this.options, [, nBuckets] = weight.shape;
+    // keys are looked at four at a time: a few distances beyond the context
+    const reach = nCtx + 16;
+    const table = relativeBuckets(kernels, reach, nBuckets, bidirectional);
+    const at = this.constant(`buckets ${nBuckets} ${bidirectional}`, table) as Ref & { kind: "weight" };
+    return [[AttentionWord.relativeBias, this.vector(weight)], [AttentionWord.buckets, { ...at, offset: reach * 4 }]];
   }
 
   /** Memory in which threads leave the chunks of a row that they share; needed while rows are fewer than threads can use. */
@@ -751,6 +768,14 @@ export class Recorder implements Ops {
 
   gatedDelta(params: GatedDeltaParams): Tensor {
     return recurrent.gatedDelta(this.lowering, params);
+  }
+
+  endEncoder(): void {
+    if (this.encoderInstrs > 0 || this.head) throw new PlanError("endEncoder: expected it once and before ops.outputRows, found it later");
+    this.encoderInstrs = this.instrs.length;
+    this.encoderValues = this.nValues;
+    // What was computed for the encoder's tokens is not there for the decoder's.
+    for (const made of [this.packs, this.sorts, this.ropeTables]) made.clear();
   }
 
   logits(x: Tensor): void {

@@ -37,12 +37,12 @@ const UNUSED: Record<string, string[]> = {
 const supported = ARCHITECTURES.flatMap((a) => a.names);
 
 /**
- * Whether the reference can run this case: a causal model of a known architecture and known types.
+ * Whether the reference can run this case: logits of a known architecture and known types.
  */
 function isRunnable(zoo: ZooCase): boolean {
   const types = Object.keys(zoo.weight_types);
   return (
-    zoo.kind === "causal" &&
+    zoo.kind !== "embedding" &&
     supported.includes(zoo.arch) &&
     types.every((type) => referenceTypes().includes(type))
   );
@@ -63,7 +63,8 @@ describe("architectures", () => {
       zoo,
       (tokens) => {
         position += tokens.length;
-        return model.run(tokens, position - tokens.length);
+        const encoder = zoo.kind === "encdec" ? zoo.tokens : undefined;
+        return model.run(tokens, position - tokens.length, encoder);
       },
       "f32",
     );

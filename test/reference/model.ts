@@ -93,21 +93,29 @@ export class ReferenceModel {
   }
 
   /** The result of the batch: logits of every output row, or embeddings. */
-  evaluate(batch: Batch): readonly Float32Array[] {
-    const ops = new ReferenceOps(this, batch);
+  evaluate(batch: Batch, encoder?: Batch): readonly Float32Array[] {
+    const ops = new ReferenceOps(this, batch, encoder);
     this.description.forward(ops);
     if (ops.result === undefined) throw new Error("forward ended without logits");
     return ops.result.data;
   }
 
-  /** Evaluates tokens of sequence 0 from `position` on, with logits for all of them. */
-  run(tokens: readonly number[], position = 0): readonly Float32Array[] {
-    return this.evaluate({
-      tokens,
-      positions: tokens.map((_, i) => position + i),
-      sequences: tokens.map(() => 0),
-      outputs: tokens.map(() => true),
+  /**
+   * Evaluates tokens of sequence 0 from `position` on, with logits for all of them. `encoder`: the
+   * encoder's tokens of an encoder-decoder model.
+   */
+  run(
+    tokens: readonly number[],
+    position = 0,
+    encoder?: readonly number[],
+  ): readonly Float32Array[] {
+    const batch = (ids: readonly number[], start: number): Batch => ({
+      tokens: ids,
+      positions: ids.map((_, i) => start + i),
+      sequences: ids.map(() => 0),
+      outputs: ids.map(() => true),
     });
+    return this.evaluate(batch(tokens, position), encoder && batch(encoder, 0));
   }
 
   tensor(name: string): TensorInfo | undefined {

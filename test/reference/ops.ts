@@ -62,11 +62,14 @@ export class ReferenceOps implements Ops {
   /** [outputs, nVocab] or the embedding, once `forward` has called `logits` or `embedding`. */
   result: Value | undefined;
   readonly #model: ReferenceModel;
-  readonly #batch: Batch;
+  #batch: Batch;
+  readonly #decoderBatch: Batch;
 
-  constructor(model: ReferenceModel, batch: Batch) {
+  /** `encoder`: what an encoder-decoder model's encoder is given; it is computed anew in each evaluation. */
+  constructor(model: ReferenceModel, batch: Batch, encoder?: Batch) {
     this.#model = model;
-    this.#batch = batch;
+    this.#batch = encoder ?? batch;
+    this.#decoderBatch = batch;
   }
 
   weight(name: string, shape: readonly number[]): Weight {
@@ -437,6 +440,11 @@ export class ReferenceOps implements Ops {
       const [qs, ks, vs, ds, bs] = [q, k, v, decay, beta].map((t) => valueOf(t).data[i]);
       return gatedDeltaRow({ ...params, q: qs, k: ks, v: vs, decay: ds, beta: bs }, state);
     });
+  }
+
+  endEncoder(): void {
+    // The encoder ran over its own tokens; the decoder takes over with another batch.
+    this.#batch = this.#decoderBatch;
   }
 
   pool(x: Tensor, kind: "mean" | "cls" | "last"): Tensor {

@@ -12,7 +12,7 @@ const known = new Set(ARCHITECTURES.flatMap((a) => a.names));
 const KERNEL_TYPES = new Set(["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"].map((name) => typeByName(name).id));
 
 function runnable(zoo: ZooCase): boolean {
-  return zoo.kind === "causal" && known.has(zoo.arch) && Object.keys(zoo.weight_types).every((t) => KERNEL_TYPES.has(typeByName(t).id));
+  return zoo.kind !== "embedding" && known.has(zoo.arch) && Object.keys(zoo.weight_types).every((t) => KERNEL_TYPES.has(typeByName(t).id));
 }
 
 const cases = zooNames().map(loadZooCase).filter(runnable);
@@ -26,6 +26,7 @@ describe("zoo", () => {
       const model = await built.loadModel(zoo.path, { threads: 2, nCtx: zoo.n_ctx, ...(mode === "f32" ? precise : {}) });
       try {
         const session = model.createSession();
+        if (zoo.kind === "encdec") await session.encode(zoo.tokens);
         const report = await compareZoo(zoo, async (tokens) => {
           const rows: Float32Array[] = [];
           await session.evaluate(tokens, { outputs: "all", onLogits: (row) => void rows.push(row.slice()) });
@@ -40,7 +41,7 @@ describe("zoo", () => {
     it("gives one hash for every thread count and batch size", async () => {
       const options = [{ threads: 1 }, { threads: 3 }, { threads: 2, nBatch: 1 }, { threads: 2, nBatch: 7 }, { threads: 2, nBatch: 64 }];
       const hashes = [];
-      for (const option of options) hashes.push(await logitsHash(zoo.path, zoo.tokens, { nCtx: zoo.n_ctx, ...option }));
+      for (const option of options) hashes.push(await logitsHash(zoo.path, zoo.tokens, { nCtx: zoo.n_ctx, ...option }, zoo.decoder_tokens));
       expect(new Set(hashes).size, hashes.join(" ")).toBe(1);
     });
   });
