@@ -36,6 +36,7 @@ export enum Op {
   stateWrite = 23,
   softmax = 24,
   addVector = 25,
+  repack = 30,
   tokenShift = 60,
   shortConv = 61,
   ssmScan = 62,
@@ -160,6 +161,8 @@ export enum ExpertSumWord { weights = 9, weightsStride = 10, nUsed = 11 }
 export enum SumSquaresWord { count = 9 }
 /** dst[r] += scale * (up . (down . a[r])). down: f32 [rank, K], up: f32 [width, rank], rows plain. Word.width: output width. */
 export enum LowRankWord { down = 9, up = 10, rank = 11, scale = 12, k = 13, slot = 14 }
+/** Loading: rows of the file at a (aStride: bytes of one) to R4 groups at dst. Word.rows, Word.width: rows and K. */
+export enum RepackWord { type = 9, groupBytes = 10 }
 /**
  * Sequence state: f32 [width] in slots of slotBytes bytes at base; row s of dst (read) or a (write) belongs to sequence s of
  * the batch. A run reads slot Sequence.stateSlot and writes slot stateSlot ^ 1.

@@ -64,6 +64,41 @@ export function oddSigned(w: v128): v128 {
   return BASE ? i16x8.shr_s(w, 8) : w;
 }
 
+// Vectors of nibbles go to even and odd bytes in six instructions where `even` and `odd` of both halves take seven.
+const NIBBLES: usize = memory.data<u32>([0x0f0f0f0f, 0x000f000f], 16);
+/** Address for load_splat<u32>: the mask of the four functions below. */
+// @ts-ignore: decorator
+@inline
+export const NIBBLE: usize = BASE ? NIBBLES + 4 : NIBBLES;
+
+/** `even` of the low nibbles of v. */
+// @ts-ignore: decorator
+@inline
+export function lowEven(v: v128, nibble: v128): v128 {
+  return v128.and(v, nibble);
+}
+
+/** `odd` of the low nibbles of v. */
+// @ts-ignore: decorator
+@inline
+export function lowOdd(v: v128, nibble: v128): v128 {
+  return BASE ? v128.and(i16x8.shr_u(v, 8), nibble) : v;
+}
+
+/** `even` of the high nibbles of v. */
+// @ts-ignore: decorator
+@inline
+export function highEven(v: v128, nibble: v128): v128 {
+  return v128.and(i16x8.shr_u(v, 4), nibble);
+}
+
+/** `odd` of the high nibbles of v. */
+// @ts-ignore: decorator
+@inline
+export function highOdd(v: v128): v128 {
+  return BASE ? i16x8.shr_u(v, 12) : v;
+}
+
 /**
  * One step: adds the products of 4 elements of 4 rows (weights 0..127) with one column (-127..127) to `acc`.
  * dot32 and base: acc is i32x4. rel16: acc is i16x8, two sums a row; `fresh` begins a new one, ignoring acc. The

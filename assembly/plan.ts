@@ -2,9 +2,9 @@
 // work is cut into pieces that threads claim (work.ts); a barrier stands before an instruction that needs what
 // another one wrote. src/plan/encode.ts writes the list.
 
-import { Abort, Batch, Control, Flag, Instruction, Limit, Op, Word } from "./abi";
+import { Abort, Batch, Control, ExpertMatmulWord, Flag, Instruction, Limit, MatmulWord, Op, Word } from "./abi";
 import { barrier, raise } from "./barrier";
-import { embed, expertMatmul, matmul, pack, packRows } from "./matmul/ops";
+import { embed, expertMatmul, matmul, pack, packRows, repack } from "./matmul/ops";
 import {
   addVector, attention, binary, checkNan, expertSort, expertSum, gated, gatherRows, kvStore, lowRank, norm, rope,
   ropeTable, route, scatterRows, softmax, stateRead, stateWrite, sumSquares, unary,
@@ -26,17 +26,23 @@ export function runPlan(
     const ins = plan + <usize>i * Instruction.bytes;
     if (trace || (word(ins, Word.flags) & Flag.barrierBefore)) {
       if (!barrier(control, nThreads)) return atomic.load<u32>(control, Control.abort);
-      if (trace && i > 0 && thread == 0 && holdsNan(ins - Instruction.bytes)) {
-        atomic.store<u32>(control, <u32>(ins - Instruction.bytes), Control.nanInstruction);
-        raise(control, Abort.nan, thread);
-      }
+      if (trace && i > 0 && thread == 0) reportNan(control, ins - Instruction.bytes);
     }
     atomic.store<u32>(control + (<usize>thread << 2), <u32>ins, Control.progress);
     enterInstruction(counters + (<usize>i << 2));
     execute(ins);
   }
-  barrier(control, nThreads);
+  const whole = barrier(control, nThreads);
+  // the next segment may lie in another bank, where nobody looks back
+  if (trace && whole && thread == 0 && count > 0) reportNan(control, plan + <usize>(count - 1) * Instruction.bytes);
   return atomic.load<u32>(control, Control.abort);
+}
+
+/** Ends a tracing run when the instruction at `ins` has made a NaN. */
+function reportNan(control: usize, ins: usize): void {
+  if (!holdsNan(ins)) return;
+  atomic.store<u32>(control, <u32>ins, Control.nanInstruction);
+  raise(control, Abort.nan, 0);
 }
 
 function execute(ins: usize): void {
@@ -66,6 +72,7 @@ function execute(ins: usize): void {
     case Op.stateWrite: return stateWrite(ins);
     case Op.softmax: return softmax(ins);
     case Op.addVector: return addVector(ins);
+    case Op.repack: return repack(ins);
     case Op.tokenShift: return tokenShift(ins);
     case Op.shortConv: return shortConv(ins);
     case Op.ssmScan: return ssmScan(ins);
@@ -84,9 +91,13 @@ function holdsNan(ins: usize): bool {
   const op = word(ins, Word.op);
   if (
     op == Op.pack || op == Op.packRows || op == Op.kvStore || op == Op.route || op == Op.expertSort ||
-    op == Op.checkNan || op == Op.stateWrite || op == Op.sumSquares
+    op == Op.checkNan || op == Op.stateWrite || op == Op.sumSquares || op == Op.repack
   ) return false;
-  const rows = rowsOf(ins), width = word(ins, Word.width), stride = word(ins, Word.dstStride);
+  const rows = rowsOf(ins), stride = word(ins, Word.dstStride);
+  // the width of a matrix product is K: its rows have four elements per group, once for every expert in use
+  let width = word(ins, Word.width);
+  if (op == Op.matmul) width = word(ins, MatmulWord.nGroups) << 2;
+  else if (op == Op.expertMatmul) width = (word(ins, ExpertMatmulWord.nGroups) << 2) * word(ins, ExpertMatmulWord.nUsed);
   let row = <usize>word(ins, Word.dst);
   for (let r: u32 = 0; r < rows; r++, row += stride) {
     for (let c: u32 = 0; c < width; c++) {

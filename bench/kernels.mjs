@@ -1,7 +1,7 @@
 // Speed of the matmul kernels on one thread: GB/s of weights for one column (decode), GOP/s for tiles (prefill).
 //   node bench/kernels.mjs [--builds rel16,base] [--types Q4_0,Q4_K] [--time 300] [--prototype DIR]
 // Run `npm run build` first. Weights repeat one byte, 0x3c: every f16 scale is then normal, and speed does not depend
-// on the rest. L2: 0.6 MB of weights; L3: 4096 rows of 4096. The best of many short runs counts.
+// on the rest (but for marked groups, half.ts). L2: 0.6 MB of weights; L3: 4096 rows of 4096. The best of many short runs counts.
 // --prototype DIR: DIR/build/f_{relaxed,rel16,base}.wasm, kernels with exports run_TYPE_gGcC(rows, nb, w, groupBytes, y,
 // tileBytes, columns, out); both are timed in the same run and the ratio to the prototype's best tile is printed.
 
@@ -59,9 +59,12 @@ function best(functions) {
 }
 
 /** What a type costs with our kernels: functions by name, and packing one column. */
-function ours({ exports }, id, rowBytes) {
+function ours({ memory, exports }, id, rowBytes) {
   const format = exports.packFormat(id), T = exports.tileColumns(format);
-  const groupBytes = 4 * rowBytes, units = exports.packUnits(format, K);
+  const groupBytes = exports.groupBytes(id, K), units = exports.packUnits(format, K);
+  exports.repackGroup(id, X, rowBytes, 4, K, W);
+  const bytes = new Uint8Array(memory.buffer);
+  for (let g = 1; g < ROWS / 4; g++) bytes.copyWithin(W + g * groupBytes, W, W + groupBytes);
   const bytes1 = exports.packTileBytes(format, 1, K), bytesT = exports.packTileBytes(format, T, K);
   const Y1 = Y, YT = Y + ((bytes1 + 15) & ~15);
   exports.packTile(format, 1, X, 4 * K, 1, K, 0, units, Y1);

@@ -3,9 +3,9 @@
 
 import type { Gguf } from "../formats/gguf.ts";
 import type { ModelDescription, Pooling } from "../models/index.ts";
-import { ContextFullError, MemoryError, OptionError, RunError } from "./errors.ts";
+import { ContextFullError, MemoryError, OptionError, RunError, SamebitError } from "./errors.ts";
 import { chooseKernels, instantiateKernels, type KernelBuild, probeMemory } from "./kernels/module.ts";
-import { CachedSequence, KvCachePages } from "./kv-cache.ts";
+import { type CachedSequence, contextFull, KvCachePages } from "./kv-cache.ts";
 import { Batch, Instruction, Kv, Sequence } from "./memory/abi.generated.ts";
 import { Bank, type BankLimits, fixedBytes } from "./memory/bank.ts";
 import { allocateArena } from "./plan/allocate.ts";
@@ -14,7 +14,9 @@ import { encodePlan, planBytes, type EncodedPlan } from "./plan/encode.ts";
 import type { Recording } from "./plan/instruction.ts";
 import { Recorder, type RecordOptions } from "./plan/record.ts";
 import { platform } from "./platform/index.ts";
+import { repackBytes, Repacker } from "./repack.ts";
 import { ThreadPool } from "./threads/pool.ts";
+import { Turns } from "./threads/turns.ts";
 import { loadWeights, type LoadProgress } from "./weights.ts";
 
 export type CacheType = "f32" | "f16" | "q8_0";
@@ -62,6 +64,9 @@ const DEFAULT_CTX = 4096, DEFAULT_BATCH = 512;
 
 export class Engine {
   private closed = false;
+  private readonly turns = new Turns();
+  /** Sequences that are being evaluated; true: to be removed when that is over. */
+  private readonly busy = new Map<CachedSequence, boolean>();
 
   private constructor(
     /** What a run gives: `evaluate` logits, `embed` embeddings. */
@@ -79,6 +84,10 @@ export class Engine {
     const nCtx = count("nCtx", options.nCtx ?? Math.min(trainedCtx, DEFAULT_CTX), 1, 1 << 24);
     const sequences = count("nSequences", options.nSequences ?? 1, 1, 4096);
     const threads = count("threads", options.threads ?? Math.min(platform.availableParallelism(), 64), 1, 128);
+    const { bankBytes, weights = "compact" } = options;
+    if (bankBytes !== undefined) count("bankBytes", bankBytes, 1, Number.MAX_SAFE_INTEGER);
+    if (weights !== "compact" && weights !== "f32") throw new OptionError(`weights: expected compact or f32, found ${String(weights)}`);
+    const kType = cacheType("cacheTypeK", options.cacheTypeK), vType = cacheType("cacheTypeV", options.cacheTypeV);
     const { module, build } = await chooseKernels(options.kernelBuild);
     const model = describe(nCtx);
     // An encoder's tokens are a sequence of their own beside the decoder's.
@@ -88,22 +97,27 @@ export class Engine {
       : Math.min(count("nBatch", options.nBatch ?? DEFAULT_BATCH, 1, 8192), align(nCtx, 8));
     const maths = instantiateKernels(module, probeMemory());
     const recording = record(gguf, model, {
-      kernels: maths, weights: options.weights ?? "compact", kType: cacheType("cacheTypeK", options.cacheTypeK),
-      vType: cacheType("cacheTypeV", options.cacheTypeV), nBatch, nOutputs: Math.min(MAX_OUTPUTS, nBatch), nSequences, nCtx, nThreads: threads,
+      kernels: maths, weights, kType, vType, nBatch, nOutputs: Math.min(MAX_OUTPUTS, nBatch), nSequences, nCtx, nThreads: threads,
     });
     const maxPages = Math.ceil(nCtx / Kv.pagePositions), nPages = maxPages * nSequences;
     const limits: Omit<BankLimits, "planBytes" | "arenaBytes"> = {
       heapBase: maths.heapBase() >>> 0, nThreads: threads, nBatch, nSequences, nPages, maxPagesPerSequence: maxPages,
       maxBytes: MAX_BANK, nEmbd: model.hparams.embeddingLength,
     };
-    const { banks, banked } = makeBanks(recording, limits, options.bankBytes);
+    const { banks, banked } = makeBanks(recording, limits, bankBytes);
     const plan = encodePlan(recording, banked, banks);
     const kernels = banks.map((bank) => instantiateKernels(module, bank.memory));
     banks.forEach(writeBatchPointers);
-    await loadWeights({
-      gguf, banks, kernels, weights: recording.weights, onProgress: options.onProgress, signal: options.signal,
-    });
     const pool = await ThreadPool.start(module, banks, threads);
+    try {
+      const repacker = new Repacker(banks, pool, options.signal);
+      await loadWeights({
+        gguf, banks, kernels, repacker, weights: recording.weights, onProgress: options.onProgress, signal: options.signal,
+      });
+    } catch (error) {
+      await pool.close();
+      throw error;
+    }
     const nVocab = model.result === "logits" ? recording.result.width : model.hparams.vocabSize;
     return new Engine(
       model.result, model.pooling, model.hasEncoder, threads, nCtx, nBatch, nVocab, build, nSequences, recording, plan, banks, banked.home, pool,
@@ -123,13 +137,25 @@ export class Engine {
   async encode(sequence: CachedSequence, tokens: ArrayLike<number>, signal?: AbortSignal): Promise<void> {
     if (!this.hasEncoder) throw new OptionError("model: expected one with an encoder, found one without; use evaluate");
     if (sequence.length > 0) throw new OptionError(`sequence: expected an empty one for the encoder, found ${sequence.length} tokens; truncate to 0`);
-    this.check("logits");
-    this.checkTokens(tokens);
-    if (tokens.length === 0) throw new OptionError("encoder: expected at least one token, found none");
-    if (tokens.length > this.nCtx) {
-      throw new ContextFullError(`encoder: expected at most ${this.nCtx} tokens, found ${tokens.length}; ` +
+    this.checkGives("logits");
+    if (!this.cache.has(sequence)) throw new SamebitError("session: expected one of this model that is open, found another");
+    this.checkIdle(sequence);
+    const checked = this.checkTokens(tokens);
+    if (checked.length === 0) throw new OptionError("encoder: expected at least one token, found none");
+    if (checked.length > this.nCtx) {
+      throw new ContextFullError(`encoder: expected at most ${this.nCtx} tokens, found ${checked.length}; ` +
         "load the model with a larger context or shorten the text");
     }
+    this.busy.set(sequence, false);
+    try {
+      await this.turns.take(() => this.runEncoder(sequence, checked, signal), signal);
+    } finally {
+      if (this.busy.get(sequence)) this.cache.remove(sequence);
+      this.busy.delete(sequence);
+    }
+  }
+
+  private async runEncoder(sequence: CachedSequence, tokens: Int32Array, signal?: AbortSignal): Promise<void> {
     if (sequence.encoder) this.cache.remove(sequence.encoder);
     sequence.encoder = undefined;
     const encoder = this.createSequence();
@@ -148,19 +174,25 @@ export class Engine {
   }
 
   createSequence(): CachedSequence {
+    this.checkOpen();
     return this.cache.create();
   }
 
   copySequence(sequence: CachedSequence): CachedSequence {
+    this.checkOpen();
+    this.checkIdle(sequence);
     return this.cache.copy(sequence);
   }
 
   truncateSequence(sequence: CachedSequence, length: number): void {
+    this.checkIdle(sequence);
     this.cache.truncate(sequence, length);
   }
 
+  /** At once, or, while it is being evaluated, before the next run of that evaluation. */
   removeSequence(sequence: CachedSequence): void {
-    this.cache.remove(sequence);
+    if (this.busy.has(sequence)) this.busy.set(sequence, true);
+    else this.cache.remove(sequence);
   }
 
   /** How many more tokens a sequence can take. */
@@ -170,31 +202,35 @@ export class Engine {
 
   /**
    * Appends tokens to sequences and computes the logits that were asked for. Parts are cut into runs of nBatch tokens;
-   * a run that fails leaves its sequences as they were before it. A sequence may appear once.
+   * a run that fails leaves its sequences as they were before it. Runs of concurrent evaluations alternate, in order;
+   * a sequence belongs to one evaluation at a time. Everything that can be refused is refused before the first run.
    */
   async evaluate(parts: readonly BatchPart[], onLogits: OnLogits, signal?: AbortSignal): Promise<void> {
-    this.check("logits");
-    for (const { tokens, sequence } of parts) {
-      this.checkTokens(tokens);
+    this.checkGives("logits");
+    const sequences = new Set<CachedSequence>(), checked: BatchPart[] = [];
+    for (const { sequence, tokens, outputs } of parts) {
+      if (!["none", "last", "all"].includes(outputs)) throw new OptionError(`outputs: expected none, last or all, found ${String(outputs)}`);
+      if (!this.cache.has(sequence)) throw new SamebitError("session: expected one of this model that is open, found another");
+      if (sequences.has(sequence)) throw new OptionError("batch: expected each session once, found one twice; join its tokens");
       if (this.hasEncoder && !sequence.encoder) {
         throw new OptionError("sequence: expected tokens for the encoder first, found none; call encode before evaluate");
       }
+      sequences.add(sequence);
+      this.checkIdle(sequence);
+      // a copy: what was checked is what will be evaluated, whatever the caller does with the array meanwhile
+      checked.push({ sequence, tokens: this.checkTokens(tokens), outputs });
+      const room = this.room(sequence);
+      if (tokens.length > room) throw contextFull(tokens.length, sequence.length, room, this.nCtx);
     }
-    let run: Piece[] = [], room = this.nBatch;
-    for (const part of parts) {
-      for (let from = 0; from < part.tokens.length;) {
-        const to = Math.min(part.tokens.length, from + room);
-        run.push({ part, from, to });
-        room -= to - from;
-        from = to;
-        if (room === 0) {
-          await this.runPieces(run, onLogits, signal);
-          run = [];
-          room = this.nBatch;
-        }
+    for (const sequence of sequences) this.busy.set(sequence, false);
+    try {
+      for (const run of cutRuns(checked, this.nBatch)) await this.turns.take(() => this.runPieces(run, onLogits, signal), signal);
+    } finally {
+      for (const sequence of sequences) {
+        if (this.busy.get(sequence)) this.cache.remove(sequence);
+        this.busy.delete(sequence);
       }
     }
-    if (run.length > 0) await this.runPieces(run, onLogits, signal);
   }
 
   /**
@@ -202,9 +238,9 @@ export class Engine {
    * side by side, which changes no bit. Throws ContextFullError for a text longer than the context.
    */
   async embed(texts: readonly ArrayLike<number>[], signal?: AbortSignal): Promise<Float32Array[][]> {
-    this.check("embedding");
-    for (const tokens of texts) {
-      this.checkTokens(tokens);
+    this.checkGives("embedding");
+    const checked = texts.map((tokens) => this.checkTokens(tokens));
+    for (const tokens of checked) {
       if (tokens.length === 0) throw new OptionError("text: expected at least one token, found none");
       if (tokens.length > this.nCtx) {
         throw new ContextFullError(`text: expected at most ${this.nCtx} tokens, found ${tokens.length}; ` +
@@ -212,10 +248,11 @@ export class Engine {
       }
     }
     const embeddings: Float32Array[][] = [];
-    for (let from = 0; from < texts.length;) {
+    for (let from = 0; from < checked.length;) {
       let to = from, room = this.nBatch;
-      while (to < texts.length && to - from < this.nSequences && texts[to].length <= room) room -= texts[to++].length;
-      embeddings.push(...await this.embedTogether(texts.slice(from, to), signal));
+      while (to < checked.length && to - from < this.nSequences && checked[to].length <= room) room -= checked[to++].length;
+      const together = checked.slice(from, to);
+      embeddings.push(...await this.turns.take(() => this.embedTogether(together, signal), signal));
       from = to;
     }
     return embeddings;
@@ -243,23 +280,33 @@ export class Engine {
     }
   }
 
-  private check(wanted: Engine["result"]): void {
-    if (this.closed) throw new RunError("closed", "model: expected it open, found it closed");
+  private checkGives(wanted: Engine["result"]): void {
+    this.checkOpen();
     if (this.result === wanted) return;
     throw new OptionError(wanted === "logits"
       ? "model: expected one that gives logits, found one that gives embeddings; use embed"
       : "model: expected one that gives embeddings, found one that gives logits; load it with embeddings: true");
   }
 
-  private checkTokens(tokens: ArrayLike<number>): void {
+  private checkOpen(): void {
+    if (this.closed) throw new RunError("closed", "model: expected it open, found it closed");
+  }
+
+  private checkIdle(sequence: CachedSequence): void {
+    if (this.busy.has(sequence)) throw new SamebitError("session: expected no evaluation in progress, found one; await it first");
+  }
+
+  private checkTokens(tokens: ArrayLike<number>): Int32Array {
     for (let i = 0; i < tokens.length; i++) {
       if (!(Number.isInteger(tokens[i]) && tokens[i] >= 0 && tokens[i] < this.nVocab)) {
         throw new OptionError(`token ${i}: expected an id from 0 to ${this.nVocab - 1}, found ${tokens[i]}`);
       }
     }
+    return Int32Array.from(tokens);
   }
 
   private async runPieces(pieces: readonly Piece[], onLogits: OnLogits, signal?: AbortSignal): Promise<void> {
+    if (pieces.some(({ part }) => this.busy.get(part.sequence))) throw new RunError("closed", "session: expected it open, found it closed");
     const undo = () => pieces.forEach(({ part: { sequence } }) => this.cache.truncate(sequence, sequence.length));
     const wanted: { part: BatchPart; index: number; row: number }[] = [];
     try {
@@ -366,6 +413,23 @@ export class Engine {
 
 interface Piece { readonly part: BatchPart; readonly from: number; readonly to: number }
 
+/** Parts in runs of at most nBatch tokens. */
+function* cutRuns(parts: readonly BatchPart[], nBatch: number): Generator<Piece[]> {
+  let run: Piece[] = [], room = nBatch;
+  for (const part of parts) {
+    for (let from = 0; from < part.tokens.length;) {
+      const to = Math.min(part.tokens.length, from + room);
+      run.push({ part, from, to });
+      room -= to - from;
+      from = to;
+      if (room > 0) continue;
+      yield run;
+      [run, room] = [[], nBatch];
+    }
+  }
+  if (run.length > 0) yield run;
+}
+
 function record(gguf: Gguf, model: ModelDescription, options: Omit<RecordOptions, "tensor">): Recording {
   const recorder = new Recorder({
     ...options,
@@ -392,7 +456,7 @@ function makeBanks(recording: Recording, limits: Omit<BankLimits, "planBytes" | 
   }
   const banked = assignBanks(recording, Math.min(bankBytes ?? Infinity, largest), limits.nPages);
   const { offsets, arenaBytes } = allocateArena(recording, banked);
-  const plan = planBytes(recording, banked);
+  const plan = planBytes(recording, banked) + repackBytes(banked.banks.length);
   const banks = banked.banks.map((contents, i) =>
     new Bank(i, contents, offsets[i], { ...limits, planBytes: plan, arenaBytes: arenaBytes[i] }));
   return { banks, banked };
@@ -417,6 +481,6 @@ function count(name: string, value: number, min: number, max: number): number {
 }
 
 function cacheType(name: string, type: CacheType = "f16"): number {
-  if (type in CACHE_TYPES) return CACHE_TYPES[type];
+  if (Object.hasOwn(CACHE_TYPES, type)) return CACHE_TYPES[type];
   throw new OptionError(`${name}: expected f32, f16 or q8_0, found ${String(type)}`);
 }

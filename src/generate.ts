@@ -19,7 +19,7 @@ export interface GeneratingModel {
 }
 
 export interface GenerateOptions extends Partial<SamplingOptions> {
-  /** Most tokens to write; default: until the model ends the text or the context is full. */
+  /** Most tokens to write; default: until the model ends the text. A full context is then what `onContextFull` says. */
   readonly maxTokens?: number;
   /** Texts that end the generation; they are not part of the output. */
   readonly stop?: readonly string[];
@@ -28,13 +28,14 @@ export interface GenerateOptions extends Partial<SamplingOptions> {
   readonly parseSpecial?: boolean;
   /** Render control tokens in the output; default false. */
   readonly special?: boolean;
-  /** Write on after an end-of-generation token. */
+  /** Never draw an end-of-generation token: the text goes on until another limit. */
   readonly ignoreEos?: boolean;
   /**
    * What to do when the context is full. `error` (default): throw ContextFullError. `shift`: keep the first `nKeep`
    * tokens and the later half of the rest, and evaluate them anew as a history of their own.
    */
   readonly onContextFull?: "error" | "shift";
+  /** Default: the BOS token, where the model has one. */
   readonly nKeep?: number;
 }
 
@@ -64,12 +65,20 @@ export class Generation implements AsyncIterable<string> {
       : Array.from(prompt);
     if (this.promptTokens.length === 0) throw new OptionError("prompt: expected at least one token, found none; give some text");
     const { maxTokens = Infinity, nKeep = 0, onContextFull = "error" } = options;
-    if (!(maxTokens >= 0)) throw new OptionError(`maxTokens: expected a number from 0, found ${maxTokens}`);
+    if (!((Number.isInteger(maxTokens) && maxTokens >= 0) || maxTokens === Infinity)) {
+      throw new OptionError(`maxTokens: expected an integer from 0, found ${maxTokens}`);
+    }
+    if (options.stop !== undefined && !Array.isArray(options.stop)) throw new OptionError("stop: expected an array of texts, found one that is none");
+    for (const token of this.promptTokens) {
+      if (!(Number.isInteger(token) && token >= 0 && token < model.nVocab)) {
+        throw new OptionError(`prompt: expected token ids from 0 to ${model.nVocab - 1}, found ${token}`);
+      }
+    }
     if (!(Number.isInteger(nKeep) && nKeep >= 0)) throw new OptionError(`nKeep: expected an integer from 0, found ${nKeep}`);
     if (onContextFull !== "error" && onContextFull !== "shift") {
       throw new OptionError(`onContextFull: expected "error" or "shift", found ${String(onContextFull)}`);
     }
-    this.sampler = createSampler(samplingOnly(options), model.samplerMath, {
+    this.sampler = createSampler(samplingOf(options, tokenizer), model.samplerMath, {
       nTokens: model.nVocab,
       tokenBytes: (token) => tokenizer.tokenBytes(token, { special: true }),
       tokenize: (bytes) => tokenizer.encode(new TextDecoder().decode(bytes), { addSpecial: false, parseSpecial: false }),
@@ -103,7 +112,7 @@ export class Generation implements AsyncIterable<string> {
         sampler.accept(next);
         this.tokens.push(next);
         this.generateSeconds = (performance.now() - prompted) / 1000;
-        if (model.tokenizer.eogTokens.has(next) && !options.ignoreEos) {
+        if (model.tokenizer.eogTokens.has(next)) {
           this.stopReason = "end";
           break;
         }
@@ -117,6 +126,7 @@ export class Generation implements AsyncIterable<string> {
         next = await this.step(session, [next], signal);
       }
       const rest = stops.push(text.flush()) + stops.flush();
+      if (stops.found) this.stopReason = "stop";
       if (rest !== "") yield rest;
     } finally {
       session.close();
@@ -135,7 +145,7 @@ export class Generation implements AsyncIterable<string> {
 
   /** The context is full: begins a new history of the tokens worth keeping, or throws. */
   private shift(session: Session, tokens: readonly number[]): readonly number[] {
-    const { nKeep = 0, onContextFull = "error" } = this.options;
+    const { nKeep = this.model.tokenizer.addBos ? 1 : 0, onContextFull = "error" } = this.options;
     const history = [...this.promptTokens, ...this.tokens];
     if (onContextFull === "error" || tokens === this.promptTokens || nKeep >= this.model.nCtx - 1) {
       throw new ContextFullError(
@@ -162,8 +172,10 @@ class StopTexts {
       if (index >= 0 && (at < 0 || index < at)) at = index;
     }
     if (at >= 0) {
+      const out = this.held.slice(0, at);
       this.found = true;
-      return this.held.slice(0, at);
+      this.held = "";
+      return out;
     }
     let keep = 0;
     for (const stop of this.stops) {
@@ -179,10 +191,14 @@ class StopTexts {
   }
 }
 
-/** The sampling options among those of a generation: the sampler refuses names it does not know. */
-function samplingOnly(options: GenerateOptions): Partial<SamplingOptions> {
+/** The sampling options among those of a generation, with end tokens forbidden where they are to be ignored. */
+function samplingOf(options: GenerateOptions, tokenizer: Tokenizer): Partial<SamplingOptions> {
   const {
-    maxTokens: _1, stop: _2, signal: _3, parseSpecial: _4, special: _5, ignoreEos: _6, onContextFull: _7, nKeep: _8, ...sampling
+    maxTokens: _1, stop: _2, signal: _3, parseSpecial: _4, special: _5, ignoreEos, onContextFull: _7, nKeep: _8, ...sampling
   } = options;
-  return sampling;
+  if (!ignoreEos) return sampling;
+  const given = sampling.logitBias ?? {};
+  const logitBias = new Map(given instanceof Map ? given : Object.entries(given).map(([id, bias]) => [Number(id), bias as number]));
+  for (const token of tokenizer.eogTokens) logitBias.set(token, -Infinity);
+  return { ...sampling, logitBias };
 }

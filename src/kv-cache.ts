@@ -36,6 +36,7 @@ export class KvCachePages {
   private readonly free: number[];
   private readonly shared: Uint32Array;
   private readonly freeSlots: number[];
+  private readonly live = new Set<CachedSequence>();
 
   /** nPages in all, at most maxPagesPerSequence for one sequence. */
   constructor(
@@ -54,6 +55,7 @@ export class KvCachePages {
     }
     const sequence = new CachedSequence(slot);
     for (const state of this.stateOf(sequence)) state.fill(0);
+    this.live.add(sequence);
     return sequence;
   }
 
@@ -70,7 +72,14 @@ export class KvCachePages {
     sequence.side = sequence.side === 0 ? 1 : 0;
   }
 
+  /** Whether the sequence is one of this cache and has not been removed. */
+  has(sequence: CachedSequence): boolean {
+    return this.live.has(sequence);
+  }
+
+  /** Gives pages and slot back. A sequence that is not here (any more) is passed over. */
   remove(sequence: CachedSequence): void {
+    if (!this.live.delete(sequence)) return;
     if (sequence.encoder) this.remove(sequence.encoder);
     sequence.encoder = undefined;
     this.truncate(sequence, 0);
@@ -123,9 +132,7 @@ export class KvCachePages {
     const last = sequence.pages[lastIndex], copyLast = last !== undefined && this.shared[last] > 0;
     const fresh = Math.max(0, needed - sequence.pages.length) + (copyLast ? 1 : 0);
     if (needed > this.maxPagesPerSequence || fresh > this.free.length) {
-      throw new ContextFullError(
-        `context: expected room for ${n} more tokens after ${sequence.length}, found ${Math.max(0, this.room(sequence))} of ` +
-        `${this.maxPagesPerSequence * PAGE}; load the model with a larger context, shorten the prompt or allow a context shift`);
+      throw contextFull(n, sequence.length, this.room(sequence), this.maxPagesPerSequence * PAGE);
     }
     if (copyLast) {
       const page = this.free.pop()!;
@@ -155,4 +162,11 @@ export class KvCachePages {
       }
     }
   }
+}
+
+/** The error for `n` tokens after `length` others where `room` of `nCtx` are left. */
+export function contextFull(n: number, length: number, room: number, nCtx: number): ContextFullError {
+  return new ContextFullError(
+    `context: expected room for ${n} more tokens after ${length}, found ${room} of ${nCtx}; ` +
+    "load the model with a larger context, shorten the prompt or allow a context shift");
 }

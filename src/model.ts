@@ -12,6 +12,7 @@ import { platform } from "./platform/index.ts";
 import type { SamplerMath } from "./sampling/index.ts";
 import { Session } from "./session.ts";
 import { createTokenizer, type EncodeOptions, type Tokenizer } from "./tokenizer/index.ts";
+import { checkCancelled } from "./weights.ts";
 
 /** A path or URL, bytes, a Blob, or anything that can be read at random; several for a split model. */
 export type ModelSource = string | URL | Uint8Array | ArrayBuffer | Blob | Source | readonly Source[];
@@ -27,10 +28,12 @@ export interface LoadModelOptions extends EngineOptions {
 
 /**
  * Reads a GGUF file and makes it ready to run. Throws GgufError (the file), ModelError (what it asks for),
- * PlanError (what the kernels lack), MemoryError, OptionError.
+ * PlanError (what the kernels lack), MemoryError, OptionError, RunError "cancelled". What a Source of yours throws passes
+ * through; it is yours to close, then as always.
  */
 export async function loadModel(source: ModelSource, options: LoadModelOptions = {}): Promise<Model> {
   const start = performance.now();
+  checkCancelled(options.signal);
   const gguf = await openGguf(source, options.overrideKv);
   try {
     const { hparams } = describeModel(gguf.metadata);
@@ -45,12 +48,23 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
   }
 }
 
-/** Opens a model file without loading it: metadata and tensor directory. Close it with closeGguf. */
+/**
+ * Opens a model file without loading it: metadata and tensor directory. Close it with closeGguf, which leaves your own
+ * Sources open.
+ */
 export async function openGguf(source: ModelSource, overrideKv?: string | readonly string[]): Promise<Gguf> {
-  const sources = await toSources(source);
-  const gguf = await readGguf(sources, { open: (name) => platform.openFile(name) });
   const texts = typeof overrideKv === "string" ? [overrideKv] : overrideKv ?? [];
-  return texts.length === 0 ? gguf : applyOverrides(gguf, texts.flatMap((text) => parseOverrides(text)));
+  const overrides = texts.flatMap((text) => parseOverrides(text));
+  const sources = await toSources(source);
+  let opened = "read" in sources ? [sources] : sources;
+  try {
+    const gguf = await readGguf(sources, { open: (name) => platform.openFile(name) });
+    opened = gguf.sources; // with the siblings of a split file
+    return overrides.length === 0 ? gguf : applyOverrides(gguf, overrides);
+  } catch (error) {
+    for (const one of opened) await one.close?.();
+    throw error;
+  }
 }
 
 async function toSources(source: ModelSource): Promise<Source | readonly Source[]> {
@@ -59,8 +73,19 @@ async function toSources(source: ModelSource): Promise<Source | readonly Source[
   if (source instanceof Uint8Array) return bytesSource("bytes", source);
   if (source instanceof ArrayBuffer) return bytesSource("bytes", new Uint8Array(source));
   if (typeof Blob !== "undefined" && source instanceof Blob) return blobSource(source);
-  if (typeof source === "object" && source !== null) return source as Source | readonly Source[];
+  if (Array.isArray(source)) return source.map(borrowed);
+  if (typeof (source as Source | null)?.read === "function") return borrowed(source as Source);
   throw new OptionError(`model: expected a path, a URL, bytes, a Blob or a Source, found ${String(source)}`);
+}
+
+/** The caller's Source without its `close`. */
+function borrowed(source: Source): Source {
+  return {
+    name: source.name,
+    size: source.size,
+    read: (offset, length) => source.read(offset, length),
+    readSync: source.readSync && ((offset, into) => source.readSync!(offset, into)),
+  };
 }
 
 function filePath(url: URL): string {

@@ -1,10 +1,11 @@
 // The public API of samebit/quants: values of quantised bytes, without a model. The kernels do the work: the bytes are
 // repacked four rows at a time and read back, which is the way every embedding takes.
 
-import { rowBytes, typeByName, GGML_TYPES } from "../formats/types.ts";
+import { type GgmlType, GGML_TYPES, rowBytes, typeByName } from "../formats/types.ts";
 import { OptionError } from "./errors.ts";
 import type { KernelExports } from "./kernels/exports.ts";
 import { chooseKernels, instantiateKernels } from "./kernels/module.ts";
+import { checkDenormals } from "./weights.ts";
 
 export interface DequantizeOptions {
   /** Weights of a row; default: all of them in one row. Matters for types with row metadata. */
@@ -19,15 +20,19 @@ export async function supportedTypes(): Promise<string[]> {
 
 /**
  * f32 values of nWeights weights stored as ggml type `typeName` (`Q4_K`). Bit-exact with ggml's scalar code.
- * Throws OptionError for an unknown type, or bytes of the wrong length.
+ * Throws OptionError for an unknown type, or bytes of the wrong length; RunError "flush-to-zero" where denormal numbers are
+ * rounded away.
  */
 export async function dequantize(
   typeName: string, bytes: Uint8Array, nWeights: number, { nPerRow = nWeights }: DequantizeOptions = {},
 ): Promise<Float32Array> {
-  const type = typeByName(typeName), { exports, memory } = await dequantizers();
+  const { exports, memory } = await dequantizers();
+  checkDenormals(exports);
+  const type = typeCalled(typeName);
   if (!type || !exports.isSupported(type.id)) {
-    throw new OptionError(`type: expected one of ${(await supportedTypes()).join(", ")}, found ${typeName}`);
+    throw new OptionError(`type: expected one of ${(await supportedTypes()).join(", ")}, found ${String(typeName)}`);
   }
+  if (!(bytes instanceof Uint8Array)) throw new OptionError(`${typeName}: expected its bytes as a Uint8Array, found something else`);
   if (!Number.isInteger(nWeights) || nWeights < 0) throw new OptionError(`nWeights: expected an integer from 0, found ${nWeights}`);
   if (nWeights === 0 && bytes.length === 0) return new Float32Array(0);
   if (!(Number.isInteger(nPerRow) && nPerRow > 0 && nPerRow % type.blockSize === 0 && nWeights % nPerRow === 0)) {
@@ -55,8 +60,16 @@ export async function dequantize(
   return out;
 }
 
+function typeCalled(name: string): GgmlType | undefined {
+  try {
+    return typeByName(name);
+  } catch {
+    return undefined; // the caller's message lists the names
+  }
+}
+
 const PIECE = 65536;
-const align = (n: number) => (n + 63) & ~63;
+const align = (n: number) => Math.ceil(n / 64) * 64;
 
 let instance: Promise<{ exports: KernelExports; memory: WebAssembly.Memory }> | undefined;
 

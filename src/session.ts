@@ -32,7 +32,9 @@ export class Session {
   }
 
   /**
-   * Appends tokens to the history. Throws ContextFullError when they do not fit: nothing is evaluated then.
+   * Appends tokens to the history; none at all are fine, and give no logits. One evaluation at a time: until it is over,
+   * the session may be closed but not truncated or copied. Evaluations of several sessions take turns.
+   * Throws ContextFullError when the tokens do not fit, OptionError for ids out of range: nothing is evaluated then.
    * After another error the history holds the tokens of the runs that succeeded: `length` says how many.
    */
   async evaluate(tokens: ArrayLike<number>, options: EvaluateOptions = {}): Promise<void> {
@@ -59,7 +61,7 @@ export class Session {
     return new Session(this.engine, this.engine.copySequence(this.sequence));
   }
 
-  /** Gives the cache's pages back. Calling it twice is harmless. */
+  /** Gives the cache's pages back; an evaluation in progress ends with RunError "closed". Calling it twice is harmless. */
   close(): void {
     if (!this.open) return;
     this.open = false;

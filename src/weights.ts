@@ -1,32 +1,46 @@
-// Loading: reads every tensor that the plan asked for, four rows at a time into staging memory, and lets the kernels
-// repack them to their place. Nothing is held twice: the file's bytes pass through a staging area of a few MiB.
+// Loading: reads every tensor that the plan asked for, in chunks of rows into staging memory, from where the threads
+// repack them to their place (repack.ts). Nothing is held twice: the file's bytes pass through a few MiB.
 
 import type { Gguf, TensorInfo } from "../formats/gguf.ts";
+import { DOWNLOAD_AGAIN, GgufError } from "../formats/errors.ts";
 import { rowBytes } from "../formats/types.ts";
-import { SamebitError } from "./errors.ts";
+import { PlanError, RunError, SamebitError } from "./errors.ts";
 import type { KernelExports } from "./kernels/exports.ts";
 import type { Bank } from "./memory/bank.ts";
 import type { PlacedWeight } from "./memory/placed.ts";
+import type { Repacker } from "./repack.ts";
+import { findBadScale } from "./scales.ts";
 
-/** Bytes of the file read so far, and all that will be read. */
+/** Bytes of the file read so far, and all that will be read (a vector once for every bank that uses it). */
 export type LoadProgress = (done: number, total: number) => void;
 
 const F32 = 0;
+/** Weights of a vector converted at once: whole blocks of every type, and working memory stays small. */
+const VECTOR_PIECE = 16384;
 const align = (n: number) => (n + 63) & ~63;
 
 export interface LoadOptions {
   readonly gguf: Gguf;
   readonly banks: readonly Bank[];
-  /** This thread's instance over each bank. */
+  /** This thread's instance over each bank: for vectors, and for matrices that are converted to f32. */
   readonly kernels: readonly KernelExports[];
+  /** The threads, for everything else. */
+  readonly repacker: Repacker;
   readonly weights: readonly PlacedWeight[];
   readonly onProgress?: LoadProgress;
   readonly signal?: AbortSignal;
 }
 
-export async function loadWeights({ gguf, banks, kernels, weights, onProgress, signal }: LoadOptions): Promise<void> {
-  const total = weights.reduce((sum, w) => sum + (gguf.tensors.get(w.name)?.bytes ?? 0), 0);
-  let done = 0;
+/**
+ * Fills every weight of every bank. Throws RunError "cancelled" when `signal` is aborted, "flush-to-zero" when this thread
+ * rounds denormal numbers away, GgufError for damaged blocks, SamebitError when a source answers too little; what a source
+ * throws passes through.
+ */
+export async function loadWeights({ gguf, banks, kernels, repacker, weights, onProgress, signal }: LoadOptions): Promise<void> {
+  checkCancelled(signal);
+  checkDenormals(kernels[0]);
+  let done = 0, total = 0;
+  for (const bank of banks) for (const w of weights) if (bank.hasWeight(w)) total += gguf.tensors.get(w.name)?.bytes ?? 0;
   for (let i = 0; i < banks.length; i++) {
     for (const weight of weights) {
       if (!banks[i].hasWeight(weight)) continue;
@@ -35,57 +49,125 @@ export async function loadWeights({ gguf, banks, kernels, weights, onProgress, s
         continue;
       }
       const tensor = gguf.tensors.get(weight.name)!;
-      await loadTensor(gguf, tensor, weight, banks[i], kernels[i], (bytes) => {
+      const onBytes = async (bytes: number) => {
         onProgress?.(done += bytes, total);
-        signal?.throwIfAborted();
-      });
+        // let timers, signals and the progress bar have their turn
+        await new Promise((resolve) => setTimeout(resolve));
+        checkCancelled(signal);
+      };
+      if (weight.layout === "matrix" && weight.type === tensor.type.id) {
+        await repackMatrix(gguf, tensor, weight, banks[i], repacker, onBytes);
+      } else {
+        await repacker.finish(); // these use the whole staging area, on this thread
+        await (weight.layout === "vector" ? loadVector : convertMatrix)(gguf, tensor, weight, banks[i], kernels[i], onBytes);
+      }
     }
+  }
+  await repacker.finish();
+}
+
+export function checkCancelled(signal?: AbortSignal): void {
+  if (signal?.aborted) throw new RunError("cancelled", "load: cancelled", { cause: signal.reason });
+}
+
+/** Conversions on the caller's thread need denormal numbers as much as the runs do. */
+export function checkDenormals(kernels: KernelExports): void {
+  if (!kernels.flushesDenormals()) return;
+  throw new RunError("flush-to-zero", "caller's thread: expected denormal numbers to be kept, found that it flushes them to zero; " +
+    "a native add-on built with -ffast-math does that: do not load it in this process");
+}
+
+/** Reads and checks `into.length` bytes of a tensor (whole blocks), `offset` bytes from its start. */
+async function read(gguf: Gguf, tensor: TensorInfo, offset: number, into: Uint8Array): Promise<void> {
+  const source = gguf.sources[tensor.sourceIndex], at = tensor.offset + offset;
+  if (source.readSync) {
+    source.readSync(at, into);
+  } else {
+    const bytes = await source.read(at, into.length);
+    if (bytes.length !== into.length) {
+      throw new SamebitError(`${tensor.name}: expected ${into.length} bytes of ${source.name} at ${at}, found ${bytes.length}; ` +
+        "its read must answer exactly what it is asked for");
+    }
+    into.set(bytes);
+  }
+  checkScales(gguf, tensor, offset, into);
+}
+
+function checkScales(gguf: Gguf, tensor: TensorInfo, offset: number, bytes: Uint8Array): void {
+  const bad = findBadScale(tensor.type, bytes);
+  if (bad < 0) return;
+  throw new GgufError({
+    subject: tensor.name, expected: `finite scales in its ${tensor.type.name} blocks`, found: "NaN or an infinity",
+    source: gguf.sources[tensor.sourceIndex].name, offset: tensor.offset + offset + bad, remedy: DOWNLOAD_AGAIN,
+  });
+}
+
+/** A vector, whatever its type: plain f32. */
+async function loadVector(
+  gguf: Gguf, tensor: TensorInfo, weight: PlacedWeight, bank: Bank, kernels: KernelExports, onBytes: (n: number) => Promise<void>,
+): Promise<void> {
+  const { type, nWeights } = tensor, into = bank.weightAddress(weight);
+  if (!kernels.isSupported(type.id)) {
+    throw new PlanError(`${tensor.name}: expected a tensor type that the kernels convert, found ${type.name}; requantise the model`);
+  }
+  for (let from = 0; from < nWeights; from += VECTOR_PIECE) {
+    const n = Math.min(VECTOR_PIECE, nWeights - from), bytes = rowBytes(type, n), { address } = bank.staging;
+    await read(gguf, tensor, (from / type.blockSize) * type.typeSize, bank.u8(address, bytes));
+    toFloats(kernels, type.id, address, bytes, 1, n, address + align(bytes), into + from * 4);
+    await onBytes(bytes);
   }
 }
 
-/** One tensor: rows in chunks that fill the staging area, whole groups of four at a time. */
-async function loadTensor(
-  gguf: Gguf, tensor: TensorInfo, weight: PlacedWeight, bank: Bank, kernels: KernelExports, onBytes: (n: number) => void,
+/** A matrix in its own type: this thread reads chunks of rows, the others repack the chunk before. */
+async function repackMatrix(
+  gguf: Gguf, tensor: TensorInfo, weight: PlacedWeight, bank: Bank, repacker: Repacker, onBytes: (n: number) => Promise<void>,
 ): Promise<void> {
-  const source = gguf.sources[tensor.sourceIndex], type = tensor.type.id;
-  const k = weight.layout === "vector" ? tensor.nWeights : weight.shape[0];
-  const raw = rowBytes(tensor.type, k), nRows = tensor.nWeights / k;
-  // after the raw rows: one repacked group and its four rows in f32, for types that are converted
-  const scratchBytes = align(kernels.groupBytes(type, k) >>> 0) + align(k * 16);
-  const chunkRows = Math.floor((bank.staging.bytes - scratchBytes) / raw / 4) * 4;
-  if (chunkRows < 4 && nRows > chunkRows) {
-    throw new SamebitError(`${tensor.name}: expected rows of at most ${bank.staging.bytes >> 3} bytes, found ${raw}`);
-  }
-  const group = bank.staging.address + bank.staging.bytes - scratchBytes;
-  const converted = weight.layout === "matrix" && weight.type !== type;
-  const rowsPerMatrix = weight.layout === "matrix" ? weight.shape[1] : 1;
+  const type = tensor.type.id, [k] = weight.shape, raw = rowBytes(tensor.type, k);
+  const chunkRows = rowsPerChunk(tensor, raw, repacker.halfBytes);
   let into = bank.weightAddress(weight);
+  for (const [row, rows] of rowChunks(tensor.nWeights / k, weight.shape[1], chunkRows)) {
+    await read(gguf, tensor, row * raw, bank.u8(repacker.half(bank.index), rows * raw));
+    await repacker.start({ bank: bank.index, type, rows, k, rowBytes: raw, groupBytes: weight.groupBytes, dst: into });
+    into += weight.groupBytes * Math.ceil(rows / 4);
+    await onBytes(rows * raw);
+  }
+}
 
-  for (let row = 0; row < nRows;) {
-    // an expert's last group may have fewer than four rows: groups never reach into the next expert
-    const left = rowsPerMatrix - (row % rowsPerMatrix);
-    const rows = Math.min(nRows - row, left <= chunkRows ? left : chunkRows);
-    const bytes = rows * raw, staging = bank.u8(bank.staging.address, bytes), offset = tensor.offset + row * raw;
-    if (source.readSync) source.readSync(offset, staging);
-    else staging.set(await source.read(offset, bytes));
-    for (let r = 0; r < rows; r += 4) {
-      const n = Math.min(4, rows - r), src = bank.staging.address + r * raw;
-      if (weight.layout === "vector") {
-        toFloats(kernels, type, src, raw, n, k, group, into);
-      } else if (converted) {
-        const floats = group + align(kernels.groupBytes(type, k) >>> 0);
-        toFloats(kernels, type, src, raw, n, k, group, floats);
-        kernels.repackGroup(F32, floats, k * 4, n, k, into);
-        into += weight.groupBytes;
-      } else {
-        kernels.repackGroup(type, src, raw, n, k, into);
-        into += weight.groupBytes;
-      }
+/** A matrix that becomes f32 (the precise mode), group by group on this thread. */
+async function convertMatrix(
+  gguf: Gguf, tensor: TensorInfo, weight: PlacedWeight, bank: Bank, kernels: KernelExports, onBytes: (n: number) => Promise<void>,
+): Promise<void> {
+  const type = tensor.type.id, [k] = weight.shape, raw = rowBytes(tensor.type, k);
+  // after the raw rows: one repacked group and its four rows in f32
+  const scratchBytes = align(kernels.groupBytes(type, k) >>> 0) + align(k * 16);
+  const { address, bytes } = bank.staging, group = address + bytes - scratchBytes;
+  const floats = group + align(kernels.groupBytes(type, k) >>> 0);
+  let into = bank.weightAddress(weight);
+  for (const [row, rows] of rowChunks(tensor.nWeights / k, weight.shape[1], rowsPerChunk(tensor, raw, bytes - scratchBytes))) {
+    await read(gguf, tensor, row * raw, bank.u8(address, rows * raw));
+    for (let r = 0; r < rows; r += 4, into += weight.groupBytes) {
+      const n = Math.min(4, rows - r);
+      toFloats(kernels, type, address + r * raw, raw, n, k, group, floats);
+      kernels.repackGroup(F32, floats, k * 4, n, k, into);
     }
+    await onBytes(rows * raw);
+  }
+}
+
+/** Rows that fit into `room` bytes, whole groups of four. */
+function rowsPerChunk(tensor: TensorInfo, raw: number, room: number): number {
+  const rows = Math.floor(room / raw / 4) * 4;
+  if (rows >= 4) return rows;
+  throw new SamebitError(`${tensor.name}: expected rows of at most ${Math.max(0, Math.floor(room / 4))} bytes, found ${raw}`);
+}
+
+/** [first row, rows] of each chunk. A group never reaches into the next expert's matrix. */
+function* rowChunks(nRows: number, rowsPerMatrix: number, chunkRows: number): Generator<[number, number]> {
+  for (let row = 0; row < nRows;) {
+    const left = rowsPerMatrix % 4 === 0 ? nRows - row : rowsPerMatrix - (row % rowsPerMatrix);
+    const rows = Math.min(left, chunkRows);
+    yield [row, rows];
     row += rows;
-    onBytes(bytes);
-    // let timers, signals and the progress bar have their turn
-    await new Promise((resolve) => setTimeout(resolve));
   }
 }
 

@@ -6,6 +6,8 @@
 //                              repeated for each
 //   $g $c $G $C                the group, the column, the tile's numbers of groups and columns
 //   for (let $i = 0; $i < 4; $i++) { .. }   unrolled: a loop whose variable begins with $
+//   $exact                     0, and 1 in a second copy of the tile, which the driver takes where a group's mark says
+//                              so (half.ts, markGroup)
 //   { .. }                     a bare block that names a column is repeated per column as a whole, the statements
 //                              in it per group: the order in which loads and dots stand decides the speed
 //
@@ -106,9 +108,13 @@ function expand(statements, groups, columns, values, indent) {
   return lines;
 }
 
+function addImport(imports, module, name) {
+  imports.set(module, (imports.get(module) ?? new Set()).add(name));
+}
+
 /** Merges the imports of a source file, as seen from assembly/matmul, into `imports`: module -> names. */
 function collectImports(source, stem, imports) {
-  const add = (module, name) => imports.set(module, (imports.get(module) ?? new Set()).add(name));
+  const add = (module, name) => addImport(imports, module, name);
   for (const [, list, from] of source.matchAll(/^import \{([^}]*)\} from "([^"]+)";/gm)) {
     const module = from.startsWith("./") ? `../quants/${from.slice(2)}` : from;
     for (const name of list.split(",").map((n) => n.trim()).filter(Boolean)) add(module, name);
@@ -131,11 +137,16 @@ export function generateTiles() {
       const body = source.slice(open + 1, closing(source, open) - 1).replace(/^\s*\/\/.*$/gm, "").replace(/\s\/\/ .*$/gm, "");
       const statements = parse(body);
       const sizes = tiles.trim().split(" ").map((tile) => tile.split("x").map(Number));
+      const copies = names(body, "exact") ? [0, 1] : [0];
       for (const [groups, columns] of sizes) {
-        const lines = expand(statements, groups, columns, { G: groups, C: columns }, "  ");
-        output.push(`export function ${name}_${groups}x${columns}(${parameters}): void {`, ...lines, "}", "");
+        for (const exact of copies) {
+          const lines = expand(statements, groups, columns, { G: groups, C: columns, exact }, "  ");
+          const copy = `${name}_${groups}x${columns}${exact ? "_exact" : ""}`;
+          output.push(`export function ${copy}(${parameters}): void {`, ...lines, "}", "");
+        }
       }
-      output.push(...driver(name, sizes), "");
+      output.push(...driver(name, sizes, copies.length > 1), "");
+      if (copies.length > 1) addImport(imports, "../half", "marked");
     }
   }
   const used = new Set(output.join("\n").match(/\w+/g));
@@ -151,8 +162,11 @@ export function generateTiles() {
   return [...head, ...output].join("\n");
 }
 
-/** `name`(nGroups, w, groupBytes, K, y, C, out, outStride): the largest tiles first, then the smaller ones. */
-function driver(name, sizes) {
+/**
+ * `name`(nGroups, w, groupBytes, K, y, C, out, outStride): the largest tiles first, then the smaller ones. Types whose
+ * groups are marked have two copies of a tile.
+ */
+function driver(name, sizes, isMarked) {
   const lines = [
     `export function ${name}(`,
     "  nGroups: u32, w: usize, groupBytes: usize, k: u32, y: usize, columns: u32, out: usize, outStride: usize,",
@@ -161,9 +175,12 @@ function driver(name, sizes) {
   for (const columns of new Set(sizes.map(([, c]) => c))) {
     lines.push(`  if (columns == ${columns}) {`);
     for (const [groups] of sizes.filter(([, c]) => c === columns).sort(([a], [b]) => b - a)) {
+      const tile = `${name}_${groups}x${columns}`, call = "(k, w, groupBytes, y, out, outStride)";
       lines.push(
         `    while (nGroups >= ${groups}) {`,
-        `      ${name}_${groups}x${columns}(k, w, groupBytes, y, out, outStride);`,
+        ...(isMarked
+          ? [`      if (marked(w, groupBytes, ${groups})) ${tile}_exact${call};`, `      else ${tile}${call};`]
+          : [`      ${tile}${call};`]),
         `      w += groupBytes * ${groups};`,
         `      out += ${16 * groups};`,
         `      nGroups -= ${groups};`,

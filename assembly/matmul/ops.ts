@@ -2,11 +2,11 @@
 // pieces that threads claim; no bit depends on who computes a piece, or on how large the pieces are.
 
 import {
-  Batch, EmbedIndex, EmbedWord, ExpertMatmulWord, MatmulWord, PackRowsWord, PackWord, Word,
+  Batch, EmbedIndex, EmbedWord, ExpertMatmulWord, MatmulWord, PackRowsWord, PackWord, RepackWord, Word,
 } from "../abi";
 import { packColumn } from "../quants/activations";
 import { batch, claim, nThreads, rowsOf, scratch, word } from "../work";
-import { dequantizeRow, matmulTile, packTile, packUnits } from "./index";
+import { dequantizeRow, matmulTile, packTile, packUnits, repackGroup } from "./index";
 
 /** Weights of one decode piece: enough that the claim (an atomic, about 50 ns with two threads) is below 1%. */
 const DECODE_BYTES: u32 = 65536;
@@ -149,6 +149,25 @@ export function expertMatmul(ins: usize): void {
       if (pair == NO_PAIR) continue;
       const out = dst + <usize>(pair / nUsed) * stride + ((<usize>(pair % nUsed) * nGroups + from) << 4);
       memory.copy(out, scratch + <usize>c * outStride, count << 4);
+    }
+  }
+}
+
+/** Bytes of the file that one piece of a repacking covers: a few dozen microseconds. */
+const REPACK_BYTES: u32 = 65536;
+
+/** Op.repack: rows of the file at a to R4 groups at dst; the last group may have fewer than four rows. */
+export function repack(ins: usize): void {
+  const rows = rowsOf(ins), k = word(ins, Word.width), rowBytes = word(ins, Word.aStride);
+  const type = word(ins, RepackWord.type), groupBytes = word(ins, RepackWord.groupBytes);
+  const src = <usize>word(ins, Word.a), dst = <usize>word(ins, Word.dst);
+  const nGroups = (rows + 3) / 4;
+  const perPiece = max<u32>(1, REPACK_BYTES / (rowBytes << 2));
+  const pieces = (nGroups + perPiece - 1) / perPiece;
+  for (let p = claim(); p < pieces; p = claim()) {
+    const end = min(nGroups, (p + 1) * perPiece);
+    for (let g = p * perPiece; g < end; g++) {
+      repackGroup(type, src + <usize>(g << 2) * rowBytes, rowBytes, min(4, rows - (g << 2)), k, dst + <usize>g * groupBytes);
     }
   }
 }

@@ -16,7 +16,7 @@ import { dequantizeQ5_1, repackQ5_1 } from "./q5_1";
 import { dequantizeQ5_K, repackQ5_K } from "./q5_k";
 import { dequantizeQ6_K, repackQ6_K } from "./q6_k";
 import { dequantizeQ8_0, repackQ8_0 } from "./q8_0";
-import { GgmlType, blockBytes, blockWeights } from "./types";
+import { GgmlType, blockBytes, blockWeights, markBytes } from "./types";
 
 export { packTileBytes, packUnits, tileColumns } from "./activations";
 export { packFormat } from "./types";
@@ -28,7 +28,7 @@ export function isSupported(type: u32): bool {
 
 /** Bytes of an R4 group of four rows of k weights. */
 export function groupBytes(type: u32, k: u32): u32 {
-  return k / blockWeights(type) * blockBytes(type) * 4;
+  return k / blockWeights(type) * blockBytes(type) * 4 + markBytes(type);
 }
 
 /**

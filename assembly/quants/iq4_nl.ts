@@ -6,8 +6,9 @@
 // R4 group of 4 rows, nb = K / 32 blocks, as Q4_0 (whose repack it takes):
 //   [nb x 4 f16]   d of block b, rows 0..3
 //   [nb x 64 B]    block b: four vectors; vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
+//   [16 B]         mark: not 0 where some d is subnormal or zero (half.ts, markGroup)
 
-import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
+import { f16ToF32, loadFiniteF16x4, loadNormalF16x4 } from "../half";
 import { M15, ONES, dotMinus, dotSigned, evenSigned, oddSigned, settleSigned } from "../lanes";
 import { nibbleAt } from "./nibbles";
 
@@ -49,12 +50,7 @@ function iq4_nl(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outSt
         minus$g$c = dotMinus(minus$g$c, high$g, z$c);
       }
     }
-    let dw$g = loadNormalF16x4(d$g);
-    let allNormal = ALL_NORMAL;
-    allNormal &= normal(d$g);
-    if (allNormal != ALL_NORMAL) {
-      dw$g = loadFiniteF16x4(d$g);
-    }
+    const dw$g = $exact ? loadFiniteF16x4(d$g) : loadNormalF16x4(d$g);
     {
       const dy$c = v128.load_splat<u32>(y, 4 * $c);
       const total$g$c = f32x4.convert_i32x4_s(settleSigned(plus$g$c, minus$g$c));

@@ -9,15 +9,17 @@
 //   0    [4 f16]     d
 //   8    [4 f16]     dmin
 //   16   [4 x 16 B]  scales: vector i, byte 4r + k: row r, sub-block 4i + k
-//   80   [16 x 16 B] sub-block j, byte 4r + k: row r, element 4n + k in bits 2n and 2n + 1
+//   80   [16 x 16 B] sub-block j, byte 4r + k: row r, element 4n + k in bits 2n, 2n + 1, n = 0..3
 
-import { f16ToF32, loadFiniteF16x4 } from "../half";
+import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
 import { EVEN, M15, M255, M3, STEP, dot, even, factor, odd } from "../lanes";
 
 /**
  * One tile: f = f - sum(mn * sum y) * (dmin * d_y), then f = f + sum(sc * acc) * (d * d_y).
- * An acc is at most 16 * 3 * 127 = 6096 and fits i16, so that dot_i16x8 multiplies it; |sum| <= 256 * 3 * 15 * 127.
- * @tiles 4x1 1x1 2x4 1x4
+ * An acc is at most 16 * 3 * 127 = 6096 and fits i16, so that dot_i16x8 multiplies it;
+ * |sum| <= 256 * 3 * 15 * 127 = 1.5e6.
+ * Rejected: spreading the scale bytes with a swizzle (rel16 +8%, base -5%).
+ * @tiles 2x1 1x1 2x4 1x4
  */
 function q2_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
@@ -28,7 +30,13 @@ function q2_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
   for (let b: u32 = 0; b < nb; b++) {
     let total$g$c = zero, least$g$c = zero;
     const dy$c = v128.load_splat<u32>(y, 4 * $c);
-    const d$g = loadFiniteF16x4(w$g), dmin$g = loadFiniteF16x4(w$g + 8);
+    let d$g = loadNormalF16x4(w$g), dmin$g = loadNormalF16x4(w$g + 8);
+    let allNormal = ALL_NORMAL;
+    allNormal &= normal(w$g) & normal(w$g + 8);
+    if (allNormal != ALL_NORMAL) {
+      d$g = loadFiniteF16x4(w$g);
+      dmin$g = loadFiniteF16x4(w$g + 8);
+    }
     let scales$g = w$g + 16;
     let sums = y + 20 * $C;
     y += 84 * $C;
@@ -71,7 +79,10 @@ function q2_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }
 
-/** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
+/**
+ * Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group, which the caller has
+ * zeroed where rows are missing.
+ */
 export function repackQ2_K(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
   const nb = k >> 8;
   const m3 = i8x16.splat(3);

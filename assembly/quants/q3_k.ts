@@ -2,25 +2,28 @@
 //
 // GGUF block, 110 bytes:     0            32          96            108      110
 //                            | hmask 32 B | qs 64 B   | scales 12 B | d f16  |
-//   element e: h = e / 128, s = (e % 128) / 32: bits 0-1 are bits 2s and 2s + 1 of qs[32h + e % 32], bit 2 is bit e / 32 of
-//   hmask[e % 32]
-//   sc[j]: bits 0-3 are a nibble of scales[j % 8], low where j < 8, else high; bits 4-5 from scales[8 + j % 4] >> 2 * (j / 4)
+//   element e: h = e / 128, s = (e % 128) / 32: bits 0-1 are bits 2s, 2s + 1 of qs[32h + e % 32],
+//   bit 2 is bit e / 32 of hmask[e % 32]
+//   sc[j]: bits 0-3 are a nibble of scales[j % 8], low where j < 8, else high; bits 4-5 come from
+//   scales[8 + j % 4] >> 2 * (j / 4)
 //
 // R4 block of 4 rows, 440 bytes:
 //   0    [4 f16]    d
 //   8    [3 x 16 B] the three words of `scales`, each with rows 0..3 side by side
-//   56   [8 x 48 B] sub-blocks 2i and 2i + 1, 32 elements: three vectors v0..v2; byte 4r + k of vn: row r, element 8n + k
-//                   in bits 0-2, 8n + 4 + k in bits 3-5. The 6 free bits hold elements 24 + k (bits 6-7 of v0, then
-//                   bit 6 of v2) and 28 + k (bits 6-7 of v1, then bit 7 of v2)
+//   56   [8 x 48 B] sub-blocks 2i and 2i + 1, 32 elements: three vectors v0..v2; byte 4r + k of vn:
+//                   row r, element 8n + k in bits 0-2, 8n + 4 + k in bits 3-5. The 6 free bits hold
+//                   elements 24 + k (bits 6-7 of v0, then bit 6 of v2) and 28 + k (bits 6-7 of v1,
+//                   then bit 7 of v2)
 
-import { f16ToF32, loadFiniteF16x4 } from "../half";
+import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
 import { EVEN, M15, M255, M3, M32, M4, M7, STEP, dot, even, factor, odd, startAt } from "../lanes";
 
 /**
- * One tile: total = sum over sub-blocks of (sc - 32) * (sum q * y - 4 * sum y), f = f + total * (d_w * d_y).
- * The inner sum is at most 16 * 4 * 127 = 8128, or 15240 on the way, and fits i16: dot_i16x8 multiplies it.
- * |total| <= 256 * 4 * 32 * 127.
- * @tiles 4x1 1x1 2x4 1x4
+ * One tile: total = sum over sub-blocks of (sc - 32) * (sum q * y - 4 * sum y),
+ * f = f + total * (d_w * d_y).
+ * The inner sum is at most 16 * 4 * 127 = 8128, or 15240 on the way, and fits i16: dot_i16x8
+ * multiplies it. |total| <= 256 * 4 * 32 * 127 = 4.2e6.
+ * @tiles 1x1 2x4 1x4
  */
 function q3_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
@@ -32,7 +35,12 @@ function q3_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
   for (let b: u32 = 0; b < nb; b++) {
     let total$g$c = i32x4.splat(0);
     const dy$c = v128.load_splat<u32>(y, 4 * $c);
-    const d$g = loadFiniteF16x4(w$g);
+    let d$g = loadNormalF16x4(w$g);
+    let allNormal = ALL_NORMAL;
+    allNormal &= normal(w$g);
+    if (allNormal != ALL_NORMAL) {
+      d$g = loadFiniteF16x4(w$g);
+    }
     const scales$g = w$g + 8;
     let sums = y + 20 * $C;
     y += 84 * $C;
@@ -77,7 +85,10 @@ function q3_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }
 
-/** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
+/**
+ * Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group, which the caller has
+ * zeroed where rows are missing.
+ */
 export function repackQ3_K(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
   const nb = k >> 8;
   for (let r: u32 = 0; r < nRows; r++) {
@@ -105,7 +116,10 @@ function codes3(qs: v128, hmask: v128, i: u32): v128 {
   return v128.or(low, i16x8.shl(v128.and(i16x8.shr_u(hmask, i), i8x16.splat(1)), 2));
 }
 
-/** 32 codes of a row as three words of its lane, 16 bytes apart: the bits of the last two words fill the free ones. */
+/**
+ * 32 codes of a row as three words of its lane, 16 bytes apart: the bits of the last two words fill
+ * the free ones.
+ */
 // @ts-ignore: decorator
 @inline
 function store96(p: usize, first: v128, second: v128): void {

@@ -6,9 +6,10 @@
 // R4 group of 4 rows, nb = K / 32 blocks:
 //   [nb x 4 f16]   d of block b, rows 0..3
 //   [nb x 64 B]    block b: four vectors; vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
+//   [16 B]         mark: not 0 where some d is subnormal or zero (half.ts, markGroup)
 
-import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
-import { EVEN, M15, ONES, STEP, dot, even, odd, settle } from "../lanes";
+import { f16ToF32, loadFiniteF16x4, loadNormalF16x4, markGroup } from "../half";
+import { M15, NIBBLE, ONES, STEP, dot, highEven, highOdd, lowEven, lowOdd, settle } from "../lanes";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
 
 /**
@@ -17,7 +18,7 @@ import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
  */
 function q4_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
-  const m15 = v128.load_splat<u32>(M15), evenMask = v128.load_splat<u32>(EVEN), ones = v128.load_splat<u32>(ONES);
+  const nibble = v128.load_splat<u32>(NIBBLE), ones = v128.load_splat<u32>(ONES);
   let d$g = w + groupBytes * $g;
   let q$g = d$g + (nb << 3);
   let f$g$c = f32x4.splat(0);
@@ -26,9 +27,8 @@ function q4_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     let a$g$c = start$c;
     for (let $i = 0; $i < 4; $i++) {
       const v$g = v128.load(q$g, 16 * $i);
-      const low$g = v128.and(v$g, m15), high$g = v128.and(i16x8.shr_u(v$g, 4), m15);
-      const lowEven$g = even(low$g, evenMask), lowOdd$g = odd(low$g);
-      const highEven$g = even(high$g, evenMask), highOdd$g = odd(high$g);
+      const lowEven$g = lowEven(v$g, nibble), lowOdd$g = lowOdd(v$g, nibble);
+      const highEven$g = highEven(v$g, nibble), highOdd$g = highOdd(v$g);
       {
         const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i * STEP) + $c));
         const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + 2 * $i * STEP) + $c)) : y$c;
@@ -40,12 +40,7 @@ function q4_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
         a$g$c = dot(false, a$g$c, highEven$g, highOdd$g, y$c, z$c);
       }
     }
-    let dw$g = loadNormalF16x4(d$g);
-    let allNormal = ALL_NORMAL;
-    allNormal &= normal(d$g);
-    if (allNormal != ALL_NORMAL) {
-      dw$g = loadFiniteF16x4(d$g);
-    }
+    const dw$g = $exact ? loadFiniteF16x4(d$g) : loadNormalF16x4(d$g);
     {
       const dy$c = v128.load_splat<u32>(y, 4 * $c);
       const total$g$c = f32x4.convert_i32x4_s(settle(start$c, a$g$c, ones));
@@ -72,6 +67,7 @@ export function repackQ4_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
       storeLane(qs + (b << 6) + (r << 2), words);
     }
   }
+  markGroup(qs + (nb << 6), dst, nb);
 }
 
 /** Row `lane` of a group as k f32. */

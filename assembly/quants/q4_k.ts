@@ -13,7 +13,9 @@
 //   64   [8 x 64 B] sub-block j: four vectors; vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
 import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
-import { EVEN, M15, M255, M48, M63, STEP, addScaled, dot, even, factor, odd } from "../lanes";
+import {
+  EVEN, M15, M255, M48, M63, NIBBLE, STEP, addScaled, dot, factor, highEven, highOdd, lowEven, lowOdd,
+} from "../lanes";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
 
 /**
@@ -22,12 +24,12 @@ import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
  */
 function q4_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
-  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15), evenMask = v128.load_splat<u32>(EVEN);
+  const zero = i32x4.splat(0), nibble = v128.load_splat<u32>(NIBBLE), evenMask = v128.load_splat<u32>(EVEN);
   const m255 = v128.load_splat<u32>(M255);
   let w$g = w + groupBytes * $g;
   let f$g$c = f32x4.splat(0);
   for (let b: u32 = 0; b < nb; b++) {
-    const m63 = v128.load_splat<u32>(M63), m48 = v128.load_splat<u32>(M48);
+    const m15 = v128.load_splat<u32>(M15), m63 = v128.load_splat<u32>(M63), m48 = v128.load_splat<u32>(M48);
     const u$g = v128.load(w$g, 16), v$g = v128.load(w$g, 32), x$g = v128.load(w$g, 48);
     let sc$g = v128.and(u$g, m63);
     const scHigh$g = v128.or(v128.and(x$g, m15), v128.and(i32x4.shr_u(u$g, 2), m48));
@@ -60,9 +62,8 @@ function q4_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
       let a$g$c = zero;
       for (let $i = 0; $i < 4; $i++) {
         const q$g = v128.load(w$g, 16 * $i);
-        const low$g = v128.and(q$g, m15), high$g = v128.and(i16x8.shr_u(q$g, 4), m15);
-        const lowEven$g = even(low$g, evenMask), lowOdd$g = odd(low$g);
-        const highEven$g = even(high$g, evenMask), highOdd$g = odd(high$g);
+        const lowEven$g = lowEven(q$g, nibble), lowOdd$g = lowOdd(q$g, nibble);
+        const highEven$g = highEven(q$g, nibble), highOdd$g = highOdd(q$g);
         {
           const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 * $i * STEP) + $c));
           const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (2 * $i * STEP + 1) + $c)) : y$c;

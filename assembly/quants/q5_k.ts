@@ -3,17 +3,19 @@
 // GGUF block, 176 bytes:     0        2           4             16          48                176
 //                            | d f16  | dmin f16  | scales 12 B | qh 32 B   | qs 128 B        |
 //   scales: 6 bits each, as in Q4_K
-//   sub-block j, element e: nibble from byte 32 * (j / 2) + e of qs, low where j is even, else high; bit 4 is bit j of qh[e]
+//   sub-block j, element e: nibble from byte 32 * (j / 2) + e of qs, low where j is even, else
+//   high; bit 4 is bit j of qh[e]
 //
 // R4 block of 4 rows, 704 bytes:
 //   0    [4 f16]   d
 //   8    [4 f16]   dmin
 //   16   [3 x 16 B] the three words of `scales`, each with rows 0..3 side by side
-//   64   [8 x 80 B] sub-block j: five vectors v0..v4; byte 4r + k: element 4n + k of row r, n = 0..4, in bits 0-4. The 15
-//                   free bits hold elements 20 + k (bits 5-7 of v0, then 5-6 of v1), 24 + k (v2, v3 likewise) and
-//                   28 + k (bits 5-7 of v4, then bit 7 of v1, bit 7 of v3)
+//   64   [8 x 80 B] sub-block j: five vectors v0..v4; byte 4r + k of vn: element 4n + k of row r in
+//                   bits 0-4. The 15 free bits hold elements 20 + k (bits 5-7 of v0, then 5-6 of
+//                   v1), 24 + k (v2, v3 likewise) and 28 + k (bits 5-7 of v4, then bit 7 of v1,
+//                   bit 7 of v3)
 
-import { f16ToF32, loadFiniteF16x4 } from "../half";
+import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
 import {
   EVEN, M128, M15, M24, M255, M31, M48, M63, STEP, STEPS5, addScaled, dot, even, factor, odd,
 } from "../lanes";
@@ -22,7 +24,7 @@ import { min6, scale6 } from "./q4_k";
 /**
  * One tile: f = f - sum(mn * sum y) * (dmin * d_y), then f = f + sum(sc * acc) * (d * d_y).
  * |sum| <= 256 * 31 * 63 * 127 = 6.4e7.
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 1x1 1x4
  */
 function q5_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
@@ -37,7 +39,13 @@ function q5_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     const scHigh$g = v128.or(v128.and(x$g, m15), v128.and(i32x4.shr_u(u$g, 2), m48));
     const mn$g = v128.and(v$g, m63);
     const mnHigh$g = v128.or(v128.and(i32x4.shr_u(x$g, 4), m15), v128.and(i32x4.shr_u(v$g, 2), m48));
-    const dmin$g = loadFiniteF16x4(w$g + 8);
+    let d$g = loadNormalF16x4(w$g), dmin$g = loadNormalF16x4(w$g + 8);
+    let allNormal = ALL_NORMAL;
+    allNormal &= normal(w$g) & normal(w$g + 8);
+    if (allNormal != ALL_NORMAL) {
+      d$g = loadFiniteF16x4(w$g);
+      dmin$g = loadFiniteF16x4(w$g + 8);
+    }
     {
       const dy$c = v128.load_splat<u32>(y, 4 * $c);
       let m$g$c = i32x4.dot_i16x8_s(v128.and(mn$g, evenMask), v128.load_splat<u32>(y, 4 * ($C + $c)));
@@ -46,7 +54,6 @@ function q5_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
       m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(i16x8.shr_u(mnHigh$g, 8), v128.load_splat<u32>(y, 4 * (4 * $C + $c))));
       f$g$c = f32x4.sub(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(m$g$c), f32x4.mul(dmin$g, dy$c)));
     }
-    const d$g = loadFiniteF16x4(w$g);
     let total$g$c = zero;
     const dy$c = v128.load_splat<u32>(y, 4 * $c);
     y += 84 * $C;
@@ -87,7 +94,10 @@ function q5_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }
 
-/** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
+/**
+ * Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group, which the caller has
+ * zeroed where rows are missing.
+ */
 export function repackQ5_K(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
   const nb = k >> 8;
   for (let r: u32 = 0; r < nRows; r++) {
@@ -116,7 +126,10 @@ function codes5(qs: v128, qh: v128, j: u32): v128 {
   return v128.or(low, i16x8.shl(v128.and(i16x8.shr_u(qh, j), i8x16.splat(1)), 4));
 }
 
-/** 32 codes of a row as five words of its lane, 16 bytes apart: the bits of the last three words fill the free ones. */
+/**
+ * 32 codes of a row as five words of its lane, 16 bytes apart: the bits of the last three words
+ * fill the free ones.
+ */
 // @ts-ignore: decorator
 @inline
 function store160(p: usize, first: v128, second: v128): void {

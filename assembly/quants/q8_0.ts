@@ -6,8 +6,9 @@
 // R4 group of 4 rows, nb = K / 32 blocks:
 //   [nb x 4 f16]   d of block b, rows 0..3
 //   [nb x 128 B]   block b: eight vectors; vector i, byte 4r + k: row r, element 4i + k
+//   [16 B]         mark: not 0 where some d is subnormal or zero (half.ts, markGroup)
 
-import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
+import { f16ToF32, loadFiniteF16x4, loadNormalF16x4, markGroup } from "../half";
 import { ONES, dotMinus, dotSigned, evenSigned, oddSigned, settleSigned } from "../lanes";
 
 /**
@@ -32,12 +33,7 @@ function q8_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
         minus$g$c = dotMinus(minus$g$c, v$g, z$c);
       }
     }
-    let dw$g = loadNormalF16x4(d$g);
-    let allNormal = ALL_NORMAL;
-    allNormal &= normal(d$g);
-    if (allNormal != ALL_NORMAL) {
-      dw$g = loadFiniteF16x4(d$g);
-    }
+    const dw$g = $exact ? loadFiniteF16x4(d$g) : loadNormalF16x4(d$g);
     {
       const dy$c = v128.load_splat<u32>(y, 4 * $c);
       const total$g$c = f32x4.convert_i32x4_s(settleSigned(plus$g$c, minus$g$c));
@@ -61,6 +57,7 @@ export function repackQ8_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
       for (let i: u32 = 0; i < 8; i++, qs += 16) store<u32>(qs, load<u32>(block + (i << 2), 2));
     }
   }
+  markGroup(dst + nb * 136, dst, nb);
 }
 
 /** Row `lane` of a group as k f32. */

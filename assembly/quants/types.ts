@@ -1,5 +1,6 @@
 // The tensor types that the kernels know, by their ggml numbers, and what follows from a type alone.
 
+import { MARK_BYTES } from "../half";
 import { PackFormat } from "./activations";
 
 export enum GgmlType {
@@ -42,7 +43,12 @@ export function blockWeights(type: u32): u32 {
   }
 }
 
-/** Bytes of a block. R4 keeps the size: a group of four rows takes four rows' bytes. */
+/** Bytes that a group has beside its blocks: see half.ts, markGroup. */
+export function markBytes(type: u32): u32 {
+  return type == GgmlType.Q4_0 || type == GgmlType.Q8_0 || type == GgmlType.IQ4_NL ? MARK_BYTES : 0;
+}
+
+/** Bytes of a block. R4 keeps the size: a group of four rows takes four rows' bytes (and 16, see markBytes). */
 export function blockBytes(type: u32): u32 {
   switch (type) {
     case GgmlType.F32: return 4;

@@ -4,7 +4,7 @@
 import { instantiateSync } from "@assemblyscript/loader";
 import { SamebitError } from "../errors.ts";
 import { platform } from "../platform/index.ts";
-import { probeBuild } from "./probe.ts";
+import { PROBE_HASH, probeBuild } from "./probe.ts";
 import type { KernelExports } from "./exports.ts";
 
 /** `dot32`: relaxed 8-bit dot product. `rel16`: relaxed 8-to-16-bit dot product. `base`: plain 128-bit SIMD. */
@@ -58,27 +58,35 @@ export async function chooseKernels(wanted?: KernelBuild): Promise<Kernels> {
   return chosen;
 }
 
+/** How long the choice between the relaxed builds may take, in milliseconds each. */
+const CALIBRATION_MS = 8;
+/** dot32 must be this much faster to be preferred: where the 8-bit dot is emulated the two differ by more, the other way. */
+const CLEARLY = 0.9;
+
 async function choose(): Promise<Kernels> {
-  const base = { build: "base" as const, module: await compile("base") };
-  if (relaxedIsBroken()) return base;
-  const expected = probe(base.module);
-  let best: Kernels = base, bestTime = expected.microseconds;
-  for (const build of ["rel16", "dot32"] as const) {
-    try {
-      const module = await compile(build);
-      const found = probe(module);
-      if (found.hash !== expected.hash) continue;
-      if (found.microseconds < bestTime) [best, bestTime] = [{ build, module }, found.microseconds];
-    } catch (error) {
-      if (!(error instanceof WebAssembly.CompileError)) throw error; // no relaxed SIMD here
-    }
+  if (!relaxedIsBroken()) {
+    const rel16 = await calibrated("rel16"), dot32 = await calibrated("dot32");
+    // base is never the faster one where relaxed instructions are real and right
+    if (rel16 && dot32) return dot32.microseconds < CLEARLY * rel16.microseconds ? dot32 : rel16;
+    if (rel16 ?? dot32) return (rel16 ?? dot32)!;
   }
-  return best;
+  return { build: "base", module: await compile("base") };
 }
 
-function probe(module: WebAssembly.Module): { hash: number; microseconds: number } {
+/** A relaxed build and its speed here, or undefined where it does not compile or computes something else. */
+async function calibrated(build: "rel16" | "dot32"): Promise<(Kernels & { microseconds: number }) | undefined> {
+  try {
+    const module = await compile(build), { hash, microseconds } = probe(module, CALIBRATION_MS);
+    return hash === PROBE_HASH ? { build, module, microseconds } : undefined;
+  } catch (error) {
+    if (error instanceof WebAssembly.CompileError) return undefined; // no relaxed SIMD here
+    throw error;
+  }
+}
+
+function probe(module: WebAssembly.Module, milliseconds: number): { hash: number; microseconds: number } {
   const memory = probeMemory();
-  return probeBuild(instantiateKernels(module, memory), memory);
+  return probeBuild(instantiateKernels(module, memory), memory, milliseconds);
 }
 
 /** Small memory for an instance that serves no bank: elementary functions, probing. */

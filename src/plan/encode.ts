@@ -4,7 +4,7 @@
 import type { Rows } from "../../models/ops.ts";
 import { Flag, Instruction, RowsKind, Word } from "../memory/abi.generated.ts";
 import type { Bank } from "../memory/bank.ts";
-import { SCHEDULE } from "../threads/schedule.ts";
+import { SCHEDULE, scheduleOf } from "../threads/schedule.ts";
 import { barriers } from "./allocate.ts";
 import type { Banked, Segment } from "./banks.ts";
 import type { Recording, Ref } from "./instruction.ts";
@@ -52,17 +52,17 @@ export function encodePlan(recording: Recording, banked: Banked, banks: readonly
   });
 
   const write = (chosen: typeof encoded): number => {
-    const words: number[] = [chosen.length];
-    for (const { segment, bank, plan, count, counters } of chosen) {
-      words.push(segment.bank, plan, count, counters, bank.batch, bank.scratch, segment.transfers.length);
-      for (const { value, from, to } of segment.transfers) {
+    const words = scheduleOf(chosen.map(({ segment, bank, plan, count, counters }) => ({
+      bank: segment.bank, plan, count, counters, batch: bank.batch, scratch: bank.scratch,
+      transfers: segment.transfers.map(({ value, from, to }) => {
         const whole = value.rowBytes === 0;
-        words.push(
-          from, to, banks[from].valueAddress(value.id), banks[to].valueAddress(value.id),
-          whole ? RowsKind.fixed : rowsKind(value.rows), whole || typeof value.rows === "number" ? value.bytes : value.rowBytes,
-        );
-      }
-    }
+        return {
+          from, to, source: banks[from].valueAddress(value.id), target: banks[to].valueAddress(value.id),
+          rowsKind: whole ? RowsKind.fixed : rowsKind(value.rows),
+          bytes: whole || typeof value.rows === "number" ? value.bytes : value.rowBytes,
+        };
+      }),
+    })));
     const at = banks[0].allocate("schedule", words.length * 4);
     banks[0].u32(at, words.length).set(words);
     return at;

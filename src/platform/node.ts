@@ -25,7 +25,9 @@ export const nodePlatform: Platform = {
   openFile: async (path) => fileSource(path),
 
   async startWorker(): Promise<WorkerHandle> {
-    const worker = new Worker(new URL("../threads/worker.js", import.meta.url));
+    const worker = new Worker(new URL("../threads/worker.js", import.meta.url), {
+      execArgv: [], // the process may have been started with flags that a worker refuses (--input-type)
+    });
     let asked = false;
     return {
       post: (message) => worker.postMessage(message),

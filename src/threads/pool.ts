@@ -5,7 +5,7 @@ import { RunError, SamebitError } from "../errors.ts";
 import { Abort, Control } from "../memory/abi.generated.ts";
 import type { Bank } from "../memory/bank.ts";
 import { platform, type WorkerHandle } from "../platform/index.ts";
-import type { DoneMessage, RunMessage, StartMessage, ThreadMessage } from "./worker.ts";
+import type { DoneMessage, RunMessage, StartMessage, ThreadMessage, TrappedMessage } from "./worker.ts";
 
 /** Names the instruction at an address of a bank, for messages. */
 export type DescribeInstruction = (bank: number, address: number) => string;
@@ -18,8 +18,12 @@ interface Pending { readonly id: number; resolve(done: DoneMessage): void }
 export class ThreadPool {
   private pending: Pending | undefined;
   private broken: RunError | undefined;
-  private traps: string[] = [];
+  private traps: TrappedMessage[] = [];
+  /** A run that trapped, done before the message of the trap has arrived. */
+  private untold: DoneMessage | undefined;
   private nextId = 1;
+  /** Of the threads that are starting. */
+  private readonly timers = new Set<ReturnType<typeof setTimeout>>();
 
   private constructor(private readonly workers: readonly WorkerHandle[], private readonly banks: readonly Bank[]) {}
 
@@ -43,10 +47,16 @@ export class ThreadPool {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new RunError("thread-died",
         `thread ${message.thread}: expected it to start within ${START_MS / 1000} s, found no answer; use fewer threads`)), START_MS);
+      this.timers.add(timer);
       worker.onMessage((received) => {
         const answer = received as ThreadMessage;
+        if (answer.kind === "listening") return worker.post(message);
         if (answer.kind === "done") return this.finish(answer);
-        if (answer.kind === "trapped") return void this.traps.push(`thread ${answer.thread}: ${answer.message}`);
+        if (answer.kind === "trapped") {
+          this.traps.push(answer);
+          if (this.untold) this.finish(this.untold);
+          return;
+        }
         clearTimeout(timer);
         if (answer.kind === "ready") resolve();
         else reject(new SamebitError(`thread ${message.thread}: expected the kernels to load, found ${answer.message}`));
@@ -57,13 +67,16 @@ export class ThreadPool {
         reject(error);
         this.die(error);
       });
-      worker.post(message);
     });
   }
 
   private finish(done: DoneMessage): void {
     const { pending } = this;
     if (!pending || done.id !== pending.id) return;
+    // messages of different threads may overtake each other; a thread tells of its trap before it raises the abort
+    const told = done.abort !== Abort.trap || this.traps.some(({ epoch }) => epoch === done.epoch);
+    this.untold = told ? undefined : done;
+    if (!told) return;
     this.pending = undefined;
     pending.resolve(done);
   }
@@ -75,7 +88,7 @@ export class ThreadPool {
     const { pending } = this;
     this.pending = undefined;
     pending?.resolve({
-      kind: "done", id: pending.id, abort: Abort.died, abortThread: 0, message: "", nanInstruction: 0, nanBank: 0,
+      kind: "done", id: pending.id, abort: Abort.died, abortThread: 0, epoch: 0, nanInstruction: 0, nanBank: 0,
     });
   }
 
@@ -96,7 +109,7 @@ export class ThreadPool {
 
   /**
    * Runs the schedule at `schedule` (bank 0). One run at a time. `signal` stops it within one instruction.
-   * Throws RunError; after "thread-died" the pool is of no more use.
+   * Throws RunError; after "thread-died" and "closed" the pool is of no more use, after the others it is as before.
    */
   async run(schedule: number, describe: DescribeInstruction, signal?: AbortSignal): Promise<void> {
     if (this.broken) throw this.broken;
@@ -104,6 +117,7 @@ export class ThreadPool {
     if (signal?.aborted) throw new RunError("cancelled", "run: cancelled before it began", { cause: signal.reason });
     this.clearAbort();
     this.traps = [];
+    this.untold = undefined;
     const id = this.nextId++;
     const cancel = () => {
       if (this.pending?.id === id) this.abort(Abort.cancelled);
@@ -132,10 +146,11 @@ export class ThreadPool {
         `logits: expected numbers, found NaN; the first one came from "${describe(done.nanBank, done.nanInstruction)}"; ` +
         "the model's weights are damaged or it needs another type of KV cache");
       case Abort.trap: {
-        const where = this.banks.map(({ memory, control }, bank) =>
-          describe(bank, new Uint32Array(memory.buffer, control + Control.progress, 1)[0])).join(", ");
-        return new RunError("trap", `kernels: expected the run to finish, found a trap near "${where}" ` +
-          `(${[done.message, ...this.traps].filter(Boolean).join("; ")}); this is a defect: please report it`);
+        const { thread, bank, message } = this.traps.find(({ epoch }) => epoch === done.epoch)!;
+        const { memory, control } = this.banks[bank];
+        const [instruction] = new Uint32Array(memory.buffer, control + Control.progress + thread * 4, 1);
+        return new RunError("trap", `kernels: expected the run to finish, found a trap in "${describe(bank, instruction)}" ` +
+          `(thread ${thread}: ${message}); this is a defect: please report it`);
       }
       default: return this.broken ?? (this.broken = new RunError("thread-died",
         "threads: expected every thread to leave the run, found one that does not; load the model again"));
@@ -150,6 +165,7 @@ export class ThreadPool {
     Atomics.store(words, Control.command / 4, STOP | 0);
     Atomics.add(words, Control.epoch / 4, 1);
     this.die(closed);
+    for (const timer of this.timers) clearTimeout(timer); // they would keep the process alive
     await Promise.all(this.workers.map((worker) => worker.terminate()));
   }
 }

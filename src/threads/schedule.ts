@@ -18,9 +18,15 @@ export function resetCounters(banks: readonly ThreadBank[], schedule: number): v
   for (const { bank, count, counters } of segments(banks, schedule)) new Uint32Array(banks[bank].memory.buffer, counters, count).fill(0);
 }
 
-/** Runs a schedule as one of nThreads threads. Returns an Abort reason, 0 when it finished. */
-export function runSchedule(banks: readonly ThreadBank[], schedule: number, thread: number, nThreads: number): number {
+/**
+ * Runs a schedule as one of nThreads threads. Returns an Abort reason, 0 when it finished. `place.bank` follows, so that
+ * a trap can be told where it was.
+ */
+export function runSchedule(
+  banks: readonly ThreadBank[], schedule: number, thread: number, nThreads: number, place: { bank: number },
+): number {
   for (const segment of segments(banks, schedule)) {
+    place.bank = segment.bank;
     const { memory, control, exports } = banks[segment.bank];
     if (thread === 0) for (const transfer of segment.transfers) copy(banks, segment.batch, memory, transfer);
     const abort = exports.runPlan(
@@ -31,9 +37,34 @@ export function runSchedule(banks: readonly ThreadBank[], schedule: number, thre
   return 0;
 }
 
-interface Transfer { from: number; to: number; source: number; target: number; rowsKind: number; bytes: number }
-interface ScheduledSegment {
-  bank: number; plan: number; count: number; counters: number; batch: number; scratch: number; transfers: Transfer[];
+/** A value to copy into the bank of a segment before it starts. bytes: of a row, or of all of it (rowsKind fixed). */
+export interface ScheduledTransfer {
+  readonly from: number;
+  readonly to: number;
+  readonly source: number;
+  readonly target: number;
+  readonly rowsKind: number;
+  readonly bytes: number;
+}
+
+export interface ScheduledSegment {
+  readonly bank: number;
+  readonly plan: number;
+  readonly count: number;
+  readonly counters: number;
+  readonly batch: number;
+  readonly scratch: number;
+  readonly transfers: readonly ScheduledTransfer[];
+}
+
+/** The words of a schedule: the number of segments, then each with its transfers. */
+export function scheduleOf(list: readonly ScheduledSegment[]): number[] {
+  const words: number[] = [list.length];
+  for (const { bank, plan, count, counters, batch, scratch, transfers } of list) {
+    words.push(bank, plan, count, counters, batch, scratch, transfers.length);
+    for (const { from, to, source, target, rowsKind, bytes } of transfers) words.push(from, to, source, target, rowsKind, bytes);
+  }
+  return words;
 }
 
 export function* segments(banks: readonly ThreadBank[], schedule: number): Generator<ScheduledSegment> {
@@ -43,7 +74,7 @@ export function* segments(banks: readonly ThreadBank[], schedule: number): Gener
   for (let i = 0; i < count; i++) {
     const [bank, plan, nInstr, counters, batch, scratch, nTransfers] = words.subarray(at, at + SCHEDULE.segmentWords);
     at += SCHEDULE.segmentWords;
-    const transfers: Transfer[] = [];
+    const transfers: ScheduledTransfer[] = [];
     for (let t = 0; t < nTransfers; t++, at += SCHEDULE.transferWords) {
       const [from, to, source, target, rowsKind, bytes] = words.subarray(at, at + SCHEDULE.transferWords);
       transfers.push({ from, to, source, target, rowsKind, bytes });
@@ -52,7 +83,7 @@ export function* segments(banks: readonly ThreadBank[], schedule: number): Gener
   }
 }
 
-function copy(banks: readonly ThreadBank[], batch: number, memory: WebAssembly.Memory, t: Transfer): void {
+function copy(banks: readonly ThreadBank[], batch: number, memory: WebAssembly.Memory, t: ScheduledTransfer): void {
   const header = new Uint32Array(memory.buffer, batch, Batch.bytes / 4);
   const rows = t.rowsKind === RowsKind.tokens ? header[Batch.nTokens / 4]
     : t.rowsKind === RowsKind.outputs ? header[Batch.nOutputs / 4]

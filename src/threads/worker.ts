@@ -22,20 +22,29 @@ export interface RunMessage {
   readonly schedule: number;
 }
 export type ThreadMessage =
+  /** The thread listens now. Browsers drop what is sent before: modules load in several steps there. */
+  | { readonly kind: "listening" }
   | { readonly kind: "ready" }
   /** The thread could not start. */
   | { readonly kind: "failed"; readonly message: string }
-  /** A trap in a thread other than 0, sent before the run's `done`. */
-  | { readonly kind: "trapped"; readonly thread: number; readonly message: string }
+  | TrappedMessage
   | DoneMessage;
+/** Sent by a thread before it raises Abort.trap. It may arrive after thread 0's `done`. */
+export interface TrappedMessage {
+  readonly kind: "trapped";
+  readonly thread: number;
+  /** The run it belongs to: `epoch` of its `done`. */
+  readonly epoch: number;
+  readonly bank: number;
+  readonly message: string;
+}
 export interface DoneMessage {
   readonly kind: "done";
   readonly id: number;
   /** One of Abort; 0: finished. */
   readonly abort: number;
   readonly abortThread: number;
-  /** What the trap said. */
-  readonly message: string;
+  readonly epoch: number;
   /** Address of the first instruction that made a NaN, and its bank, in a tracing run. */
   readonly nanInstruction: number;
   readonly nanBank: number;
@@ -49,8 +58,6 @@ const IDLE_MS = 10_000, LEAVE_MS = 60_000;
 const port = await platform.workerPort();
 let banks: ThreadBank[] = [];
 let thread = 0, nThreads = 1;
-/** What a trap in this thread said; thread 0 reports its own. */
-let trapMessage = "";
 
 port.onMessage((message) => {
   const { kind } = message as StartMessage | RunMessage;
@@ -65,20 +72,22 @@ port.onMessage((message) => {
   if (thread > 0) follow();
 });
 
+port.post({ kind: "listening" } satisfies ThreadMessage);
+
 function start(message: StartMessage): void {
   ({ thread, nThreads } = message);
   banks = message.banks.map(({ memory, control }) => ({ memory, control, exports: instantiateKernels(message.module, memory) }));
 }
 
 /** Runs this thread's share; a trap becomes an abort that every thread sees. */
-function share(schedule: number): void {
+function share(schedule: number, epoch: number): void {
+  const place = { bank: 0 };
   try {
-    const abort = runSchedule(banks, schedule, thread, nThreads);
+    const abort = runSchedule(banks, schedule, thread, nThreads, place);
     // an abort in one bank must end the waiting in all of them
     if (abort !== 0) raiseEverywhere(abort);
   } catch (error) {
-    trapMessage = String(error);
-    if (thread > 0) port.post({ kind: "trapped", thread, message: trapMessage } satisfies ThreadMessage);
+    port.post({ kind: "trapped", thread, epoch, bank: place.bank, message: String(error) } satisfies ThreadMessage);
     raiseEverywhere(Abort.trap);
   }
 }
@@ -97,7 +106,7 @@ function follow(): void {
     seen = epoch;
     const command = Atomics.load(words, Control.command / 4);
     if (command === STOP) break;
-    share(command);
+    share(command, epoch);
     exports.leave(control);
   }
 }
@@ -105,12 +114,11 @@ function follow(): void {
 function coordinate({ id, schedule }: RunMessage): void {
   const { memory, control, exports } = banks[0];
   const words = new Uint32Array(memory.buffer, control, Control.bytes / 4);
-  trapMessage = "";
   resetCounters(banks, schedule);
   Atomics.store(words, Control.command / 4, schedule);
   Atomics.store(words, Control.done / 4, 0);
-  if (nThreads > 1) exports.openEpoch(control);
-  share(schedule);
+  const epoch = nThreads > 1 ? exports.openEpoch(control) >>> 0 : 0;
+  share(schedule, epoch);
   let left = nThreads === 1 || exports.awaitLeft(control, nThreads - 1, 0);
   // a long instruction may still be running in another thread after an abort; a dead thread never leaves
   for (let waited = 0; !left && readAbort() !== Abort.died && waited < LEAVE_MS; waited += 50) {
@@ -124,7 +132,7 @@ function coordinate({ id, schedule }: RunMessage): void {
   });
   const abortThread = Atomics.load(words, Control.abortThread / 4);
   if (left) banks.forEach(clearAbort);
-  port.post({ kind: "done", id, abort, abortThread, message: trapMessage, nanInstruction, nanBank } satisfies ThreadMessage);
+  port.post({ kind: "done", id, abort, abortThread, epoch, nanInstruction, nanBank } satisfies ThreadMessage);
 }
 
 function readAbort(): number {

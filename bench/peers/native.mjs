@@ -1,0 +1,31 @@
+// llama.cpp's native speed on one model, through node-llama-cpp: one JSON line. Run by compare.mjs.
+//   node native.mjs model.gguf nPrompt nGenerate threads
+const [path, nPrompt, nGenerate, threads] = process.argv.slice(2);
+const { getLlama, LlamaLogLevel } = await import("node-llama-cpp");
+const llama = await getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.error, maxThreads: Number(threads) });
+const model = await llama.loadModel({ modelPath: path, gpuLayers: 0 });
+const context = await model.createContext({ contextSize: 1024, batchSize: 512, threads: { ideal: Number(threads), min: Number(threads) }, sequences: 1, flashAttention: true });
+const sequence = context.getSequence();
+const tokens = (n) => Array.from({ length: n }, (_, i) => 300 + ((i * 7) % 1000));
+
+async function prompt() {
+  await sequence.clearHistory();
+  const start = performance.now();
+  await sequence.evaluateWithoutGeneratingNewTokens(tokens(Number(nPrompt)));
+  return Number(nPrompt) / ((performance.now() - start) / 1000);
+}
+async function generate() {
+  await sequence.clearHistory();
+  const wanted = Number(nGenerate);
+  let n = 0, start = 0;
+  for await (const _ of sequence.evaluate([1, 300], { temperature: 0, yieldEogToken: true })) {
+    if (n === 0) start = performance.now();
+    if (n++ === wanted) break;
+  }
+  return wanted / ((performance.now() - start) / 1000);
+}
+await prompt();
+await generate();
+console.log(JSON.stringify({ pp: await prompt(), tg: await generate() }));
+await llama.dispose();
+process.exit(0);
