@@ -7,6 +7,8 @@ import { forwardEmbedding, type Pooling, readPooling } from "./embedding.ts";
 import { ModelError } from "./errors.ts";
 import { cohere2, commandR } from "./command-r.ts";
 import { exaone } from "./exaone.ts";
+import { falconH1 } from "./falcon-h1.ts";
+import { graniteHybrid } from "./granite-hybrid.ts";
 import { falcon } from "./falcon.ts";
 import { gemma } from "./gemma.ts";
 import { gemma2 } from "./gemma2.ts";
@@ -67,6 +69,8 @@ export const ARCHITECTURES: readonly Architecture[] = [
   rwkv7,
   qwen35,
   qwen35moe,
+  falconH1,
+  graniteHybrid,
   bert,
   nomicBert,
   t5,

@@ -57,6 +57,16 @@ export function mamba2Mixer(
   il: number,
   input: Tensor,
 ): Tensor {
+  return mamba2Output(ops, hp, il, mamba2Scan(ops, hp, il, input));
+}
+
+/** Its first part, for every token: [tokens, innerSize]. */
+export function mamba2Scan(
+  ops: Ops,
+  hp: Hparams & { readonly ssm: SsmHparams },
+  il: number,
+  input: Tensor,
+): Tensor {
   const blk = `blk.${il}`;
   const { convKernel, innerSize, stateSize, groupCount, timeStepRank: nHead } = hp.ssm;
   const groups = groupCount * stateSize;
@@ -77,7 +87,19 @@ export function mamba2Mixer(
     nState: stateSize,
     nGroup: groupCount,
   });
-  let rows = besideAttention(ops, hp, il, ops.gated("silu", z, y));
+  return ops.gated("silu", z, y);
+}
+
+/** Its second part, for the rows that are wanted. */
+export function mamba2Output(
+  ops: Ops,
+  hp: Hparams & { readonly ssm: SsmHparams },
+  il: number,
+  scanned: Tensor,
+): Tensor {
+  const blk = `blk.${il}`;
+  const { innerSize, groupCount } = hp.ssm;
+  let rows = besideAttention(ops, hp, il, scanned);
   const group = innerSize / groupCount;
   const weight = ops.optionalWeight(`${blk}.ssm_norm.weight`, [group, groupCount]);
   if (weight !== undefined) rows = ops.rmsNorm(rows, { eps: hp.normEpsilon, weight, group });

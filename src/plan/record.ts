@@ -475,6 +475,7 @@ export class Recorder implements Ops {
   kvStore(layer: number, k: Tensor, v: Tensor, shape: { nHeadKv: number; headDimK: number; headDimV: number }): KvCache {
     const key = k as Recorded, value = v as Recorded, { nHeadKv, headDimK, headDimV } = shape;
     const { kType, vType } = this.options;
+    if (this.head) throw new PlanError(`kvStore: expected it before ops.outputRows, found it after, in layer ${layer}; runs without outputs would leave it out`);
     if (this.caches.has(layer)) throw new PlanError(`kvStore: expected one cache per layer, found a second for layer ${layer}`);
     if (key.width !== nHeadKv * headDimK || value.width !== nHeadKv * headDimV) {
       throw new PlanError(`kvStore: expected widths ${nHeadKv * headDimK} and ${nHeadKv * headDimV}, found ${key.width} and ${value.width}`);
