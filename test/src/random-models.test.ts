@@ -22,6 +22,14 @@ const MODELS: [name: string, architecture: string, keys: Parameters<typeof rando
   ["falcon-h1 with the suffix", "falcon-h1", { ...COMMON, ...SSM, "attention.head_count_kv": 2 }, /attn_q.bias/],
   ["granitehybrid", "granitehybrid", HYBRID, /conv1d.bias|ssm_norm/],
   [
+    "qwen35moe", "qwen35moe",
+    {
+      ...COMMON, "attention.head_count_kv": 2, "rope.dimension_count": 8, full_attention_interval: 2, expert_count: 4, expert_used_count: 2,
+      expert_feed_forward_length: 32, expert_shared_feed_forward_length: 32, "ssm.conv_kernel": 4, "ssm.inner_size": 128, "ssm.state_size": 32,
+      "ssm.time_step_rank": 4, "ssm.group_count": 2,
+    }, /output.weight/,
+  ],
+  [
     "granitehybrid with experts and no rope", "granitehybrid",
     { ...HYBRID, "rope.scaling.finetuned": false, expert_count: 4, expert_used_count: 2, expert_shared_feed_forward_length: 32 }, /ssm_norm/,
   ],
