@@ -20,7 +20,11 @@ function hparams(keys: ModelKeys): MambaHparams {
 function forward(ops: Ops, hp: Hparams, mixer: (il: number, x: Tensor) => Tensor): void {
   let x = blocks.embedTokens(ops, hp);
   for (let il = 0; il < hp.blockCount; il++) {
-    x = blocks.endLayer(ops, il, mixerOnly(ops, hp, il, x, (h) => mixer(il, h)));
+    x = blocks.endLayer(
+      ops,
+      il,
+      mixerOnly(ops, hp, il, x, (h) => mixer(il, h)),
+    );
   }
   ops.logits(blocks.outputLogits(ops, hp, blocks.rmsNorm(ops, hp, x, "output_norm")));
 }

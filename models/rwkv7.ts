@@ -9,7 +9,12 @@ import type { Ops, Tensor, Weight } from "./ops.ts";
 interface Rwkv7Hparams extends Hparams {
   readonly wkvHeadSize: number;
   /** Widths between the two factors of the low-rank projections. */
-  readonly ranks: { readonly w: number; readonly a: number; readonly v: number; readonly g: number };
+  readonly ranks: {
+    readonly w: number;
+    readonly a: number;
+    readonly v: number;
+    readonly g: number;
+  };
 }
 
 function hparams(keys: ModelKeys): Rwkv7Hparams {

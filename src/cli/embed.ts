@@ -60,9 +60,7 @@ async function embed(values: EmbedValues): Promise<void> {
       else await print(rows.map((row) => `${readable(row)}\n`).join(""));
     } else {
       const [row] = await model.embed([input], options);
-      await (values.json
-        ? printJson({ embedding: Array.from(row) })
-        : print(`${readable(row)}\n`));
+      await (values.json ? printJson({ embedding: Array.from(row) }) : print(`${readable(row)}\n`));
     }
   } finally {
     await model.close();

@@ -184,7 +184,9 @@ function readable(report: LogitsReport, { tokenizer }: Model): string {
   );
   const lines = [
     "token -> best next token",
-    ...(report.decoder_tokens ?? report.tokens).map((token, i) => `  ${name(token)} -> ${name(report.argmax[i])}`),
+    ...(report.decoder_tokens ?? report.tokens).map(
+      (token, i) => `  ${name(token)} -> ${name(report.argmax[i])}`,
+    ),
     ...(report.feed?.tokens ?? []).map(
       (token, i) => `  ${name(token)} -> ${name(report.feed!.argmax[i])}`,
     ),

@@ -26,12 +26,12 @@ export class RwkvModel implements TokenizerModel {
     this.#unknown = special.unk;
     for (let id = 0; id < texts.length; id++) {
       this.#tokens.insert(this.bytesOfNormal(texts[id]), id);
-    };
+    }
   }
 
   encode(text: string, out: IntList): void {
     const bytes = encodeUtf8(text);
-    for (let start = 0; start < bytes.length; ) {
+    for (let start = 0; start < bytes.length;) {
       let token = -1;
       let end = start + 1;
       let node = this.#tokens.step(0, bytes[start]);

@@ -22,7 +22,6 @@ export class UnigramModel implements TokenizerModel {
   readonly addBos = false;
   readonly addEos = true;
   readonly addSpacePrefix: boolean;
-  readonly #vocabulary: Vocabulary;
   readonly #scores: Float64Array;
   readonly #tokens = new ByteTrie();
   readonly #userDefined = new ByteTrie();
@@ -35,7 +34,6 @@ export class UnigramModel implements TokenizerModel {
     const { texts, scores, attributes, special } = vocabulary;
     if (scores === undefined) throw meta.wrong("tokenizer.ggml.scores", "a score for each token");
     if (special.unk === undefined) throw meta.wrong("tokenizer.ggml.unknown_token_id", "an id");
-    this.#vocabulary = vocabulary;
     this.#unknown = special.unk;
     this.addSpacePrefix = meta.bool("tokenizer.ggml.add_space_prefix") ?? true;
     this.#mergesSpaces = meta.bool("tokenizer.ggml.remove_extra_whitespaces") ?? false;
@@ -74,7 +72,7 @@ export class UnigramModel implements TokenizerModel {
       token[end] = id;
       begin[end] = start;
     };
-    for (let start = 0; start < n; ) {
+    for (let start = 0; start < n;) {
       const next = Math.min(start + utf8Length(bytes[start]), n);
       let isKnown = false;
       let node = this.#tokens.step(0, bytes[start]);
@@ -121,7 +119,7 @@ export class UnigramModel implements TokenizerModel {
       }
       out.push(byte);
     };
-    for (let i = 0; i < input.length; ) {
+    for (let i = 0; i < input.length;) {
       let length = this.#userDefined.longest(input, i);
       const mapped = length === 0 ? this.#charsMap?.match(input, i) : undefined;
       if (length === 0) length = mapped?.length ?? utf8Length(input[i]);

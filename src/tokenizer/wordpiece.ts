@@ -75,7 +75,7 @@ export class WordPieceModel implements TokenizerModel {
     const { ids, special } = this.#vocabulary;
     const text = WORD_START + word;
     const before = out.length;
-    for (let start = 0; start < text.length; ) {
+    for (let start = 0; start < text.length;) {
       let end = Math.min(text.length, start + this.#longest);
       let id = ids.get(text.slice(start, end));
       while (id === undefined && --end > start) id = ids.get(text.slice(start, end));

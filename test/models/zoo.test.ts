@@ -113,7 +113,9 @@ describe.skipIf(!shared)("embedding models", () => {
   it("come of causal models as well: the state before the logits", async () => {
     const zoo = loadZooCase("llama-q4_0");
     const states: Value[] = [];
-    const options = { onTap: (name: string, x: Value) => void (name === "result_norm" && states.push(x)) };
+    const options = {
+      onTap: (name: string, x: Value) => void (name === "result_norm" && states.push(x)),
+    };
     (await ReferenceModel.open(zoo.path, options)).run(zoo.tokens);
     const model = await ReferenceModel.open(zoo.path, { embeddings: true, pooling: "last" });
     expect(model.run(zoo.tokens)).toEqual([states[0].data.at(-1)]);

@@ -32,7 +32,12 @@ it.each(SHAPES)("runs of %d elements, %d of them", (group, n) => {
   });
   const run = (r: number, c: number): Float32Array =>
     x.subarray(r * width + c * group, r * width + (c + 1) * group);
-  expect(worstError(sums, grid(n, (r, c) => run(r, c).reduce((s, v) => s + v, 0)))).toBeLessThan(1e-5);
+  expect(
+    worstError(
+      sums,
+      grid(n, (r, c) => run(r, c).reduce((s, v) => s + v, 0)),
+    ),
+  ).toBeLessThan(1e-5);
 
   const factors = randoms(ROWS * n, 2);
   const b = machine.tensor(ROWS, n, factors, 4);
@@ -43,7 +48,10 @@ it.each(SHAPES)("runs of %d elements, %d of them", (group, n) => {
     [MulGroupsWord.bStride]: b.stride,
   });
   const factor = (r: number, c: number): number => factors[r * n + Math.floor(c / group)];
-  expectSameBits(scaled, grid(width, (r, c) => Math.fround(x[r * width + c] * factor(r, c))));
+  expectSameBits(
+    scaled,
+    grid(width, (r, c) => Math.fround(x[r * width + c] * factor(r, c))),
+  );
 
   const start = Math.floor(group / 3);
   const part = Math.ceil(group / 2);

@@ -33,7 +33,11 @@ interface Case {
   readonly op: string;
   readonly width: number;
   /** Widths of the operands beside Word.a, and their words (stride in the next). */
-  readonly operands: readonly { word: number; width: number; values: (seed: number) => Float32Array }[];
+  readonly operands: readonly {
+    word: number;
+    width: number;
+    values: (seed: number) => Float32Array;
+  }[];
   readonly a: { width: number; values: (seed: number) => Float32Array };
   readonly stateWidth: number;
   readonly words: () => Record<number, number>;
@@ -49,7 +53,12 @@ function rowsOf({ a, operands }: Case, s: number, from: number, n: number): Floa
 }
 
 /** Runs both sequences, cut in two batches, and returns the outputs of each with its last state. */
-function run(c: Case, cut: readonly number[], state: number, slots: readonly number[]): Float32Array[] {
+function run(
+  c: Case,
+  cut: readonly number[],
+  state: number,
+  slots: readonly number[],
+): Float32Array[] {
   const slotWidth = Math.ceil(c.stateWidth / 4) * 4;
   for (const slot of slots) machine.f32(state + slot * slotWidth * 4, slotWidth).fill(0);
   const results: number[][] = [[], []];
@@ -63,7 +72,9 @@ function run(c: Case, cut: readonly number[], state: number, slots: readonly num
     const present = [0, 1].filter((s) => to[s] > from[s]);
     if (present.length === 0) continue;
     machine.batch(
-      present.flatMap((s, i) => parts[s][0].map((_, t) => ({ position: from[s] + t, sequence: i }))),
+      present.flatMap((s, i) =>
+        parts[s][0].map((_, t) => ({ position: from[s] + t, sequence: i })),
+      ),
       present.map((s) => ({ pages: [0], length: to[s], stateSlot: current[s] })),
     );
     const tensors = parts[0].map((_, i) => {
@@ -96,14 +107,24 @@ function run(c: Case, cut: readonly number[], state: number, slots: readonly num
     current = current.map((slot, s) => (present.includes(s) ? slot ^ 1 : slot));
   }
   return results.map((values, s) =>
-    Float32Array.from([...values, ...machine.f32(state + current[s] * slotWidth * 4, c.stateWidth)]),
+    Float32Array.from([
+      ...values,
+      ...machine.f32(state + current[s] * slotWidth * 4, c.stateWidth),
+    ]),
   );
 }
 
 function expected(c: Case, s: number): Float32Array {
   const rows = rowsOf(c, s, 0, LENGTHS[s]);
   const state = new Float32Array(c.stateWidth);
-  const out = rows[0].flatMap((_, t) => [...Array.from(c.step(rows.map((r) => r[t]), state))]);
+  const out = rows[0].flatMap((_, t) => [
+    ...Array.from(
+      c.step(
+        rows.map((r) => r[t]),
+        state,
+      ),
+    ),
+  ]);
   return Float32Array.from([...out, ...state]);
 }
 
@@ -119,10 +140,15 @@ function check(name: string, make: () => Case): void {
   });
 }
 
-const normal = (n: number) => (seed: number): Float32Array => randoms(n, seed, 0.5);
+const normal =
+  (n: number) =>
+  (seed: number): Float32Array =>
+    randoms(n, seed, 0.5);
 /** Between 0 and 1. */
-const share = (n: number) => (seed: number): Float32Array =>
-  randoms(n, seed).map((x) => 1 / (1 + Math.exp(-x)));
+const share =
+  (n: number) =>
+  (seed: number): Float32Array =>
+    randoms(n, seed).map((x) => 1 / (1 + Math.exp(-x)));
 const operand = (word: number, width: number, values = normal(width)) => ({ word, width, values });
 
 describe("tokenShift", () => {

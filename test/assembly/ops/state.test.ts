@@ -22,7 +22,11 @@ it("stateRead reads each sequence's slot, stateWrite writes the other of its pai
       slots.map((stateSlot) => ({ pages: [0], length: 1, stateSlot })),
     );
     const read = machine.tensor(3, width, undefined, 4);
-    const words = { [Word.rowsKind]: RowsKind.sequences, [StateWord.base]: base, [StateWord.slotBytes]: slotWidth * 4 };
+    const words = {
+      [Word.rowsKind]: RowsKind.sequences,
+      [StateWord.base]: base,
+      [StateWord.slotBytes]: slotWidth * 4,
+    };
     const expected = Float32Array.from(
       slots.flatMap((s) => [...initial.slice(s * slotWidth, s * slotWidth + width)]),
     );
@@ -30,7 +34,9 @@ it("stateRead reads each sequence's slot, stateWrite writes the other of its pai
     const fresh = randoms(3 * width, 2),
       a = machine.tensor(3, width, fresh, 4);
     const after = initial.slice();
-    slots.forEach((s, i) => after.set(fresh.slice(i * width, (i + 1) * width), (s ^ 1) * slotWidth));
+    slots.forEach((s, i) =>
+      after.set(fresh.slice(i * width, (i + 1) * width), (s ^ 1) * slotWidth),
+    );
     for (const threads of [1, 3]) {
       machine.f32(base, initial.length).set(initial);
       machine.run(

@@ -44,7 +44,10 @@ describe("samebit embed", () => {
       expect.stringContaining("--tokens: expected no text beside it"),
     ]);
     const long = await samebit("embed", "-m", file, "--tokens", "1,2,3,4", "-c", "3");
-    expect([long.code, long.stderr]).toEqual([1, expect.stringContaining("at most 3 tokens, found 4")]);
+    expect([long.code, long.stderr]).toEqual([
+      1,
+      expect.stringContaining("at most 3 tokens, found 4"),
+    ]);
     const strange = await samebit("embed", "-m", file, "--tokens", "1,2,320");
     expect(strange.stderr).toContain("token 2: expected an id from 0 to 319, found 320");
   });
@@ -52,6 +55,9 @@ describe("samebit embed", () => {
   it.skipIf(!zooNames().includes("bert"))("runs no text on a model without logits", async () => {
     const { path } = loadZooCase("bert");
     const { code, stderr } = await samebit("logits", "-m", path, "--tokens", "1,2");
-    expect([code, stderr]).toEqual([2, expect.stringContaining("one that gives embeddings; use embed")]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringContaining("one that gives embeddings; use embed"),
+    ]);
   });
 });

@@ -13,7 +13,8 @@ it("takes the longest token again and again", () => {
   expect(t.encode("abc")).toEqual([258, 0x63]);
   expect(t.encode("abcdab")).toEqual([259, 258]);
   expect(t.encode("\n\n\n\t's神é\\")).toEqual([256, 10, 262, 257, 260, 261, 0x5c]);
-  for (const text of ["", "Hello, wörld 神 👍\r\n\u0000"]) expect(t.decode(t.encode(text))).toBe(text);
+  for (const text of ["", "Hello, wörld 神 👍\r\n\u0000"])
+    expect(t.decode(t.encode(text))).toBe(text);
 });
 
 it("needs a token for every byte, or an unknown token", () => {

@@ -83,7 +83,11 @@ describe("Unigram", () => {
     nodes[0x43] = (2 << 10) | (1 << 8) | 0x42;
     nodes[0x41] = 3;
     const texts = [...new TextEncoder().encode("xx\0aba\0")];
-    const bytes = [...new Uint8Array(Uint32Array.of(nodes.length * 4).buffer), ...new Uint8Array(nodes.buffer), ...texts];
+    const bytes = [
+      ...new Uint8Array(Uint32Array.of(nodes.length * 4).buffer),
+      ...new Uint8Array(nodes.buffer),
+      ...texts,
+    ];
     const source = metadata({
       model: "t5",
       tokens: PIECES.map(([text]) => text),
@@ -99,7 +103,9 @@ describe("Unigram", () => {
     expect(names(createTokenizer(source).encode("aBC"))).toEqual(["▁a", "aba", "<unk>"]);
     for (const damaged of [bytes.slice(0, 3), bytes.slice(0, -1), [255, 255, 255, 255, 0]]) {
       map(damaged);
-      expect(() => createTokenizer(source)).toThrow(/precompiled_charsmap: expected a table of nodes/);
+      expect(() => createTokenizer(source)).toThrow(
+        /precompiled_charsmap: expected a table of nodes/,
+      );
     }
   });
 });

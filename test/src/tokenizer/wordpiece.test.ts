@@ -3,7 +3,20 @@ import { describe, expect, it } from "vitest";
 import { createTokenizer } from "../../../src/tokenizer/index.ts";
 import { metadata } from "./tiny.ts";
 
-const TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "▁un", "aff", "able", "▁a", "▁,", "▁神", "▁un able"];
+const TOKENS = [
+  "[PAD]",
+  "[UNK]",
+  "[CLS]",
+  "[SEP]",
+  "[MASK]",
+  "▁un",
+  "aff",
+  "able",
+  "▁a",
+  "▁,",
+  "▁神",
+  "▁un able",
+];
 const TYPES = Int32Array.from(TOKENS, (_, i) => (i < 5 ? 3 : 1));
 
 function tiny(more: Record<string, unknown> = {}) {
@@ -35,7 +48,9 @@ describe("WordPiece", () => {
 
   it("stands between [CLS] and [SEP]", () => {
     expect(tiny().encode("a", { addSpecial: true })).toEqual([2, 8, 3]);
-    expect(tiny().encode("a[MASK]", { addSpecial: true, parseSpecial: true })).toEqual([2, 8, 4, 3]);
+    expect(tiny().encode("a[MASK]", { addSpecial: true, parseSpecial: true })).toEqual([
+      2, 8, 4, 3,
+    ]);
     expect(() => tiny({ seperator_token_id: 99 })).toThrow(/seperator_token_id: expected an id/);
   });
 
@@ -45,6 +60,8 @@ describe("WordPiece", () => {
 
   it("says what is missing when there is no unknown token", () => {
     const without = tiny({ unknown_token_id: 99 });
-    expect(() => without.encode("xyz")).toThrow(/unknown_token_id: expected an id, to encode "xyz"/);
+    expect(() => without.encode("xyz")).toThrow(
+      /unknown_token_id: expected an id, to encode "xyz"/,
+    );
   });
 });
