@@ -45,6 +45,15 @@ export enum Op {
   expertRow = 45,
   eachExpert = 46,
   temperature = 47,
+  tokenShift = 60,
+  shortConv = 61,
+  ssmScan = 62,
+  wkv7 = 63,
+  gatedDelta = 64,
+  groupSum = 65,
+  mulGroups = 66,
+  sliceGroups = 67,
+  pool = 68,
 }
 
 /** Word 1 of an instruction: bit flags. */
@@ -127,11 +136,13 @@ export enum Kv { pagePositions = 16, chunkPositions = 256 }
  * dst[r, h*dimV..] = attention of head h of query row r. f32 words: scale, softcap (0: none). partials: f32
  * [partialRows, nHead, maxChunks, dimV + 4], zero at first and used by attention alone, or 0. maxChunks: ceil(nCtx / 256).
  * chunk: keys before the query's own stretch of `chunk` positions are hidden; 0: none are.
+ * relativeBias: f32 [nBuckets, nHead] or 0; buckets: f32, the bucket of distance 0 (key minus query), the others around it.
+ * cross 1: the keys are those of the sequence's encoder.
  */
 export enum AttentionWord {
   nHead = 9, nHeadKv = 10, dimK = 11, dimV = 12, kBase = 13, vBase = 14, kType = 15, vType = 16, kPageBytes = 17, vPageBytes = 18,
   scale = 19, softcap = 20, window = 21, slopes = 22, sinks = 23, causal = 24, partials = 25, maxChunks = 26,
-  partialRows = 27, chunk = 28,
+  partialRows = 27, chunk = 28, relativeBias = 29, buckets = 30, cross = 31,
 }
 
 /** dst row i = a row index[i]; index: pointer to u32, or 0 for the batch's output rows. Scatter: dst row index[i] = a row i. */
@@ -164,8 +175,39 @@ export enum SumSquaresWord { count = 9 }
 export enum LowRankWord { down = 9, up = 10, rank = 11, scale = 12, k = 13, slot = 14 }
 /** Loading: rows of the file at a (aStride: bytes of one) to R4 groups at dst. Word.rows, Word.width: rows and K. */
 export enum RepackWord { type = 9, groupBytes = 10 }
-/** Sequence state: f32 [nSlots, width] at base; row s of dst (read) or a (write) belongs to sequence s of the batch. */
-export enum StateWord { base = 9 }
+/**
+ * Sequence state: f32 [width] in slots of slotBytes bytes at base; row s of dst (read) or a (write) belongs to sequence s of
+ * the batch. A run reads slot Sequence.stateSlot and writes slot stateSlot ^ 1.
+ */
+export enum StateWord { base = 9, slotBytes = 10 }
+
+// Recurrent ops: words 9 and 10 are those of StateWord; the state is theirs alone. Rows: tokens.
+
+/** dst row = the row of a before it in its sequence. State: the last row. */
+export enum TokenShiftWord { base = 9, slotBytes = 10 }
+/** Convolution of every column with its own taps. weight: f32 [width, taps], the last tap for the row itself. State: the last taps - 1 rows. */
+export enum ShortConvWord { base = 9, slotBytes = 10, weight = 11, taps = 12 }
+/**
+ * Selective scan. x (Word.a): [nHead * headDim]; dt: [nHead]; B, C (b, c): [nGroup * nState]; A: f32 [nHead, nState], or [nHead]
+ * with aPerHead 1; D: f32 [nHead]. State: [nHead * headDim, nState].
+ */
+export enum SsmScanWord {
+  base = 9, slotBytes = 10, dt = 11, dtStride = 12, b = 13, bStride = 14, c = 15, cStride = 16, A = 17, D = 18, nState = 19,
+  headDim = 20, nGroup = 21, aPerHead = 22,
+}
+/** RWKV-7. r (Word.a), w, k, v, a, b: heads of headSize, a multiple of 16. State: per head [headSize keys, headSize values]. */
+export enum Wkv7Word {
+  base = 9, slotBytes = 10, w = 11, wStride = 12, k = 13, kStride = 14, v = 15, vStride = 16, remove = 17, removeStride = 18,
+  write = 19, writeStride = 20, headSize = 21,
+}
+/**
+ * Gated delta rule. q (Word.a), k: nHeadK heads of dimK; v: heads of dimV, a multiple of 16; decay, beta: one number per head of v.
+ * Head h of v reads head h % nHeadK of q and k, or with grouped 1 head h / (nHeadV / nHeadK). State: per head of v [dimK, dimV].
+ */
+export enum GatedDeltaWord {
+  base = 9, slotBytes = 10, k = 11, kStride = 12, v = 13, vStride = 14, decay = 15, decayStride = 16, beta = 17, betaStride = 18,
+  dimK = 19, dimV = 20, nHeadK = 21, grouped = 22,
+}
 
 /** dst = softmax of every run of `group` elements of a. */
 export enum SoftmaxWord { group = 9 }
@@ -186,6 +228,16 @@ export enum ClampedGateWord { limit = 9, b = 10, bStride = 11 }
 export enum ExpertRowWord { kind = 9, b = 10, bWidth = 11, slotWidth = 12, ids = 13, idsStride = 14 }
 /** dst[r] = log(floor((position + offset) / floor) + 1) * scale + 1; all f32. */
 export enum TemperatureWord { scale = 9, floor = 10, offset = 11 }
+/** dst[r, g] = sum of run g of `group` elements of a. Word.width: of dst. */
+export enum GroupSumWord { group = 9 }
+/** dst = a, every run of `group` elements multiplied by its own number: b[r, run]. */
+export enum MulGroupsWord { group = 9, b = 10, bStride = 11 }
+/** dst = elements [start, start + part) of every run of `group` elements of a, side by side. Word.width: of dst. */
+export enum SliceGroupsWord { group = 9, start = 10, part = 11 }
+
+/** dst: one row per sequence, out of the rows of a that belong to it. */
+export enum PoolWord { kind = 9 }
+export enum PoolKind { mean = 0, cls = 1, last = 2 }
 
 /**
  * The control block, at the start of the managed memory of a bank; byte offsets. Written with atomics.
@@ -244,5 +296,9 @@ export enum Batch {
   bytes = 64,
 }
 
-/** One sequence of a batch. */
-export enum Sequence { pageTable = 0, length = 4, stateSlot = 8, mask = 12, bytes = 16 }
+/** One sequence of a batch: its recurrent state is read from stateSlot and written to stateSlot ^ 1. */
+export enum Sequence {
+  pageTable = 0, length = 4, stateSlot = 8, mask = 12,
+  /** The same of its encoder. */
+  crossPageTable = 16, crossLength = 20, bytes = 32,
+}

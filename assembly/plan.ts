@@ -9,6 +9,7 @@ import {
   addVector, attention, binary, checkNan, clampedGate, copyRuns, eachExpert, expertRow, expertSort, expertSum, gated,
   gatherRows, gaussianTopK, kvStore, lowRank, magnitude, norm, rope, ropeTable, route, scaleRuns, scatterRows, softmax,
   stateRead, stateWrite, sumSquares, temperature, unary,
+  gatedDelta, groupSum, mulGroups, pool, shortConv, sliceGroups, ssmScan, tokenShift, wkv7,
 } from "./ops/index";
 import { enterInstruction, enterRun, rowsOf, word } from "./work";
 
@@ -81,6 +82,15 @@ function execute(ins: usize): void {
     case Op.expertRow: return expertRow(ins);
     case Op.eachExpert: return eachExpert(ins);
     case Op.temperature: return temperature(ins);
+    case Op.tokenShift: return tokenShift(ins);
+    case Op.shortConv: return shortConv(ins);
+    case Op.ssmScan: return ssmScan(ins);
+    case Op.wkv7: return wkv7(ins);
+    case Op.gatedDelta: return gatedDelta(ins);
+    case Op.groupSum: return groupSum(ins);
+    case Op.mulGroups: return mulGroups(ins);
+    case Op.sliceGroups: return sliceGroups(ins);
+    case Op.pool: return pool(ins);
     default: unreachable();
   }
 }

@@ -121,7 +121,7 @@ function yarn(nCtxOrig: number): RopeParams["yarn"] {
 /** How one layer's attention differs from plain causal attention. */
 export interface AttentionBlock extends Pick<
   AttentionParams,
-  "softcap" | "window" | "chunk" | "alibiMaxBias" | "sinks"
+  "softcap" | "window" | "chunk" | "alibiMaxBias" | "sinks" | "causal"
 > {
   /** Absent: no rotation in this layer. */
   readonly rope?: RopeParams;
@@ -180,6 +180,7 @@ export function attention(
     chunk: block.chunk,
     alibiMaxBias: block.alibiMaxBias,
     sinks: block.sinks,
+    causal: block.causal,
   });
   // Narrowed before the output projection, so that the last layer projects only the rows that are
   // wanted.

@@ -112,10 +112,14 @@ export class ModelKeys {
 
 /**
  * The common hyperparameters. `norm` says which epsilon the file must have:
- * `attention.layer_norm_rms_epsilon` or `attention.layer_norm_epsilon`.
- * Throws GgufError for missing keys and wrong kinds, ModelError for values that cannot be.
+ * `attention.layer_norm_rms_epsilon` or `attention.layer_norm_epsilon`. `mixer`: a recurrent model may
+ * have no heads at all. Throws GgufError for missing keys and wrong kinds, ModelError for values that cannot be.
  */
-export function readHparams(keys: ModelKeys, norm: "rms" | "layer"): Hparams {
+export function readHparams(
+  keys: ModelKeys,
+  norm: "rms" | "layer",
+  mixer: "attention" | "recurrent" = "attention",
+): Hparams {
   const blockCount = keys.u32("block_count");
   check(
     keys,
@@ -126,11 +130,13 @@ export function readHparams(keys: ModelKeys, norm: "rms" | "layer"): Hparams {
   );
   const embeddingLength = positive(keys, "embedding_length", keys.u32("embedding_length"));
   const contextLength = positive(keys, "context_length", keys.u32("context_length"));
-  const headCount = keys.u32PerLayer("attention.head_count", blockCount);
+  const none = mixer === "recurrent" ? Array<number>(blockCount).fill(0) : undefined;
+  const headCount = keys.u32PerLayer("attention.head_count", blockCount, none);
   const headCountKv = keys.u32PerLayer("attention.head_count_kv", blockCount, headCount);
   for (let il = 0; il < blockCount; il++) checkHeads(keys, il, headCount[il], headCountKv[il]);
   // Layers without attention may have 0 heads; the others give the length of a head.
-  const mostHeads = positive(keys, "attention.head_count", Math.max(...headCount));
+  const most = Math.max(...headCount);
+  const mostHeads = none && most === 0 ? 1 : positive(keys, "attention.head_count", most);
   const headDim = Math.floor(embeddingLength / mostHeads);
   const keyLength = positive(
     keys,
@@ -151,7 +157,7 @@ export function readHparams(keys: ModelKeys, norm: "rms" | "layer"): Hparams {
     `1 to ${expertCount}, the number of experts`,
     expertCount === 0 || (expertUsedCount >= 1 && expertUsedCount <= expertCount),
   );
-  const feedForwardLength = keys.u32PerLayer("feed_forward_length", blockCount);
+  const feedForwardLength = keys.u32PerLayer("feed_forward_length", blockCount, none);
   const scale = keys.float("attention.scale", 0);
   return {
     architecture: keys.architecture,
@@ -174,6 +180,30 @@ export function readHparams(keys: ModelKeys, norm: "rms" | "layer"): Hparams {
     expertCount,
     expertUsedCount,
     expertFeedForwardLength: keys.u32("expert_feed_forward_length", feedForwardLength[0]),
+  };
+}
+
+/** `ssm.*`: sizes of the short convolution and of the recurrent state (mamba, qwen35, granitehybrid ...). */
+export interface SsmHparams {
+  /** Taps of the convolution. */
+  readonly convKernel: number;
+  readonly innerSize: number;
+  readonly stateSize: number;
+  /** Mamba: rank of the step size; Mamba-2: heads; delta net: heads of v. */
+  readonly timeStepRank: number;
+  /** Groups of heads that share B and C; delta net: heads of q and k. */
+  readonly groupCount: number;
+}
+
+export function readSsm(keys: ModelKeys): SsmHparams {
+  const size = (key: string, ...fallback: number[]): number =>
+    positive(keys, `ssm.${key}`, keys.u32(`ssm.${key}`, ...(fallback as [number])));
+  return {
+    convKernel: size("conv_kernel"),
+    innerSize: size("inner_size"),
+    stateSize: size("state_size"),
+    timeStepRank: size("time_step_rank"),
+    groupCount: size("group_count", 1),
   };
 }
 

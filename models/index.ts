@@ -7,6 +7,7 @@ import { baichuan } from "./baichuan.ts";
 import { bitnet } from "./bitnet.ts";
 import { bloom } from "./bloom.ts";
 import { chatglm } from "./chatglm.ts";
+import { bert, nomicBert } from "./bert.ts";
 import { cohere2, commandR } from "./command-r.ts";
 import { deepseek } from "./deepseek.ts";
 import { deepseek2 } from "./deepseek2.ts";
@@ -15,6 +16,9 @@ import { ernie45, ernie45moe } from "./ernie4-5.ts";
 import { ModelError } from "./errors.ts";
 import { exaone } from "./exaone.ts";
 import { exaone4 } from "./exaone4.ts";
+import { falconH1 } from "./falcon-h1.ts";
+import { forwardEmbedding, type Pooling, readPooling } from "./embedding.ts";
+import { graniteHybrid } from "./granite-hybrid.ts";
 import { falcon } from "./falcon.ts";
 import { gemma } from "./gemma.ts";
 import { gemma2 } from "./gemma2.ts";
@@ -31,7 +35,9 @@ import { granite, granitemoe, minicpm } from "./granite.ts";
 import { type Hparams, ModelKeys } from "./hparams.ts";
 import { hunyuanDense, hunyuanMoe } from "./hunyuan.ts";
 import { internlm2 } from "./internlm2.ts";
+import { lfm2 } from "./lfm2.ts";
 import { llama } from "./llama.ts";
+import { mamba, mamba2 } from "./mamba.ts";
 import { llama4 } from "./llama4.ts";
 import { minicpm3 } from "./minicpm3.ts";
 import { mistral3 } from "./mistral3.ts";
@@ -45,14 +51,18 @@ import { phi3 } from "./phi3.ts";
 import { phimoe } from "./phimoe.ts";
 import { qwen2, qwen2moe } from "./qwen2.ts";
 import { qwen3, qwen3moe } from "./qwen3.ts";
+import { qwen35, qwen35moe } from "./qwen35.ts";
+import { rwkv7 } from "./rwkv7.ts";
 import { seedOss } from "./seed-oss.ts";
 import { smollm3 } from "./smollm3.ts";
+import { t5 } from "./t5.ts";
 import { stablelm } from "./stablelm.ts";
 import { starcoder } from "./starcoder.ts";
 import { starcoder2 } from "./starcoder2.ts";
 import type { Ops } from "./ops.ts";
 
 export type { Architecture } from "./architecture.ts";
+export type { Pooling } from "./embedding.ts";
 export { checkWeight, ModelError } from "./errors.ts";
 export { type Hparams, ModelKeys } from "./hparams.ts";
 export type * from "./ops.ts";
@@ -113,6 +123,17 @@ export const ARCHITECTURES: readonly Architecture[] = [
   starcoder,
   bloom,
   gptj,
+  mamba,
+  mamba2,
+  lfm2,
+  rwkv7,
+  qwen35,
+  qwen35moe,
+  falconH1,
+  graniteHybrid,
+  bert,
+  nomicBert,
+  t5,
 ];
 
 /**
@@ -179,22 +200,53 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   starcoder: "llama.cpp",
   bloom: "llama.cpp",
   gptj: "reference",
+  mamba: "zoo",
+  mamba2: "zoo",
+  lfm2: "zoo",
+  rwkv7: "zoo",
+  qwen35: "zoo",
+  qwen35moe: "reference",
+  "falcon-h1": "reference",
+  granitehybrid: "reference",
+  bert: "zoo",
+  "nomic-bert": "zoo",
+  t5: "zoo",
 };
 
 /** An architecture with the hyperparameters of one file. */
 export interface ModelDescription {
   readonly architecture: Architecture;
   readonly hparams: Hparams;
-  /** The forward pass of this model: `architecture.forward` with these hyperparameters. */
+  /** What a run of this model gives. */
+  readonly result: "logits" | "embedding";
+  /** How an embedding is made of the tokens. */
+  readonly pooling: Pooling;
+  /** Whether a sequence begins with tokens for an encoder. */
+  readonly hasEncoder: boolean;
+  /**
+   * The forward pass of this model: `architecture.forward` with these hyperparameters, for `result`.
+   */
   forward(ops: Ops): void;
 }
 
+/** What a run of a model is for. */
+export interface DescribeOptions {
+  /** Positions the run has room for. Default: as many as the model was trained for. */
+  readonly nCtx?: number;
+  /** Embeddings from a model that gives logits otherwise. */
+  readonly embeddings?: boolean;
+  /** Default: what the file says. */
+  readonly pooling?: Pooling;
+}
+
 /**
- * Finds the architecture of a file and reads its hyperparameters. `nCtx`: positions the run has
- * room for (default: as many as the model was trained for). Throws ModelError for files that are no
- * such model, GgufError for missing keys.
+ * Finds the architecture of a file and reads its hyperparameters. Throws ModelError for files that
+ * are no such model, GgufError for missing keys.
  */
-export function describeModel(metadata: Metadata, nCtx?: number): ModelDescription {
+export function describeModel(
+  metadata: Metadata,
+  { nCtx, embeddings, pooling }: DescribeOptions = {},
+): ModelDescription {
   const name = metadata.getString("general.architecture");
   refuseOtherFiles(metadata, name);
   const architecture = ARCHITECTURES.find((a) => a.names.includes(name));
@@ -206,8 +258,21 @@ export function describeModel(metadata: Metadata, nCtx?: number): ModelDescripti
       remedy: "samebit cannot run this architecture: choose another model or a newer version",
     });
   }
-  const hparams = architecture.hparams(new ModelKeys(metadata, name, nCtx));
-  return { architecture, hparams, forward: (ops) => architecture.forward(ops, hparams) };
+  const keys = new ModelKeys(metadata, name, nCtx);
+  const hparams = architecture.hparams(keys);
+  const result = embeddings ? "embedding" : (architecture.result ?? "logits");
+  const pooled = pooling ?? readPooling(keys);
+  return {
+    architecture,
+    hparams,
+    result,
+    pooling: pooled,
+    hasEncoder: architecture.hasEncoder ?? false,
+    forward(ops) {
+      if (result === "embedding") forwardEmbedding(architecture, ops, hparams, pooled);
+      else architecture.forward(ops, hparams);
+    },
+  };
 }
 
 // GGUF files that are not language models: general.architecture or general.type -> what they are,

@@ -98,6 +98,13 @@ export interface AttentionParams {
   readonly sinks?: Weight;
   /** false: every key of the sequence is visible. Default true. */
   readonly causal?: boolean;
+  /** The keys are those of the sequence's encoder, all of them visible; the cache was filled before `endEncoder`. */
+  readonly cross?: boolean;
+  /**
+   * T5: score += weight[bucket(keyPosition - position)][head]; weight: [nHead, nBuckets]. Distances up to 128 have buckets of
+   * growing width; `bidirectional`: half of the buckets are for keys behind the query's position.
+   */
+  readonly relativeBias?: { readonly weight: Weight; readonly bidirectional: boolean };
 }
 
 export interface RouteParams {
@@ -127,12 +134,66 @@ export interface State {
   readonly width: number;
 }
 
+/** The selective scan of Mamba and Mamba-2: channels in heads of headDim = x.width / nHead. */
+export interface SsmScanParams {
+  /** Of the state, [x.width * nState]; one name a layer. */
+  readonly name: string;
+  /** [tokens, nHead]: step sizes, positive. */
+  readonly dt: Tensor;
+  /** [nState, nHead] (Mamba: every number of the state decays by itself) or [1, nHead] (Mamba-2); negative. */
+  readonly a: Weight;
+  /** [tokens, nGroup * nState]: what enters and what is read; heads share them in groups side by side. */
+  readonly b: Tensor;
+  readonly c: Tensor;
+  /** nHead elements: the part of x that goes straight to the output. */
+  readonly d: Weight;
+  /** A multiple of 4. */
+  readonly nState: number;
+  readonly nGroup: number;
+}
+
+/** RWKV-7's recurrence; all tensors [tokens, nHead * headSize]. */
+export interface Wkv7Params {
+  /** Of the state, [nHead * headSize * headSize]; one name a layer. */
+  readonly name: string;
+  /** A multiple of 16. */
+  readonly headSize: number;
+  readonly r: Tensor;
+  /** What each key keeps, between 0 and 1. */
+  readonly w: Tensor;
+  readonly k: Tensor;
+  readonly v: Tensor;
+  /** Which key is looked up for removal, and where the removed value goes. */
+  readonly a: Tensor;
+  readonly b: Tensor;
+}
+
+/** The gated delta rule (qwen35, qwen3next). */
+export interface GatedDeltaParams {
+  /** Of the state, [nHeadV * dimK * dimV]; one name a layer. */
+  readonly name: string;
+  /** [tokens, nHeadK * dimK]; q is scaled already. */
+  readonly q: Tensor;
+  readonly k: Tensor;
+  /** [tokens, nHeadV * dimV]; dimV is a multiple of 16. */
+  readonly v: Tensor;
+  /** [tokens, nHeadV]: what the state keeps (0 to 1), and how much of the correction is taken. */
+  readonly decay: Tensor;
+  readonly beta: Tensor;
+  readonly nHeadK: number;
+  readonly nHeadV: number;
+  /** Which head of q and k serves head h of v: `tiled` h % nHeadK, `grouped` h / (nHeadV / nHeadK). */
+  readonly heads: "tiled" | "grouped";
+}
+
 /** The op vocabulary. Every method throws PlanError when shapes do not fit, naming tensor, expected and found. */
 export interface Ops {
   /** The weight `name`; its shape must be exactly `shape` (trailing ones may be missing in the file). */
   weight(name: string, shape: readonly number[]): Weight;
   /** The same, or undefined when the file has no such tensor. */
   optionalWeight(name: string, shape: readonly number[]): Weight | undefined;
+  /** `width` elements of a weight from `start` on, as a vector for addWeight, mulWeight and norms; no copy. */
+  weightPart(w: Weight, start: number, width: number): Weight;
 
   /** [tokens, ne0]: row tokenId of w; a token given as an embedding row yields that row. */
   embed(w: Weight): Tensor;
@@ -172,6 +233,12 @@ export interface Ops {
   l2Norm(x: Tensor, params: NormParams): Tensor;
   /** Columns [start, start + width) of x: a view, no copy. start must be a multiple of 4. */
   slice(x: Tensor, start: number, width: number): Tensor;
+  /** [x.rows, x.width / group]: the sum of every run of `group` elements. */
+  groupSum(x: Tensor, group: number): Tensor;
+  /** x with every run of x.width / factors.width elements multiplied by its factor. */
+  mulGroups(x: Tensor, factors: Tensor): Tensor;
+  /** [x.rows, x.width / group * width]: elements [start, start + width) of every run of `group`. */
+  sliceGroups(x: Tensor, group: number, start: number, width: number): Tensor;
 
   // A row may be seen as n runs of one length, side by side: heads, experts' slots, streams.
 
@@ -238,6 +305,36 @@ export interface Ops {
   /** [sequences, width]. */
   readState(state: State): Tensor;
   writeState(state: State, x: Tensor): void;
+
+  // Recurrent ops: each has a state of its own per sequence, walks the batch's tokens of a sequence in order and leaves the
+  // state for the next run. Results are the same for every split into batches. They stand before `outputRows`.
+
+  /** [tokens, x.width]: row t = row t - 1 of x in the same sequence; zeros before the first. */
+  tokenShift(x: Tensor, name: string): Tensor;
+  /** y[t, c] = sum over k of w[k, c] * x[t - K + 1 + k, c], zeros before the sequence; w: [K, x.width], K from 2 to 256. */
+  shortConv(x: Tensor, w: Weight, name: string): Tensor;
+  /**
+   * Per channel i of head h: state = state * exp(dt[h] * a[h]) + b * (x[i] * dt[h]), y[i] = sum(state * c) + d[h] * x[i].
+   * [tokens, x.width].
+   */
+  ssmScan(x: Tensor, params: SsmScanParams): Tensor;
+  /**
+   * Per head, S [keys, values]: e = a . S, S[j] = S[j] * w[j] + k[j] * v + b[j] * e, y = r . S. [tokens, v.width].
+   */
+  wkv7(params: Wkv7Params): Tensor;
+  /** Per head of v, S [keys, values]: S = S * decay, S[j] += k[j] * beta * (v - k . S), y = q . S. [tokens, v.width]. */
+  gatedDelta(params: GatedDeltaParams): Tensor;
+
+  /** [sequences, x.width]: the mean, the first or the last of each sequence's rows. A sequence must be whole in its batch. */
+  pool(x: Tensor, kind: "mean" | "cls" | "last"): Tensor;
+  /** The result of an embedding plan: the state of every token, or pooled. A NaN in it is an error of the run. */
+  embedding(x: Tensor): void;
+
+  /**
+   * What was said so far is the encoder: it runs once for each sequence, over the encoder's tokens. What follows is the
+   * decoder. Only caches pass from one to the other.
+   */
+  endEncoder(): void;
 
   /** The result of the plan: raw logits [outputs, nVocab]. A NaN in it is an error of the run. */
   logits(x: Tensor): void;

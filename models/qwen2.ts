@@ -2,7 +2,7 @@
 // head apart. qwen2moe has experts, whose weights are not renormalised, and one that every row shares.
 import type { Architecture } from "./architecture.ts";
 import * as blocks from "./blocks.ts";
-import { type Hparams, readHparams } from "./hparams.ts";
+import { type Hparams, type ModelKeys, readHparams } from "./hparams.ts";
 import type { Ops, Tensor } from "./ops.ts";
 
 export const qwen2: Architecture = {
@@ -11,23 +11,25 @@ export const qwen2: Architecture = {
   forward: (ops, hp) => forward(ops, hp, (il, x) => blocks.gatedFfn(ops, hp, il, x)),
 };
 
-interface Qwen2MoeHparams extends Hparams {
+export interface SharedExpertHparams extends Hparams {
   readonly expertSharedFeedForwardLength: number;
 }
 
-export const qwen2moe: Architecture<Qwen2MoeHparams> = {
-  names: ["qwen2moe"],
+/** The common hyperparameters and the widths of the experts. */
+export function readSharedExpert(keys: ModelKeys): SharedExpertHparams {
+  const hp = readHparams(keys, "rms");
+  const [width] = hp.feedForwardLength;
+  return {
+    ...hp,
+    // Early files lack both keys (llama.cpp derives them in the same way).
+    expertFeedForwardLength: keys.u32("expert_feed_forward_length", width / hp.expertUsedCount),
+    expertSharedFeedForwardLength: keys.u32("expert_shared_feed_forward_length", width),
+  };
+}
 
-  hparams(keys) {
-    const hp = readHparams(keys, "rms");
-    const [width] = hp.feedForwardLength;
-    return {
-      ...hp,
-      // Early files lack both keys (llama.cpp derives them in the same way).
-      expertFeedForwardLength: keys.u32("expert_feed_forward_length", width / hp.expertUsedCount),
-      expertSharedFeedForwardLength: keys.u32("expert_shared_feed_forward_length", width),
-    };
-  },
+export const qwen2moe: Architecture<SharedExpertHparams> = {
+  names: ["qwen2moe"],
+  hparams: readSharedExpert,
 
   forward: (ops, hp) =>
     forward(ops, hp, (il, x) => {
@@ -37,7 +39,7 @@ export const qwen2moe: Architecture<Qwen2MoeHparams> = {
 };
 
 /** One expert for all rows, weighed by the sigmoid of a score: a routing with a single expert. */
-function sharedExpert(ops: Ops, hp: Qwen2MoeHparams, il: number, x: Tensor): Tensor {
+export function sharedExpert(ops: Ops, hp: SharedExpertHparams, il: number, x: Tensor): Tensor {
   const blk = `blk.${il}`;
   const width = hp.expertSharedFeedForwardLength;
   const score = blocks.linear(ops, x, `${blk}.ffn_gate_inp_shexp`, 1);

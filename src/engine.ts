@@ -2,8 +2,8 @@
 // batches of tokens over cached sequences. No text here: model.ts adds tokenizer and sampling.
 
 import type { Gguf } from "../formats/gguf.ts";
-import { type ModelDescription } from "../models/index.ts";
-import { MemoryError, OptionError, RunError, SamebitError } from "./errors.ts";
+import type { ModelDescription, Pooling } from "../models/index.ts";
+import { ContextFullError, MemoryError, OptionError, RunError, SamebitError } from "./errors.ts";
 import { chooseKernels, instantiateKernels, type KernelBuild, probeMemory } from "./kernels/module.ts";
 import { type CachedSequence, contextFull, KvCachePages } from "./kv-cache.ts";
 import { Batch, Instruction, Kv, Sequence } from "./memory/abi.generated.ts";
@@ -27,7 +27,7 @@ export interface EngineOptions {
   readonly threads?: number;
   /** Positions of a sequence; default: what the model was trained for, at most 4096. */
   readonly nCtx?: number;
-  /** Tokens evaluated at once; default 512. Never changes a result. */
+  /** Tokens evaluated at once; default 512. Never changes a result. Embeddings take each text at once. */
   readonly nBatch?: number;
   /** Sequences that can be in the cache at the same time; default 1. */
   readonly nSequences?: number;
@@ -69,7 +69,12 @@ export class Engine {
   private readonly busy = new Map<CachedSequence, boolean>();
 
   private constructor(
-    readonly threads: number, readonly nCtx: number, readonly nBatch: number, readonly nVocab: number,
+    /** What a run gives: `evaluate` logits, `embed` embeddings. */
+    readonly result: ModelDescription["result"],
+    /** How embeddings are made of tokens; numbers in one. */
+    readonly pooling: Pooling,
+    /** Whether a sequence begins with tokens for an encoder. */
+    readonly hasEncoder: boolean, readonly threads: number, readonly nCtx: number, readonly nBatch: number, readonly nVocab: number,
     readonly kernelBuild: KernelBuild, private readonly nSequences: number, private readonly recording: Recording,
     private readonly plan: EncodedPlan, private readonly banks: readonly Bank[], private readonly home: ReadonlyMap<number, number>,
     private readonly pool: ThreadPool, private readonly cache: KvCachePages,
@@ -77,8 +82,7 @@ export class Engine {
 
   static async load(gguf: Gguf, describe: (nCtx: number) => ModelDescription, trainedCtx: number, options: EngineOptions): Promise<Engine> {
     const nCtx = count("nCtx", options.nCtx ?? Math.min(trainedCtx, DEFAULT_CTX), 1, 1 << 24);
-    const nBatch = Math.min(count("nBatch", options.nBatch ?? DEFAULT_BATCH, 1, 8192), align(nCtx, 8));
-    const nSequences = count("nSequences", options.nSequences ?? 1, 1, 4096);
+    const sequences = count("nSequences", options.nSequences ?? 1, 1, 4096);
     const threads = count("threads", options.threads ?? Math.min(platform.availableParallelism(), 64), 1, 128);
     const { bankBytes, weights = "compact" } = options;
     if (bankBytes !== undefined) count("bankBytes", bankBytes, 1, Number.MAX_SAFE_INTEGER);
@@ -86,6 +90,11 @@ export class Engine {
     const kType = cacheType("cacheTypeK", options.cacheTypeK), vType = cacheType("cacheTypeV", options.cacheTypeV);
     const { module, build } = await chooseKernels(options.kernelBuild);
     const model = describe(nCtx);
+    // An encoder's tokens are a sequence of their own beside the decoder's.
+    const nSequences = model.hasEncoder ? 2 * sequences : sequences;
+    // An embedding takes its text in one run, and so does an encoder: it must see all of it.
+    const nBatch = model.result === "embedding" || model.hasEncoder ? align(nCtx, 8)
+      : Math.min(count("nBatch", options.nBatch ?? DEFAULT_BATCH, 1, 8192), align(nCtx, 8));
     const maths = instantiateKernels(module, probeMemory());
     const recording = record(gguf, model, {
       kernels: maths, weights, kType, vType, nBatch, nOutputs: Math.min(MAX_OUTPUTS, nBatch), nSequences, nCtx, nThreads: threads,
@@ -109,8 +118,9 @@ export class Engine {
       await pool.close();
       throw error;
     }
+    const nVocab = model.result === "logits" ? recording.result.width : model.hparams.vocabSize;
     return new Engine(
-      threads, nCtx, nBatch, recording.logits.nVocab, build, nSequences, recording, plan, banks, banked.home, pool,
+      model.result, model.pooling, model.hasEncoder, threads, nCtx, nBatch, nVocab, build, nSequences, recording, plan, banks, banked.home, pool,
       new KvCachePages(banks, nPages, nSequences, maxPages),
     );
   }
@@ -118,6 +128,49 @@ export class Engine {
   /** How many banks hold the model. */
   get nBanks(): number {
     return this.banks.length;
+  }
+
+  /**
+   * Gives the encoder its tokens; evaluate then feeds the decoder. The sequence must be empty. Throws ContextFullError for
+   * more tokens than the context holds.
+   */
+  async encode(sequence: CachedSequence, tokens: ArrayLike<number>, signal?: AbortSignal): Promise<void> {
+    if (!this.hasEncoder) throw new OptionError("model: expected one with an encoder, found one without; use evaluate");
+    if (sequence.length > 0) throw new OptionError(`sequence: expected an empty one for the encoder, found ${sequence.length} tokens; truncate to 0`);
+    this.checkGives("logits");
+    if (!this.cache.has(sequence)) throw new SamebitError("session: expected one of this model that is open, found another");
+    this.checkIdle(sequence);
+    const checked = this.checkTokens(tokens);
+    if (checked.length === 0) throw new OptionError("encoder: expected at least one token, found none");
+    if (checked.length > this.nCtx) {
+      throw new ContextFullError(`encoder: expected at most ${this.nCtx} tokens, found ${checked.length}; ` +
+        "load the model with a larger context or shorten the text");
+    }
+    this.busy.set(sequence, false);
+    try {
+      await this.turns.take(() => this.runEncoder(sequence, checked, signal), signal);
+    } finally {
+      if (this.busy.get(sequence)) this.cache.remove(sequence);
+      this.busy.delete(sequence);
+    }
+  }
+
+  private async runEncoder(sequence: CachedSequence, tokens: Int32Array, signal?: AbortSignal): Promise<void> {
+    if (sequence.encoder) this.cache.remove(sequence.encoder);
+    sequence.encoder = undefined;
+    const encoder = this.createSequence();
+    try {
+      this.cache.reserve(encoder, tokens.length);
+      const piece = { part: { sequence: encoder, tokens, outputs: "none" }, from: 0, to: tokens.length } as const;
+      for (const bank of this.banks) this.writeBatch(bank, [piece], []);
+      await this.pool.run(this.plan.encoder, this.describe, signal);
+    } catch (error) {
+      this.cache.remove(encoder);
+      this.clearWorkingMemory();
+      throw error;
+    }
+    this.cache.advance(encoder, tokens.length);
+    sequence.encoder = encoder;
   }
 
   createSequence(): CachedSequence {
@@ -153,12 +206,15 @@ export class Engine {
    * a sequence belongs to one evaluation at a time. Everything that can be refused is refused before the first run.
    */
   async evaluate(parts: readonly BatchPart[], onLogits: OnLogits, signal?: AbortSignal): Promise<void> {
-    this.checkOpen();
+    this.checkGives("logits");
     const sequences = new Set<CachedSequence>(), checked: BatchPart[] = [];
     for (const { sequence, tokens, outputs } of parts) {
       if (!["none", "last", "all"].includes(outputs)) throw new OptionError(`outputs: expected none, last or all, found ${String(outputs)}`);
       if (!this.cache.has(sequence)) throw new SamebitError("session: expected one of this model that is open, found another");
       if (sequences.has(sequence)) throw new OptionError("batch: expected each session once, found one twice; join its tokens");
+      if (this.hasEncoder && !sequence.encoder) {
+        throw new OptionError("sequence: expected tokens for the encoder first, found none; call encode before evaluate");
+      }
       sequences.add(sequence);
       this.checkIdle(sequence);
       // a copy: what was checked is what will be evaluated, whatever the caller does with the array meanwhile
@@ -175,6 +231,61 @@ export class Engine {
         this.busy.delete(sequence);
       }
     }
+  }
+
+  /**
+   * The embedding of each text (token ids): one vector, or with pooling `none` one for each token. Texts that fit are run
+   * side by side, which changes no bit. Throws ContextFullError for a text longer than the context.
+   */
+  async embed(texts: readonly ArrayLike<number>[], signal?: AbortSignal): Promise<Float32Array[][]> {
+    this.checkGives("embedding");
+    const checked = texts.map((tokens) => this.checkTokens(tokens));
+    for (const tokens of checked) {
+      if (tokens.length === 0) throw new OptionError("text: expected at least one token, found none");
+      if (tokens.length > this.nCtx) {
+        throw new ContextFullError(`text: expected at most ${this.nCtx} tokens, found ${tokens.length}; ` +
+          "load the model with a larger context or shorten the text");
+      }
+    }
+    const embeddings: Float32Array[][] = [];
+    for (let from = 0; from < checked.length;) {
+      let to = from, room = this.nBatch;
+      while (to < checked.length && to - from < this.nSequences && checked[to].length <= room) room -= checked[to++].length;
+      const together = checked.slice(from, to);
+      embeddings.push(...await this.turns.take(() => this.embedTogether(together, signal), signal));
+      from = to;
+    }
+    return embeddings;
+  }
+
+  private async embedTogether(texts: readonly ArrayLike<number>[], signal?: AbortSignal): Promise<Float32Array[][]> {
+    const pieces: Piece[] = [];
+    try {
+      for (const tokens of texts) {
+        const sequence = this.createSequence();
+        pieces.push({ part: { sequence, tokens, outputs: "none" }, from: 0, to: tokens.length });
+        this.cache.reserve(sequence, tokens.length);
+      }
+      for (const bank of this.banks) this.writeBatch(bank, pieces, []);
+      await this.runHead(this.plan.all, 0, 0, signal);
+      const { value, offset, rows, stride, width } = this.recording.result, bank = this.banks[this.home.get(value.id)!];
+      let row = 0;
+      return texts.map((tokens) => Array.from({ length: rows === "tokens" ? tokens.length : 1 }, () =>
+        bank.f32(bank.valueAddress(value.id) + offset + row++ * stride, width).slice()));
+    } catch (error) {
+      this.clearWorkingMemory();
+      throw error;
+    } finally {
+      pieces.forEach(({ part: { sequence } }) => this.cache.remove(sequence));
+    }
+  }
+
+  private checkGives(wanted: Engine["result"]): void {
+    this.checkOpen();
+    if (this.result === wanted) return;
+    throw new OptionError(wanted === "logits"
+      ? "model: expected one that gives logits, found one that gives embeddings; use embed"
+      : "model: expected one that gives embeddings, found one that gives logits; load it with embeddings: true");
   }
 
   private checkOpen(): void {
@@ -212,15 +323,15 @@ export class Engine {
         const chunk = wanted.slice(start, start + MAX_OUTPUTS), all = wanted.length <= MAX_OUTPUTS;
         if (start === 0 && !all) await this.pool.run(this.plan.body, this.describe, signal);
         await this.runHead(all ? this.plan.all : this.plan.head, start, chunk.length, signal);
-        const { value, stride } = this.recording.logits, bank = this.banks[this.home.get(value.id)!];
-        chunk.forEach(({ part, index }, i) => onLogits(bank.f32(bank.valueAddress(value.id) + i * stride, this.nVocab), part, index));
+        const { value, offset, stride } = this.recording.result, bank = this.banks[this.home.get(value.id)!];
+        chunk.forEach(({ part, index }, i) => onLogits(bank.f32(bank.valueAddress(value.id) + offset + i * stride, this.nVocab), part, index));
       }
     } catch (error) {
       undo();
       this.clearWorkingMemory();
       throw error;
     }
-    for (const { part, from, to } of pieces) part.sequence.length += to - from;
+    for (const { part, from, to } of pieces) this.cache.advance(part.sequence, to - from);
   }
 
   /** A run that was cut off may have left counters behind. */
@@ -248,7 +359,7 @@ export class Engine {
     } finally {
       set(Batch.traceNan, 0);
     }
-    throw new RunError("nan", "logits: expected numbers, found NaN; the model's weights are damaged");
+    throw new RunError("nan", `${this.result}: expected numbers, found NaN; the model's weights are damaged`);
   }
 
   private readonly describe = (bank: number, address: number): string => {
@@ -268,7 +379,15 @@ export class Engine {
     pieces.forEach(({ part: { sequence, tokens: ids }, from, to }, s) => {
       const table = arrays.pageTables + s * limits.maxPagesPerSequence * 4;
       bank.u32(table, sequence.pages.length).set(sequence.pages);
-      bank.u32(arrays.sequences + s * Sequence.bytes, Sequence.bytes / 4).set([table, sequence.length + to - from, sequence.slot, 0]);
+      const record = bank.u32(arrays.sequences + s * Sequence.bytes, Sequence.bytes / 4);
+      record.set([table, sequence.length + to - from, sequence.stateSlot, 0]);
+      const { encoder } = sequence;
+      if (encoder) {
+        // behind the tables of the batch's sequences: an encoder has a slot of its own
+        const crossTable = arrays.pageTables + (pieces.length + s) * limits.maxPagesPerSequence * 4;
+        bank.u32(crossTable, encoder.pages.length).set(encoder.pages);
+        record.set([crossTable, encoder.length], Sequence.crossPageTable / 4);
+      }
       for (let i = from; i < to; i++, row++) {
         const position = sequence.length + i - from;
         tokens[row] = ids[i];

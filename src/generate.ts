@@ -8,6 +8,8 @@ import type { EncodeOptions, Tokenizer } from "./tokenizer/index.ts";
 
 /** What a generation needs of a model (model.ts). */
 export interface GeneratingModel {
+  readonly hasEncoder: boolean;
+  readonly decoderStartToken: number;
   readonly tokenizer: Tokenizer;
   readonly samplerMath: SamplerMath;
   readonly nVocab: number;
@@ -102,7 +104,8 @@ export class Generation implements AsyncIterable<string> {
       const started = performance.now();
       for (const token of this.promptTokens) sampler.accept(token);
       if (maxTokens === 0) return void (this.stopReason = "length");
-      let next = await this.step(session, this.promptTokens, signal);
+      if (model.hasEncoder) await session.encode(this.promptTokens, { signal });
+      let next = await this.step(session, model.hasEncoder ? [model.decoderStartToken] : this.promptTokens, signal);
       const prompted = performance.now();
       this.promptSeconds = (prompted - started) / 1000;
       for (;;) {

@@ -1,6 +1,6 @@
 // The public API of samebit: load a model, generate text, read logits.
 
-export { loadModel, openGguf, Model, type LoadModelOptions, type LogitsOptions, type ModelSource } from "./model.ts";
+export { loadModel, openGguf, Model, type EmbedOptions, type LoadModelOptions, type LogitsOptions, type ModelSource } from "./model.ts";
 export { Generation, type GenerateOptions, type StopReason } from "./generate.ts";
 export { Session, type EvaluateOptions } from "./session.ts";
 export type { CacheType, EngineOptions } from "./engine.ts";
@@ -9,6 +9,6 @@ export {
   ContextFullError, MemoryError, OptionError, PlanError, RunError, SamebitError, type RunFailure,
 } from "./errors.ts";
 export { defaultSamplingOptions, SamplingError, type SamplingOptions } from "./sampling/index.ts";
-export { ModelError } from "../models/index.ts";
+export { ModelError, type Pooling } from "../models/index.ts";
 export { GgufError } from "../formats/index.ts";
 export type { Tokenizer } from "./tokenizer/index.ts";

@@ -14,10 +14,22 @@ export class CachedSequence {
   length = 0;
   /** Page ids, in order of position. */
   readonly pages: number[] = [];
+  /**
+   * Which of its two slots holds the recurrent state. A run reads this one and writes the other; the two are swapped when it
+   * has succeeded, so that a run that fails leaves the state as it was.
+   */
+  side: 0 | 1 = 0;
+  /** The encoder's tokens of this sequence, for models that have one. */
+  encoder: CachedSequence | undefined;
   constructor(
-    /** Which slot of per-sequence memory (page table, recurrent state) it has. */
+    /** Which pair of slots of per-sequence memory (recurrent state) it has. */
     readonly slot: number,
   ) {}
+
+  /** The slot that holds the state. */
+  get stateSlot(): number {
+    return 2 * this.slot + this.side;
+  }
 }
 
 export class KvCachePages {
@@ -41,14 +53,23 @@ export class KvCachePages {
     if (slot === undefined) {
       throw new SamebitError("sequence: expected a free one, found all in use; free one or load the model with more nSequences");
     }
-    for (const bank of this.banks) {
-      for (const [state, base] of bank.placedStates()) {
-        if (state.slotBytes > 0) bank.u8(base + slot * state.slotBytes, state.slotBytes).fill(0);
-      }
-    }
     const sequence = new CachedSequence(slot);
+    for (const state of this.stateOf(sequence)) state.fill(0);
     this.live.add(sequence);
     return sequence;
+  }
+
+  /** The bytes of every recurrent state of a sequence. */
+  private stateOf(sequence: CachedSequence): Uint8Array[] {
+    return this.banks.flatMap((bank) =>
+      [...bank.placedStates()].filter(([state]) => state.slotBytes > 0)
+        .map(([state, base]) => bank.u8(base + sequence.stateSlot * state.slotBytes, state.slotBytes)));
+  }
+
+  /** A run over `sequence` has succeeded: n more positions hold a token, and the state it wrote is the state. */
+  advance(sequence: CachedSequence, n: number): void {
+    sequence.length += n;
+    sequence.side = sequence.side === 0 ? 1 : 0;
   }
 
   /** Whether the sequence is one of this cache and has not been removed. */
@@ -59,6 +80,8 @@ export class KvCachePages {
   /** Gives pages and slot back. A sequence that is not here (any more) is passed over. */
   remove(sequence: CachedSequence): void {
     if (!this.live.delete(sequence)) return;
+    if (sequence.encoder) this.remove(sequence.encoder);
+    sequence.encoder = undefined;
     this.truncate(sequence, 0);
     this.freeSlots.push(sequence.slot);
   }
@@ -68,8 +91,12 @@ export class KvCachePages {
     if (!Number.isInteger(length) || length < 0 || length > sequence.length) {
       throw new SamebitError(`sequence: expected a length from 0 to ${sequence.length}, found ${length}`);
     }
-    if (length < sequence.length && length > 0 && this.banks.some((bank) => hasSequenceState(bank))) {
-      throw new SamebitError("sequence: this model keeps recurrent state, which cannot go back; truncate to 0 and evaluate again");
+    if (length < sequence.length) {
+      const states = this.stateOf(sequence);
+      if (length > 0 && states.length > 0) {
+        throw new SamebitError("sequence: this model keeps recurrent state, which cannot go back; truncate to 0 and evaluate again");
+      }
+      for (const state of states) state.fill(0);
     }
     const keep = Math.ceil(length / PAGE);
     for (const page of sequence.pages.splice(keep)) this.release(page);
@@ -84,12 +111,9 @@ export class KvCachePages {
       copy.pages.push(page);
     }
     copy.length = sequence.length;
-    for (const bank of this.banks) {
-      for (const [state, base] of bank.placedStates()) {
-        if (state.slotBytes === 0) continue;
-        bank.u8(base + copy.slot * state.slotBytes, state.slotBytes).set(bank.u8(base + sequence.slot * state.slotBytes, state.slotBytes));
-      }
-    }
+    if (sequence.encoder) copy.encoder = this.copy(sequence.encoder);
+    const from = this.stateOf(sequence);
+    this.stateOf(copy).forEach((state, i) => state.set(from[i]));
     return copy;
   }
 
@@ -145,9 +169,4 @@ export function contextFull(n: number, length: number, room: number, nCtx: numbe
   return new ContextFullError(
     `context: expected room for ${n} more tokens after ${length}, found ${room} of ${nCtx}; ` +
     "load the model with a larger context, shorten the prompt or allow a context shift");
-}
-
-function hasSequenceState(bank: Bank): boolean {
-  for (const [state] of bank.placedStates()) if (state.slotBytes > 0) return true;
-  return false;
 }

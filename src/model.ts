@@ -3,7 +3,7 @@
 import { closeGguf, type Gguf, readGguf } from "../formats/gguf.ts";
 import { applyOverrides, parseOverrides } from "../formats/override.ts";
 import { bytesSource, type Source } from "../formats/source.ts";
-import { describeModel, type Hparams } from "../models/index.ts";
+import { describeModel, type Hparams, type Pooling } from "../models/index.ts";
 import { Engine, type BatchPart, type EngineOptions } from "./engine.ts";
 import { OptionError } from "./errors.ts";
 import { Generation, type GenerateOptions } from "./generate.ts";
@@ -18,6 +18,10 @@ import { checkCancelled } from "./weights.ts";
 export type ModelSource = string | URL | Uint8Array | ArrayBuffer | Blob | Source | readonly Source[];
 
 export interface LoadModelOptions extends EngineOptions {
+  /** Load a causal model for `embed`. Models that are made for embeddings need no word. */
+  readonly embeddings?: boolean;
+  /** How an embedding is made of the tokens; default: what the file says, otherwise `none`. */
+  readonly pooling?: Pooling;
   /** `KEY=TYPE:VALUE` as in llama.cpp's --override-kv (TYPE: int, float, bool, str). */
   readonly overrideKv?: string | readonly string[];
 }
@@ -34,7 +38,8 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
   try {
     const { hparams } = describeModel(gguf.metadata);
     const tokenizer = createTokenizer(gguf);
-    const describe = (nCtx: number) => describeModel(gguf.metadata, nCtx);
+    const { embeddings, pooling } = options;
+    const describe = (nCtx: number) => describeModel(gguf.metadata, { nCtx, embeddings, pooling });
     const engine = await Engine.load(gguf, describe, hparams.contextLength, options);
     const { module } = await chooseKernels(engine.kernelBuild);
     return new Model(gguf, hparams, tokenizer, engine, samplerMath(module), (performance.now() - start) / 1000);
@@ -108,9 +113,23 @@ function samplerMath(module: WebAssembly.Module): SamplerMath {
   };
 }
 
+/** The vector scaled to length 1, in f64; zeros stay. */
+function unit(vector: Float32Array): Float32Array {
+  const length = Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0)); // exact enough in f64, and the same everywhere
+  return length === 0 ? vector : vector.map((x) => x / length);
+}
+
 export interface LogitsOptions {
   /** Default `all`: one row per token; `last`: the last one only. */
   readonly outputs?: "all" | "last";
+  /** Encoder-decoder models: the decoder's tokens, to which the logits belong. Default: the start token. */
+  readonly decoderTokens?: ArrayLike<number>;
+  readonly signal?: AbortSignal;
+}
+
+export interface EmbedOptions {
+  /** Scale every vector to length 1. */
+  readonly normalize?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -176,14 +195,66 @@ export class Model {
   }
 
   /** Raw logits, f32 [nVocab] per token (or for the last one), from an empty history. */
-  async logits(tokens: ArrayLike<number>, { outputs = "all", signal }: LogitsOptions = {}): Promise<Float32Array[]> {
+  async logits(tokens: ArrayLike<number>, { outputs = "all", decoderTokens, signal }: LogitsOptions = {}): Promise<Float32Array[]> {
     const session = this.createSession(), rows: Float32Array[] = [];
+    let input = tokens;
+    if (!this.hasEncoder && decoderTokens) throw new OptionError("decoderTokens: expected a model with a decoder of its own, found one without");
     try {
-      await session.evaluate(tokens, { outputs, signal, onLogits: (row) => void rows.push(row.slice()) });
+      if (this.hasEncoder) {
+        await session.encode(tokens, { signal });
+        input = decoderTokens ?? [this.decoderStartToken];
+      }
+      await session.evaluate(input, { outputs, signal, onLogits: (row) => void rows.push(row.slice()) });
     } finally {
       session.close();
     }
     return rows;
+  }
+
+  /** What the model gives: logits (generate, logits, sessions) or embeddings (embed). */
+  get result(): "logits" | "embedding" {
+    return this.engine.result;
+  }
+
+  /** Whether sessions begin with tokens for an encoder (Session.encode). */
+  get hasEncoder(): boolean {
+    return this.engine.hasEncoder;
+  }
+
+  /** The token with which a decoder begins. */
+  get decoderStartToken(): number {
+    const key = `${this.hparams.architecture}.decoder_start_token_id`;
+    return this.metadata.getU32(key, this.tokenizer.bosToken ?? this.tokenizer.padToken ?? 0);
+  }
+
+  /** How an embedding is made of the tokens. */
+  get pooling(): Pooling {
+    return this.engine.pooling;
+  }
+
+  /**
+   * One vector for each text (or list of token ids, used as they are); a score of one number with pooling `rank`. Throws
+   * OptionError for a model with pooling `none`: embedTokens gives its vectors.
+   */
+  async embed(inputs: readonly (string | ArrayLike<number>)[], options: EmbedOptions = {}): Promise<Float32Array[]> {
+    if (this.result === "embedding" && this.pooling === "none") {
+      throw new OptionError("pooling: expected mean, cls, last or rank, found none; load the model with one of them or use embedTokens");
+    }
+    return (await this.embedRows(inputs, options)).map(([vector]) => vector);
+  }
+
+  /** A vector for every token of a text. Throws OptionError for a model whose pooling is not `none`. */
+  async embedTokens(input: string | ArrayLike<number>, options: EmbedOptions = {}): Promise<Float32Array[]> {
+    if (this.result === "embedding" && this.pooling !== "none") {
+      throw new OptionError(`pooling: expected none, found ${this.pooling}; load the model with pooling: "none" or use embed`);
+    }
+    return (await this.embedRows([input], options))[0];
+  }
+
+  private async embedRows(inputs: readonly (string | ArrayLike<number>)[], { normalize = false, signal }: EmbedOptions): Promise<Float32Array[][]> {
+    const texts = inputs.map((input) => typeof input === "string" ? this.tokenize(input) : input);
+    const rows = await this.engine.embed(texts, signal);
+    return normalize && this.pooling !== "rank" ? rows.map((vectors) => vectors.map(unit)) : rows;
   }
 
   /** Appends tokens to several sessions in one batch; see Session.evaluate. */

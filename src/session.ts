@@ -43,6 +43,12 @@ export class Session {
     await this.engine.evaluate([{ sequence: this.sequence, tokens, outputs }], (logits, _, index) => onLogits(logits, index), signal);
   }
 
+  /** Gives the encoder of an encoder-decoder model its tokens, before the decoder's are evaluated. */
+  async encode(tokens: ArrayLike<number>, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    this.check();
+    await this.engine.encode(this.sequence, tokens, signal);
+  }
+
   /** Forgets every token from position `length` on. */
   truncate(length: number): void {
     this.check();

@@ -18,6 +18,8 @@ export class Query {
   position: i32;
   /** ALiBi's slope, or 0. */
   slope: f32;
+  /** Address of the head's number in the first bucket of relative positions. */
+  bias: u32;
   /** Visible keys: [first, end). */
   first: u32;
   end: u32;
@@ -46,6 +48,9 @@ let typeV: u32 = 0;
 let scale: f32 = 0;
 let softcap: f32 = 0;
 let hasSlopes: bool = false;
+/** Bucket of relative position 0, or 0: no bias; bytes from bucket to bucket of the biases. */
+let buckets: i32 = 0;
+let bucketBytes: i32 = 0;
 /** Bytes of a query's sums of values: dimV rounded up to 8 floats, so that kernels need no tail. */
 export let sumBytes: usize = 0;
 /** How many queries fit a block. */
@@ -73,6 +78,27 @@ export function openShape(kDim: u32, vDim: u32, kType: u32, vType: u32, factor: 
   scores = tile + tileBytes;
   chunkSums = scores + <usize>maxQueries * scoreBytes;
   mergedSums = chunkSums + <usize>maxQueries * sumBytes;
+}
+
+/** Sets where the buckets of relative positions are (0: none), and the bytes of one bucket's biases. */
+export function openBias(table: u32, bytes: u32): void {
+  buckets = <i32>table;
+  bucketBytes = <i32>bytes;
+}
+
+/** Biases of four keys, the first at this distance from the query. */
+function biases(query: Query, distance: i32): v128 {
+  let bias = f32x4.splat(biasAt(query, distance));
+  bias = f32x4.replace_lane(bias, 1, biasAt(query, distance + 1));
+  bias = f32x4.replace_lane(bias, 2, biasAt(query, distance + 2));
+  return f32x4.replace_lane(bias, 3, biasAt(query, distance + 3));
+}
+
+// @ts-ignore: decorator
+@inline
+function biasAt(query: Query, distance: i32): f32 {
+  const bucket = <i32>load<f32>(<usize>(buckets + (distance << 2)));
+  return load<f32>(<usize>(<i32>query.bias + bucket * bucketBytes));
 }
 
 /** Record i of the block. */
@@ -194,6 +220,7 @@ function softmaxChunk(query: Query, base: u32, row: usize): void {
       const distance = i32x4.add(i32x4.splat(<i32>base + i - query.position), lanes);
       s = f32x4.add(s, f32x4.mul(slope, f32x4.convert_i32x4_s(distance)));
     }
+    if (buckets != 0) s = f32x4.add(s, biases(query, <i32>base + i - query.position));
     if (i < first || i + 4 > end) {
       const at = i32x4.add(i32x4.splat(i), lanes);
       const visible = v128.and(i32x4.ge_s(at, i32x4.splat(first)), i32x4.lt_s(at, i32x4.splat(end)));

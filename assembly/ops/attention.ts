@@ -5,7 +5,7 @@
 import { AttentionWord, Batch, Kv, Sequence, Word } from "../abi";
 import { expf } from "../math/index";
 import { batch, claim, floatWord, nThreads, rowsOf, word } from "../work";
-import { attendChunk, chunkSums, maxQueries, mergedSums, openShape, Query, queryAt, sumBytes } from "./attention-chunk";
+import { attendChunk, chunkSums, maxQueries, mergedSums, openBias, openShape, Query, queryAt, sumBytes } from "./attention-chunk";
 import { headBytes } from "./kv-page";
 import { loadTail, storeTail } from "./pieces";
 
@@ -24,7 +24,7 @@ let partialBytes: usize = 0;
 /**
  * dst[r, h * dimV ..] = softmax(scale * q . k) v over the keys that row r sees in its sequence: with causal, up to its
  * own position; with a window w, not more than w - 1 positions back; with a chunk, none before the row's own stretch of
- * that many positions; without causal, all of Sequence.length.
+ * that many positions; without causal, all of Sequence.length; with cross, all of the encoder's.
  * A row that sees no key yields zeros. partials: f32 [partialRows, nHead, maxChunks, dimV + 4], zero when it is
  * allocated and used by attention alone (it holds counters), or 0: no splitting of a row among threads.
  */
@@ -39,6 +39,7 @@ export function attention(instruction: usize): void {
     word(ins, AttentionWord.dimK), dimV, word(ins, AttentionWord.kType), word(ins, AttentionWord.vType),
     floatWord(ins, AttentionWord.scale), floatWord(ins, AttentionWord.softcap), word(ins, AttentionWord.slopes) != 0,
   );
+  openBias(word(ins, AttentionWord.buckets), nHead << 2);
   groupHeads = nHead / nHeadKv;
   nParts = (groupHeads + maxQueries - 1) / maxQueries;
   partHeads = (groupHeads + nParts - 1) / nParts;
@@ -139,7 +140,7 @@ function attendStream(n: u32, row: u32, stream: u32, chunk: u32): void {
   const kvHead = stream / nParts;
   const kBase = <usize>word(ins, AttentionWord.kBase), vBase = <usize>word(ins, AttentionWord.vBase);
   attendChunk(
-    n, chunk, <usize>load<u32>(sequenceOf(row), Sequence.pageTable),
+    n, chunk, pageTableOf(row),
     kBase + kvHead * headBytes(word(ins, AttentionWord.kType), word(ins, AttentionWord.dimK)),
     vBase + kvHead * headBytes(word(ins, AttentionWord.vType), dimV),
     word(ins, AttentionWord.kPageBytes), word(ins, AttentionWord.vPageBytes),
@@ -162,6 +163,7 @@ function openQueries(n: u32, row: u32, stream: u32): u32 {
     query.head = head;
     query.position = position;
     query.slope = slopes != 0 ? load<f32>(slopes + (<usize>head << 2)) : 0;
+    query.bias = word(ins, AttentionWord.relativeBias) + (head << 2);
     query.first = first;
     query.end = end;
     query.started = 0;
@@ -228,6 +230,11 @@ function sequenceOf(row: u32): usize {
   return <usize>load<u32>(batch, Batch.sequences) + <usize>index * Sequence.bytes;
 }
 
+function pageTableOf(row: u32): usize {
+  const sequence = sequenceOf(row);
+  return <usize>(word(ins, AttentionWord.cross) != 0 ? load<u32>(sequence, Sequence.crossPageTable) : load<u32>(sequence, Sequence.pageTable));
+}
+
 function positionOf(row: u32): i32 {
   return load<i32>(<usize>load<u32>(batch, Batch.positions) + (<usize>row << 4));
 }
@@ -242,6 +249,7 @@ function firstKeyOf(row: u32): u32 {
 
 /** One past the last key that the row sees. */
 function endKeyOf(row: u32): u32 {
+  if (word(ins, AttentionWord.cross) != 0) return load<u32>(sequenceOf(row), Sequence.crossLength);
   if (word(ins, AttentionWord.causal) != 0) return <u32>(positionOf(row) + 1);
   return load<u32>(sequenceOf(row), Sequence.length);
 }

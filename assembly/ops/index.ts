@@ -13,3 +13,8 @@ export { checkNan, gatherRows, scatterRows } from "./rows";
 export { copyRuns, scaleRuns } from "./runs";
 export { softmax } from "./softmax";
 export { stateRead, stateWrite } from "./state";
+export { gatedDelta, wkv7 } from "./delta-rule";
+export { shortConv, tokenShift } from "./short-conv";
+export { ssmScan } from "./ssm-scan";
+export { groupSum, mulGroups, sliceGroups } from "./groups";
+export { pool } from "./pool";

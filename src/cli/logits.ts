@@ -20,6 +20,7 @@ import { print, printJson } from "./output.ts";
 
 interface LogitsValues extends ModelValues, EngineValues {
   readonly tokens?: readonly number[];
+  readonly decoderTokens?: readonly number[];
   readonly feed?: readonly number[];
   readonly greedy?: number;
   readonly json?: boolean;
@@ -28,6 +29,8 @@ interface LogitsValues extends ModelValues, EngineValues {
 /** What --json prints. Log-probabilities are natural logarithms. */
 interface LogitsReport {
   tokens: readonly number[];
+  /** Encoder-decoder models: the positions that everything below is about. */
+  decoder_tokens?: readonly number[];
   /** The best next token at each position. */
   argmax: number[];
   /** At the last of `tokens`, whole vocabulary. */
@@ -44,6 +47,12 @@ export function addLogitsCommand(program: Command): void {
     .description("evaluate tokens: best next tokens, log-probabilities, hash");
   command
     .addOption(tokensOption("--tokens <IDS>", "ids, such as 1,5,7; they are evaluated as they are"))
+    .addOption(
+      tokensOption(
+        "--decoder-tokens <IDS>",
+        "encoder-decoder models: for the decoder (default: its start token); --tokens are the encoder's",
+      ),
+    )
     .addOption(tokensOption("--feed <IDS>", "then these, one by one"))
     .addOption(
       wholeOption("--greedy <N>", "then the N tokens that are best, one by one", 0, 2 ** 24),
@@ -65,7 +74,10 @@ async function logits(values: LogitsValues): Promise<void> {
   const signal = interruptSignal();
   const model = await openModel(values, signal);
   try {
-    const report = await evaluate(model, tokens, { feed, greedy, signal });
+    const { decoderTokens } = values;
+    if (decoderTokens !== undefined && !model.hasEncoder)
+      throw new UsageError("--decoder-tokens: expected an encoder-decoder model, found another");
+    const report = await evaluate(model, tokens, { decoderTokens, feed, greedy, signal });
     await (values.json ? printJson(report) : print(readable(report, model)));
   } finally {
     await model.close();
@@ -75,15 +87,28 @@ async function logits(values: LogitsValues): Promise<void> {
 async function evaluate(
   model: Model,
   tokens: readonly number[],
-  { feed, greedy, signal }: { feed?: readonly number[]; greedy?: number; signal: AbortSignal },
+  {
+    decoderTokens,
+    feed,
+    greedy,
+    signal,
+  }: {
+    decoderTokens?: readonly number[];
+    feed?: readonly number[];
+    greedy?: number;
+    signal: AbortSignal;
+  },
 ): Promise<LogitsReport> {
   const { samplerMath } = model,
     session = model.createSession(),
     rows = new LogitsReader(model.nVocab, session, signal);
   try {
-    const best = await rows.evaluate(tokens);
+    if (model.hasEncoder) await session.encode(tokens, { signal });
+    const decoded = decoderTokens ?? [model.decoderStartToken];
+    const best = await rows.evaluate(model.hasEncoder ? decoded : tokens);
     const report: Omit<LogitsReport, "sha256"> = {
       tokens,
+      ...(model.hasEncoder ? { decoder_tokens: decoded } : {}),
       argmax: best,
       logprobs: Array.from(logSoftmax(rows.last, samplerMath)),
     };
@@ -159,7 +184,9 @@ function readable(report: LogitsReport, { tokenizer }: Model): string {
   );
   const lines = [
     "token -> best next token",
-    ...report.tokens.map((token, i) => `  ${name(token)} -> ${name(report.argmax[i])}`),
+    ...(report.decoder_tokens ?? report.tokens).map(
+      (token, i) => `  ${name(token)} -> ${name(report.argmax[i])}`,
+    ),
     ...(report.feed?.tokens ?? []).map(
       (token, i) => `  ${name(token)} -> ${name(report.feed!.argmax[i])}`,
     ),

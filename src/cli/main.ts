@@ -5,6 +5,7 @@
 import { Command } from "commander";
 import { normaliseArgv } from "./argv.ts";
 import { addBenchCommand } from "./bench.ts";
+import { addEmbedCommand } from "./embed.ts";
 import { EXIT_INTERRUPTED, reportFailure } from "./errors.ts";
 import { addInspectCommand } from "./inspect.ts";
 import { interrupted } from "./interrupt.ts";
@@ -25,6 +26,7 @@ function createProgram(): Command {
     addInspectCommand,
     addTokenizeCommand,
     addLogitsCommand,
+    addEmbedCommand,
     addBenchCommand,
   ])
     add(program);

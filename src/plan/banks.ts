@@ -19,6 +19,7 @@ export interface Segment {
   readonly end: number;
   readonly transfers: readonly Transfer[];
   readonly head: boolean;
+  readonly encoder: boolean;
 }
 
 export interface Banked {
@@ -105,16 +106,16 @@ function anchoredResource(r: Ref): (PlacedWeight | PlacedCache | PlacedState)[] 
   return r.kind === "weight" && r.weight.layout === "matrix" ? [r.weight] : [];
 }
 
-/** Runs of instructions in one bank; a new one also begins where the head does. */
+/** Runs of instructions in one bank; a new one also begins where the decoder or the head does. */
 function cut(instrs: readonly Instr[], instrBank: readonly number[], home: ReadonlyMap<number, number>): Segment[] {
   const segments: Segment[] = [];
   const present = new Set<string>();
   for (let start = 0; start < instrs.length;) {
-    const bank = instrBank[start], { head } = instrs[start];
+    const bank = instrBank[start], { head, encoder } = instrs[start];
     if (head && !segments.at(-1)?.head) present.clear(); // the head runs again for every chunk: it fetches anew
     let end = start;
     const transfers: Transfer[] = [];
-    while (end < instrs.length && instrBank[end] === bank && instrs[end].head === head) {
+    while (end < instrs.length && instrBank[end] === bank && instrs[end].head === head && instrs[end].encoder === encoder) {
       for (const r of instrs[end].reads) {
         if (r.kind !== "value" || home.get(r.value.id) === bank) continue;
         const key = `${r.value.id}@${bank}`;
@@ -124,7 +125,7 @@ function cut(instrs: readonly Instr[], instrBank: readonly number[], home: Reado
       }
       end++;
     }
-    segments.push({ bank, start, end, transfers, head });
+    segments.push({ bank, start, end, transfers, head, encoder });
     start = end;
   }
   return segments;

@@ -11,11 +11,13 @@ import type { Recording, Ref } from "./instruction.ts";
 
 /** Addresses of the schedules in bank 0. */
 export interface EncodedPlan {
+  /** The encoder, where there is one. */
+  readonly encoder: number;
   /** Everything up to the hidden states. */
   readonly body: number;
   /** From the hidden states of up to nOutputs rows to their logits. */
   readonly head: number;
-  /** Both. */
+  /** Both of these. */
   readonly all: number;
   /** Instruction labels by plan address, for messages. */
   readonly segments: readonly { readonly bank: number; readonly plan: number; readonly labels: readonly string[] }[];
@@ -23,7 +25,7 @@ export interface EncodedPlan {
 
 export function planBytes(recording: Recording, banked: Banked): number {
   const perInstr = Instruction.bytes + 4;
-  return recording.instrs.length * perInstr + 3 * scheduleWords(banked.segments) * 4 + banked.segments.length * 256 + 256;
+  return recording.instrs.length * perInstr + 4 * scheduleWords(banked.segments) * 4 + banked.segments.length * 256 + 256;
 }
 
 function scheduleWords(segments: readonly Segment[]): number {
@@ -65,8 +67,10 @@ export function encodePlan(recording: Recording, banked: Banked, banks: readonly
     banks[0].u32(at, words.length).set(words);
     return at;
   };
+  const decoder = encoded.filter((e) => !e.segment.encoder);
   return {
-    body: write(encoded.filter((e) => !e.segment.head)), head: write(encoded.filter((e) => e.segment.head)), all: write(encoded),
+    encoder: write(encoded.filter((e) => e.segment.encoder)),
+    body: write(decoder.filter((e) => !e.segment.head)), head: write(decoder.filter((e) => e.segment.head)), all: write(decoder),
     segments: encoded.map(({ segment, plan }) => ({
       bank: segment.bank, plan, labels: recording.instrs.slice(segment.start, segment.end).map((i) => i.label),
     })),
@@ -81,7 +85,7 @@ function rowsKind(rows: Rows): RowsKind {
 function address(r: Ref, bank: Bank): number {
   switch (r.kind) {
     case "value": return bank.valueAddress(r.value.id) + r.offset;
-    case "weight": return bank.weightAddress(r.weight);
+    case "weight": return bank.weightAddress(r.weight) + (r.offset ?? 0);
     case "cache": return bank.cacheAddress(r.cache, r.part);
     case "state": return bank.stateAddress(r.state) + r.offset;
   }

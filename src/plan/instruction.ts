@@ -21,7 +21,7 @@ export interface Value {
 
 export type Ref =
   | { readonly kind: "value"; readonly value: Value; readonly offset: number }
-  | { readonly kind: "weight"; readonly weight: PlacedWeight }
+  | { readonly kind: "weight"; readonly weight: PlacedWeight; readonly offset?: number }
   | { readonly kind: "cache"; readonly cache: PlacedCache; readonly part: "k" | "v" }
   | { readonly kind: "state"; readonly state: PlacedState; readonly offset: number };
 
@@ -36,6 +36,8 @@ export interface Instr {
   readonly writes: readonly Ref[];
   /** True once the rows whose logits are wanted have been picked: this part runs once per chunk of outputs. */
   readonly head: boolean;
+  /** True in the part that runs once over the encoder's tokens of a sequence. */
+  readonly encoder: boolean;
 }
 
 export interface Recording {
@@ -44,7 +46,8 @@ export interface Recording {
   readonly caches: readonly PlacedCache[];
   readonly states: readonly PlacedState[];
   readonly taps: ReadonlyMap<string, { readonly value: Value; readonly offset: number; readonly rows: Rows; readonly width: number; readonly stride: number }>;
-  readonly logits: { readonly value: Value; readonly nVocab: number; readonly stride: number };
-  /** One u32, set when a logit is NaN. */
+  /** Logits [outputs, nVocab], or an embedding [tokens or sequences, width]. */
+  readonly result: { readonly value: Value; readonly offset: number; readonly rows: Rows; readonly width: number; readonly stride: number };
+  /** One u32, set when the result holds a NaN. */
   readonly nanFlag: Value;
 }

@@ -3,21 +3,23 @@
 // shared by all that read it, and a product) and notes what is read and written. Addresses come later.
 
 import type {
-  Activation, AttentionParams, KvCache, NormParams, Ops, RopeParams, RouteParams, Routing, Rows, State,
-  TemperatureParams, Tensor, Weight,
+  Activation, AttentionParams, GatedDeltaParams, KvCache, NormParams, Ops, RopeParams, RouteParams, Routing, Rows, SsmScanParams,
+  State, TemperatureParams, Tensor, Weight, Wkv7Params,
 } from "../../models/ops.ts";
 import { checkWeight } from "../../models/errors.ts";
 import { PlanError } from "../errors.ts";
 import {
   BinaryKind, BinaryWord, EmbedIndex, EmbedWord, ExpertMatmulWord, ExpertSortWord, ExpertSumWord, GatedWord,
-  GatherWord, Gating, KvStoreWord, LowRankWord, MatmulWord, NormKind, NormWord, Op, PackRowsWord, PackWord,
+  GatherWord, Gating, GroupSumWord, MulGroupsWord, PoolKind, PoolWord, SliceGroupsWord, KvStoreWord, LowRankWord, MatmulWord, NormKind, NormWord, Op, PackRowsWord, PackWord,
   RopeMode, RopeTableWord, RopeWord, RouteWord, StateWord, SumSquaresWord, UnaryKind, UnaryWord, Word, AttentionWord, Kv,
   ClampedGateWord, CopyRunsWord, ExpertRowWord, GaussianTopKWord, MagnitudeWord, ScaleRunsWord, TemperatureWord,
 } from "../memory/abi.generated.ts";
 import type { KernelExports } from "../kernels/exports.ts";
 import type { PlacedCache, PlacedState, PlacedWeight } from "../memory/placed.ts";
 import type { Instr, Recording, Ref, Value } from "./instruction.ts";
-import { alibiSlopes, yarnCorrection, yarnMagnitude } from "./rope-constants.ts";
+import * as recurrent from "./record-recurrent.ts";
+import { Recorded, ref } from "./recorded.ts";
+import { alibiSlopes, relativeBuckets, yarnCorrection, yarnMagnitude } from "./rope-constants.ts";
 
 /** A tensor as the file has it. */
 export interface FileTensor {
@@ -56,11 +58,14 @@ export interface RecordOptions {
 
 const F32 = 0;
 
-/** A tensor handle: a column range of a value. */
-class Recorded implements Tensor {
-  constructor(
-    readonly value: Value, readonly rows: Rows, readonly width: number, readonly stride: number, readonly offset = 0,
-  ) {}
+/** Elements of a weight from `start` on. */
+class WeightPart implements Weight {
+  readonly name: string;
+  readonly shape: readonly number[];
+  constructor(readonly whole: Weight, readonly start: number, width: number) {
+    this.name = `${whole.name}[${start}..]`;
+    this.shape = [width];
+  }
 }
 class RecordedRouting implements Routing {
   constructor(
@@ -102,21 +107,24 @@ export class Recorder implements Ops {
   private nanFlag: Value | undefined;
   private nValues = 0;
   private head = false;
+  /** Values below this id belong to the encoder; instructions below the other number too. */
+  private encoderValues = 0;
+  private encoderInstrs = 0;
 
   constructor(private readonly options: RecordOptions) {}
 
   /** The finished recording. Call once, after forward. */
   finish(): Recording {
     if (!this.result || !this.nanFlag) {
-      throw new PlanError("plan: expected forward to end with ops.logits, found none; add it to the architecture");
+      throw new PlanError("plan: expected forward to end with ops.logits or ops.embedding, found neither; add it to the architecture");
     }
     const taps = new Map(
       [...this.taps].map(([name, t]) => [name, { value: t.value, offset: t.offset, rows: t.rows, width: t.width, stride: t.stride }]),
     );
     return {
-      instrs: this.instrs, weights: [...this.placed.values()], caches: [...this.caches.values()].map((c) => c.placed),
+      instrs: this.instrs.map((instr, i) => ({ ...instr, encoder: i < this.encoderInstrs })), weights: [...this.placed.values()], caches: [...this.caches.values()].map((c) => c.placed),
       states: [...this.states.values()], taps, nanFlag: this.nanFlag,
-      logits: { value: this.result.value, nVocab: this.result.width, stride: this.result.stride },
+      result: this.result,
     };
   }
 
@@ -129,6 +137,12 @@ export class Recorder implements Ops {
 
   optionalWeight(name: string, shape: readonly number[]): Weight | undefined {
     return this.options.tensor(name) ? this.weight(name, shape) : undefined;
+  }
+
+  weightPart(w: Weight, start: number, width: number): Weight {
+    const n = w.shape.reduce((a, b) => a * b, 1);
+    if (start < 0 || start + width > n) throw new PlanError(`${w.name}: expected a part inside ${n} elements, found [${start}, ${start + width})`);
+    return new WeightPart(w, start, width);
   }
 
   private matrix(weight: Weight): PlacedWeight {
@@ -148,6 +162,10 @@ export class Recorder implements Ops {
   }
 
   private vector(weight: Weight): Ref {
+    if (weight instanceof WeightPart) {
+      const whole = this.vector(weight.whole) as Ref & { kind: "weight" };
+      return { ...whole, offset: weight.start * 4 };
+    }
     const n = weight.shape.reduce((a, b) => a * b, 1);
     const placed = this.place(weight.name, "vector", () => ({
       name: weight.name, shape: [n], layout: "vector", type: F32, groupBytes: 0, expertBytes: 0, bytes: n * 4,
@@ -190,7 +208,10 @@ export class Recorder implements Ops {
     op: Op, label: string, rows: Rows, words: [number, number | Ref][], reads: (Ref | undefined)[], writes: Ref[],
   ): void {
     const present = reads.filter((r) => r !== undefined);
-    this.instrs.push({ op, label, rows, words: new Map(words), reads: present, writes, head: this.head });
+    for (const r of present) {
+      if (r.kind === "value" && r.value.id < this.encoderValues) throw new PlanError(`${label}: expected values of the decoder, found one of the encoder`);
+    }
+    this.instrs.push({ op, label, rows, words: new Map(words), reads: present, writes, head: this.head, encoder: false });
   }
 
   /** Words every f32 op has: dst, a, width. */
@@ -483,6 +504,40 @@ export class Recorder implements Ops {
     return dst;
   }
 
+  groupSum(x: Tensor, group: number): Tensor {
+    const a = x as Recorded, dst = this.tensor("group sum", a.rows, this.groupsOf("groupSum", a, group));
+    this.emit(Op.groupSum, "group sum", a.rows, [...this.common(dst, a), [GroupSumWord.group, group]], [ref(a)], [ref(dst)]);
+    return dst;
+  }
+
+  mulGroups(x: Tensor, factors: Tensor): Tensor {
+    const a = x as Recorded, b = factors as Recorded, dst = this.tensor("mul groups", a.rows, a.width), group = a.width / b.width;
+    this.groupsOf("mulGroups", a, group);
+    if (a.rows !== b.rows) throw new PlanError(`mulGroups: expected factors of the same rows, found ${a.rows} and ${b.rows}`);
+    this.emit(Op.mulGroups, "mul groups", a.rows, [
+      ...this.common(dst, a), [MulGroupsWord.group, group], [MulGroupsWord.b, ref(b)], [MulGroupsWord.bStride, b.stride],
+    ], [ref(a), ref(b)], [ref(dst)]);
+    return dst;
+  }
+
+  sliceGroups(x: Tensor, group: number, start: number, width: number): Tensor {
+    const a = x as Recorded, dst = this.tensor("slice groups", a.rows, this.groupsOf("sliceGroups", a, group) * width);
+    if (start < 0 || start + width > group) {
+      throw new PlanError(`sliceGroups: expected a part inside ${group} elements, found [${start}, ${start + width})`);
+    }
+    this.emit(Op.sliceGroups, "slice groups", a.rows, [
+      ...this.common(dst, a), [SliceGroupsWord.group, group], [SliceGroupsWord.start, start], [SliceGroupsWord.part, width],
+    ], [ref(a)], [ref(dst)]);
+    return dst;
+  }
+
+  private groupsOf(op: string, x: Recorded, group: number): number {
+    if (!(Number.isInteger(group) && group > 0 && x.width % group === 0)) {
+      throw new PlanError(`${op}: expected a width that is a multiple of ${group}, found ${x.width}`);
+    }
+    return x.width / group;
+  }
+
   // ---- position and attention
 
   temperature({ scale, floor, offset }: TemperatureParams): Tensor {
@@ -535,6 +590,7 @@ export class Recorder implements Ops {
   kvStore(layer: number, k: Tensor, v: Tensor, shape: { nHeadKv: number; headDimK: number; headDimV: number }): KvCache {
     const key = k as Recorded, value = v as Recorded, { nHeadKv, headDimK, headDimV } = shape;
     const { kType, vType } = this.options;
+    if (this.head) throw new PlanError(`kvStore: expected it before ops.outputRows, found it after, in layer ${layer}; runs without outputs would leave it out`);
     if (this.caches.has(layer)) throw new PlanError(`kvStore: expected one cache per layer, found a second for layer ${layer}`);
     if (key.width !== nHeadKv * headDimK || value.width !== nHeadKv * headDimV) {
       throw new PlanError(`kvStore: expected widths ${nHeadKv * headDimK} and ${nHeadKv * headDimV}, found ${key.width} and ${value.width}`);
@@ -557,6 +613,7 @@ export class Recorder implements Ops {
   attention(q: Tensor, params: AttentionParams): Tensor {
     const a = q as Recorded;
     const { nHead, softcap = 0, window = 0, chunk = 0, alibiMaxBias, sinks, causal = true, yarnScale } = params;
+    const { cross = false, relativeBias } = params;
     const cache = (params.cache as RecordedCache).placed, { kernels, kType, vType } = this.options;
     if (a.width !== nHead * cache.headDimK || nHead % cache.nHeadKv !== 0) {
       throw new PlanError(`attention: expected ${nHead} heads of ${cache.headDimK} over ${cache.nHeadKv} kv heads, found width ${a.width}`);
@@ -573,9 +630,20 @@ export class Recorder implements Ops {
       [AttentionWord.kPageBytes, cache.kPageBytes], [AttentionWord.vPageBytes, cache.vPageBytes],
       [AttentionWord.scale, f32Bits(scale)], [AttentionWord.softcap, f32Bits(softcap)], [AttentionWord.window, window],
       [AttentionWord.slopes, slopes], [AttentionWord.sinks, sinks ? this.vector(sinks) : 0],
-      [AttentionWord.causal, causal ? 1 : 0], [AttentionWord.chunk, chunk], ...this.partials(nHead, cache),
+      [AttentionWord.causal, causal ? 1 : 0], [AttentionWord.chunk, chunk], [AttentionWord.cross, cross ? 1 : 0],
+      ...this.relativeBias(relativeBias), ...this.partials(nHead, cache),
     ], [ref(a), kRef, vRef], [ref(dst)]);
     return dst;
+  }
+
+  private relativeBias(bias: AttentionParams["relativeBias"]): [number, number | Ref][] {
+    if (!bias) return [[AttentionWord.relativeBias, 0], [AttentionWord.buckets, 0]];
+    const { weight, bidirectional } = bias, { kernels, nCtx } = this.options, [, nBuckets] = weight.shape;
+    // keys are looked at four at a time: a few distances beyond the context
+    const reach = nCtx + 16;
+    const table = relativeBuckets(kernels, reach, nBuckets, bidirectional);
+    const at = this.constant(`buckets ${nBuckets} ${bidirectional}`, table) as Ref & { kind: "weight" };
+    return [[AttentionWord.relativeBias, this.vector(weight)], [AttentionWord.buckets, { ...at, offset: reach * 4 }]];
   }
 
   /** Memory in which threads leave the chunks of a row that they share; needed while rows are fewer than threads can use. */
@@ -802,52 +870,111 @@ export class Recorder implements Ops {
   // ---- sequence state
 
   state(name: string, width: number): State {
-    const slotBytes = align(width, 4) * 4;
-    this.placedState(`state:${name}`, slotBytes * this.options.nSequences, slotBytes);
+    this.sequenceState(name, width);
     return { name, width };
   }
 
   readState(state: State): Tensor {
-    const dst = this.tensor(state.name, "sequences", state.width), base = this.stateRef(state);
+    const dst = this.tensor(state.name, "sequences", state.width), { base, slotBytes } = this.sequenceState(state.name, state.width);
     this.emit(Op.stateRead, `read ${state.name}`, "sequences", [
       [Word.dst, ref(dst)], [Word.dstStride, dst.stride], [Word.width, state.width], [StateWord.base, base],
+      [StateWord.slotBytes, slotBytes],
     ], [base], [ref(dst)]);
     return dst;
   }
 
   writeState(state: State, x: Tensor): void {
-    const a = x as Recorded, base = this.stateRef(state);
+    const a = x as Recorded, { base, slotBytes } = this.sequenceState(state.name, state.width);
     if (a.rows !== "sequences" || a.width !== state.width) {
       throw new PlanError(`${state.name}: expected [sequences, ${state.width}], found [${a.rows}, ${a.width}]`);
     }
     this.emit(Op.stateWrite, `write ${state.name}`, "sequences", [
       [Word.a, ref(a)], [Word.aStride, a.stride], [Word.width, a.width], [StateWord.base, base],
+      [StateWord.slotBytes, slotBytes],
     ], [ref(a)], [base]);
   }
 
-  private stateRef(state: State): Ref {
-    const placed = this.states.get(`state:${state.name}`);
-    if (!placed) throw new PlanError(`${state.name}: expected a declared state, found none; call ops.state first`);
-    return { kind: "state", state: placed, offset: 0 };
+  /** Two slots for every sequence: a run reads one and writes the other (assembly/ops/state.ts). */
+  private sequenceState(name: string, width: number): { base: Ref; slotBytes: number } {
+    const slotBytes = align(width, 4) * 4;
+    const state = this.placedState(`state:${name}`, 2 * slotBytes * this.options.nSequences, slotBytes);
+    if (state.slotBytes !== slotBytes) throw new PlanError(`${name}: expected a state of one width, found a second`);
+    return { base: { kind: "state", state, offset: 0 }, slotBytes };
+  }
+
+  private readonly lowering: recurrent.Lowering = {
+    tensor: (name, width) => this.tensor(name, "tokens", width),
+    vector: (w) => this.vector(w),
+    emit: (op, name, dst, a, words, others) => {
+      if (this.states.has(`state:${name}`)) throw new PlanError(`${name}: expected one op per state, found a second`);
+      if (this.head) throw new PlanError(`${name}: expected it before ops.outputRows, found it after; the head may run several times`);
+      const { base, slotBytes } = this.sequenceState(name, words.stateWidth);
+      for (const x of [a, ...others]) if (x.rows !== "tokens") throw new PlanError(`${name}: expected one row per token, found ${x.rows}`);
+      this.emit(op, name, "tokens", [
+        ...this.common(dst, a), [StateWord.base, base], [StateWord.slotBytes, slotBytes], ...words.words,
+      ], [ref(a), ...others.map(ref), base], [ref(dst), base]);
+      return dst;
+    },
+  };
+
+  tokenShift(x: Tensor, name: string): Tensor {
+    return recurrent.tokenShift(this.lowering, x as Recorded, name);
+  }
+
+  shortConv(x: Tensor, w: Weight, name: string): Tensor {
+    return recurrent.shortConv(this.lowering, x as Recorded, w, name);
+  }
+
+  ssmScan(x: Tensor, params: SsmScanParams): Tensor {
+    return recurrent.ssmScan(this.lowering, x as Recorded, params);
+  }
+
+  wkv7(params: Wkv7Params): Tensor {
+    return recurrent.wkv7(this.lowering, params);
+  }
+
+  gatedDelta(params: GatedDeltaParams): Tensor {
+    return recurrent.gatedDelta(this.lowering, params);
+  }
+
+  endEncoder(): void {
+    if (this.encoderInstrs > 0 || this.head) throw new PlanError("endEncoder: expected it once and before ops.outputRows, found it later");
+    this.encoderInstrs = this.instrs.length;
+    this.encoderValues = this.nValues;
+    // What was computed for the encoder's tokens is not there for the decoder's.
+    for (const made of [this.packs, this.sorts, this.ropeTables]) made.clear();
   }
 
   logits(x: Tensor): void {
     const a = x as Recorded;
     if (a.rows !== "outputs") throw new PlanError(`logits: expected one row per output, found ${a.rows}; call ops.outputRows before`);
-    if (this.result) throw new PlanError("logits: expected one result, found a second");
+    this.finishWith("logits", a);
+  }
+
+  pool(x: Tensor, kind: "mean" | "cls" | "last"): Tensor {
+    const a = x as Recorded, dst = this.tensor(`pool ${kind}`, "sequences", a.width);
+    if (a.rows !== "tokens") throw new PlanError(`pool: expected one row per token, found ${a.rows}`);
+    this.emit(Op.pool, `pool ${kind}`, "sequences", [...this.common(dst, a), [PoolWord.kind, PoolKind[kind]]], [ref(a)], [ref(dst)]);
+    return dst;
+  }
+
+  embedding(x: Tensor): void {
+    const a = x as Recorded;
+    if (a.rows === "outputs") throw new PlanError("embedding: expected one row per token or sequence, found outputs");
+    this.finishWith("embedding", a);
+  }
+
+  private finishWith(name: string, a: Recorded): void {
+    if (this.result) throw new PlanError(`${name}: expected one result, found a second`);
     this.result = a;
     a.value.keep = true;
     this.nanFlag = this.value("nan flag", 1, 64);
     this.nanFlag.hostWritten = true;
     const flag: Ref = { kind: "value", value: this.nanFlag, offset: 0 };
-    this.emit(Op.checkNan, "check logits", "outputs", [
+    this.emit(Op.checkNan, `check ${name}`, a.rows, [
       [Word.dst, flag], [Word.a, ref(a)], [Word.aStride, a.stride], [Word.width, a.width],
     ], [ref(a)], [flag]);
   }
-}
-
-function ref(t: Recorded): Ref {
-  return { kind: "value", value: t.value, offset: t.offset };
 }
 
 /** Bytes of one kv head's part of a page: 16 positions of headDim elements (assembly/ops/kv-cache.ts). */

@@ -5,9 +5,12 @@ import { VocabularyMetadata, type VocabularySource } from "./metadata.ts";
 import type { TokenizerModel } from "./model.ts";
 import { DEFAULT_PRE_TOKENIZER, type PreTokenizer, preTokenizer } from "./pre-tokenizers.ts";
 import { detectSpecialTokens, setStripAttributes } from "./special-tokens.ts";
+import { RwkvModel } from "./rwkv.ts";
 import { SPM_SPECIAL_TOKENS, SpmModel } from "./spm.ts";
 import { type Tokenizer, VocabularyTokenizer } from "./tokenizer.ts";
+import { UNIGRAM_SPECIAL_TOKENS, UnigramModel } from "./unigram.ts";
 import { readVocabulary, type SpecialTokens, type Vocabulary } from "./vocabulary.ts";
+import { WORDPIECE_SPECIAL_TOKENS, WordPieceModel } from "./wordpiece.ts";
 
 export type { Detokenizer } from "./detokenizer.ts";
 export { TokenizerError } from "./errors.ts";
@@ -35,10 +38,22 @@ export function createTokenizer(source: VocabularySource): Tokenizer {
     case "gemma4":
     case "whitespace":
       return createBpe(meta, model);
+    case "bert": {
+      const vocabulary = readVocabulary(meta, WORDPIECE_SPECIAL_TOKENS);
+      return finish(meta, model, "default", vocabulary, new WordPieceModel(vocabulary));
+    }
+    case "t5": {
+      const vocabulary = readVocabulary(meta, UNIGRAM_SPECIAL_TOKENS);
+      return finish(meta, model, "default", vocabulary, new UnigramModel(vocabulary, meta));
+    }
+    case "rwkv": {
+      const vocabulary = readVocabulary(meta, {});
+      return finish(meta, model, "default", vocabulary, new RwkvModel(vocabulary));
+    }
     default:
       throw meta.wrong(
         "tokenizer.ggml.model",
-        "llama, gpt2, gemma4 or whitespace",
+        "llama, gpt2, gemma4, whitespace, bert, t5 or rwkv",
         "this kind of tokenizer is not supported",
       );
   }

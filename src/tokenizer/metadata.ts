@@ -64,6 +64,16 @@ export class VocabularyMetadata {
     throw this.wrong(key, `an array of ${f32 ? "f32 or i32" : "i32"}`);
   }
 
+  bytes(key: string): Uint8Array | undefined {
+    const v = this.#values.get(key);
+    if (v === undefined) return undefined;
+    const array = v.type === "array" ? v.value : undefined;
+    if (array?.elementType === "u8" || array?.elementType === "i8") {
+      return new Uint8Array(array.values.buffer, array.values.byteOffset, array.values.length);
+    }
+    throw this.wrong(key, "an array of bytes");
+  }
+
   wrong(key: string, expected: string, remedy = CONVERT_AGAIN): TokenizerError {
     const v = this.#values.get(key);
     const found = v === undefined ? "no such key" : describeValue(v);

@@ -5,6 +5,8 @@ export interface TokenizerModel {
   /** BOS and EOS are added unless the file says otherwise. */
   readonly addBos: boolean;
   readonly addEos: boolean;
+  /** The separator is added after a text, as EOS is. */
+  readonly addSep?: boolean;
   /** BOS is added whatever the file says. */
   readonly forceBos?: boolean;
   /** Whether a space is put before a text and after each special token. */

@@ -1,5 +1,6 @@
 // The tokenizer of a model file: text to token ids and back. One class for all models; how raw
-// text becomes tokens is the part of spm.ts and bpe.ts.
+// text becomes tokens is the part of spm.ts, bpe.ts, wordpiece.ts,
+// unigram.ts and rwkv.ts.
 import { encodeUtf8 } from "../../formats/utf8.ts";
 import { byteOfTokenText } from "./byte-alphabet.ts";
 import { type Detokenizer, Utf8Detokenizer } from "./detokenizer.ts";
@@ -115,6 +116,9 @@ export class VocabularyTokenizer implements Tokenizer {
     if (model.forceBos) this.addBos = true;
     if (this.addBos && this.bosToken === undefined) throw noToken(meta, "bos");
     if (this.addEos && this.eosToken === undefined) throw noToken(meta, "eos");
+    if (model.addSep && this.sepToken === undefined) {
+      throw meta.wrong("tokenizer.ggml.seperator_token_id", "an id: it ends every text");
+    }
     this.#partition = new SpecialTokenPartition(vocabulary, specialTokenIds(vocabulary));
   }
 
@@ -175,6 +179,7 @@ export class VocabularyTokenizer implements Tokenizer {
       }
     }
     if (addSpecial && this.addEos) out.push(this.eosToken!);
+    if (addSpecial && this.#model.addSep) out.push(this.sepToken!);
     return Array.from(out.view());
   }
 

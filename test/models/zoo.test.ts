@@ -7,7 +7,15 @@ import { referenceTypes } from "../reference/dequantize.ts";
 import { ReferenceModel } from "../reference/model.ts";
 import { ReferenceOps } from "../reference/ops.ts";
 import { hasShared } from "../reference/vectors.ts";
-import { compareZoo, loadZooCase, type ZooCase, zooNames } from "../reference/zoo.ts";
+import type { Value } from "../reference/value.ts";
+import {
+  compareZoo,
+  type EmbeddingCase,
+  largestDifference,
+  loadZooCase,
+  type ZooCase,
+  zooNames,
+} from "../reference/zoo.ts";
 
 // Cases that must be found where the shared data is, so that a renamed folder cannot pass for a
 // green run.
@@ -27,17 +35,19 @@ const UNUSED: Record<string, string[]> = {
   gemma3n: [20, 21].flatMap((il) =>
     ["attn_k", "attn_v", "attn_k_norm"].map((name) => `blk.${il}.${name}.weight`),
   ),
+  // The first layer has no value of an earlier one to mix in.
+  rwkv7: [0, 1, 2].map((i) => `blk.0.time_mix_v${i}.weight`),
 };
 
 const supported = ARCHITECTURES.flatMap((a) => a.names);
 
 /**
- * Whether the reference can run this case: a causal model of a known architecture and known types.
+ * Whether the reference can run this case: logits of a known architecture and known types.
  */
 function isRunnable(zoo: ZooCase): boolean {
   const types = Object.keys(zoo.weight_types);
   return (
-    zoo.kind === "causal" &&
+    zoo.kind !== "embedding" &&
     supported.includes(zoo.arch) &&
     types.every((type) => referenceTypes().includes(type))
   );
@@ -58,7 +68,8 @@ describe("architectures", () => {
       zoo,
       (tokens) => {
         position += tokens.length;
-        return model.run(tokens, position - tokens.length);
+        const encoder = zoo.kind === "encdec" ? zoo.tokens : undefined;
+        return model.run(tokens, position - tokens.length, encoder);
       },
       "f32",
     );
@@ -79,6 +90,40 @@ describe("architectures", () => {
     // The original context is 64 positions.
     expect(await used(64)).toEqual([false, true]);
     expect(await used(65)).toEqual([true, false]);
+  });
+});
+
+const embeddingCases = zooNames()
+  .map(loadZooCase)
+  .filter((zoo) => zoo.kind === "embedding" && supported.includes(zoo.arch)) as EmbeddingCase[];
+
+describe.skipIf(!shared)("embedding models", () => {
+  it("are bert and nomic-bert", () => {
+    expect(embeddingCases.map((zoo) => zoo.name)).toEqual(["bert", "nomic-bert"]);
+  });
+
+  it.each(embeddingCases)("$name gives llama.cpp's vectors", async (zoo) => {
+    const model = await ReferenceModel.open(zoo.path, { nCtx: zoo.n_ctx });
+    expect(model.description.pooling).toBe(zoo.pooling);
+    const [vector] = model.run(zoo.tokens);
+    expect(largestDifference(vector, zoo.embedding_f32)).toBeLessThan(zoo.suggested_tol.f32);
+    const unused = [...model.gguf.tensors.keys()].filter((name) => !model.usedTensors.has(name));
+    expect(unused).toEqual([]);
+    const states = model.fresh({ nCtx: zoo.n_ctx, pooling: "none" }).run(zoo.tokens);
+    for (const [i, row] of zoo.token_embeddings_f32.entries()) {
+      expect(largestDifference(states[i], row)).toBeLessThan(zoo.suggested_tol.f32);
+    }
+  });
+
+  it("come of causal models as well: the state before the logits", async () => {
+    const zoo = loadZooCase("llama-q4_0");
+    const states: Value[] = [];
+    const options = {
+      onTap: (name: string, x: Value) => void (name === "result_norm" && states.push(x)),
+    };
+    (await ReferenceModel.open(zoo.path, options)).run(zoo.tokens);
+    const model = await ReferenceModel.open(zoo.path, { embeddings: true, pooling: "last" });
+    expect(model.run(zoo.tokens)).toEqual([states[0].data.at(-1)]);
   });
 });
 

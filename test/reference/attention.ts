@@ -77,6 +77,7 @@ export function attendRow(
 }
 
 function isVisible(position: number, keyPosition: number, params: AttentionParams): boolean {
+  if (params.cross) return true;
   if (params.causal !== false && keyPosition > position) return false;
   const { chunk } = params;
   if (chunk && Math.floor(position / chunk) !== Math.floor(keyPosition / chunk)) return false;
@@ -96,12 +97,17 @@ function headOf(
 }
 
 function score(product: number, distance: number, h: number, params: AttentionParams): number {
-  const { scale, softcap, alibiMaxBias, nHead, yarnScale } = params;
+  const { scale, softcap, alibiMaxBias, relativeBias, nHead, yarnScale } = params;
   let s = product * scale;
   if (yarnScale && yarnScale.freqScale < 1) {
     s *= (1 + yarnScale.logMultiplier * Math.log(1 / yarnScale.freqScale)) ** 2;
   }
   if (softcap !== undefined) s = softcap * Math.tanh(s / softcap);
+  if (relativeBias !== undefined) {
+    const { weight, bidirectional } = relativeBias;
+    const bucket = relativeBucket(-distance, weight.shape[1], bidirectional);
+    s += weightOf(weight).data[bucket * nHead + h];
+  }
   if (alibiMaxBias !== undefined) s -= alibiSlope(h, nHead, alibiMaxBias) * distance;
   return s;
 }
@@ -114,4 +120,19 @@ function alibiSlope(h: number, nHead: number, maxBias: number): number {
   const powerOfTwo = 2 ** Math.floor(Math.log2(nHead));
   if (h < powerOfTwo) return 2 ** ((-maxBias / powerOfTwo) * (h + 1));
   return 2 ** ((-maxBias / 2 / powerOfTwo) * (2 * (h - powerOfTwo) + 1));
+}
+
+/**
+ * T5's bucket of a key `relative` positions behind the query (ahead of it: negative). The borders of
+ * the wide buckets are at exact * (128 / exact)^(i / (n - exact)).
+ */
+function relativeBucket(relative: number, nBuckets: number, bidirectional: boolean): number {
+  const n = bidirectional ? nBuckets / 2 : nBuckets;
+  const exact = n / 2;
+  const distance = bidirectional ? Math.abs(relative) : Math.max(-relative, 0);
+  let bucket = Math.min(distance, exact);
+  // 1e-9: a distance that is a border belongs to the bucket it begins.
+  const border = (i: number): number => exact * (128 / exact) ** (i / (n - exact)) - 1e-9;
+  while (bucket >= exact && bucket < n - 1 && distance >= border(bucket - exact + 1)) bucket++;
+  return bucket + (bidirectional && relative > 0 ? n : 0);
 }

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { bytesSource } from "../../formats/source.ts";
 import { type Gguf, readGguf, type TensorInfo } from "../../formats/gguf.ts";
-import { describeModel, type ModelDescription } from "../../models/index.ts";
+import { describeModel, type ModelDescription, type Pooling } from "../../models/index.ts";
 import type { State } from "../../models/ops.ts";
 import { type CacheType, ReferenceKvCache } from "./attention.ts";
 import { dequantize } from "./dequantize.ts";
@@ -23,6 +23,9 @@ export interface LowRankPair {
 export interface ReferenceOptions {
   /** Default: as many positions as the model was trained for. */
   readonly nCtx?: number;
+  /** Embeddings from a model that gives logits otherwise, and how they are pooled. */
+  readonly embeddings?: boolean;
+  readonly pooling?: Pooling;
   /** Default f32. */
   readonly cacheType?: CacheType;
   /** Low-rank pairs by the weight they change; `Batch.adapters` picks one map for each token. */
@@ -63,7 +66,7 @@ export class ReferenceModel {
     this.gguf = gguf;
     this.#bytes = bytes;
     this.options = options;
-    this.description = describeModel(gguf.metadata, options.nCtx);
+    this.description = describeModel(gguf.metadata, options);
     this.kv = new ReferenceKvCache(options.cacheType ?? "f32");
   }
 
@@ -89,22 +92,30 @@ export class ReferenceModel {
     return model;
   }
 
-  /** Logits of every output row of the batch. */
-  evaluate(batch: Batch): readonly Float32Array[] {
-    const ops = new ReferenceOps(this, batch);
+  /** The result of the batch: logits of every output row, or embeddings. */
+  evaluate(batch: Batch, encoder?: Batch): readonly Float32Array[] {
+    const ops = new ReferenceOps(this, batch, encoder);
     this.description.forward(ops);
     if (ops.result === undefined) throw new Error("forward ended without logits");
     return ops.result.data;
   }
 
-  /** Evaluates tokens of sequence 0 from `position` on, with logits for all of them. */
-  run(tokens: readonly number[], position = 0): readonly Float32Array[] {
-    return this.evaluate({
-      tokens,
-      positions: tokens.map((_, i) => position + i),
-      sequences: tokens.map(() => 0),
-      outputs: tokens.map(() => true),
+  /**
+   * Evaluates tokens of sequence 0 from `position` on, with logits for all of them. `encoder`: the
+   * encoder's tokens of an encoder-decoder model.
+   */
+  run(
+    tokens: readonly number[],
+    position = 0,
+    encoder?: readonly number[],
+  ): readonly Float32Array[] {
+    const batch = (ids: readonly number[], start: number): Batch => ({
+      tokens: ids,
+      positions: ids.map((_, i) => start + i),
+      sequences: ids.map(() => 0),
+      outputs: ids.map(() => true),
     });
+    return this.evaluate(batch(tokens, position), encoder && batch(encoder, 0));
   }
 
   tensor(name: string): TensorInfo | undefined {

@@ -5,6 +5,7 @@ import { checkWeight } from "../../models/errors.ts";
 import type {
   Activation,
   AttentionParams,
+  GatedDeltaParams,
   KvCache,
   NormParams,
   Ops,
@@ -12,16 +13,19 @@ import type {
   RouteParams,
   Routing,
   Rows,
+  SsmScanParams,
   State,
   TemperatureParams,
   Tensor,
   Weight,
+  Wkv7Params,
 } from "../../models/ops.ts";
 import { PlanError } from "../../src/errors.ts";
 import { ACTIVATIONS, clampedGate, softmax } from "./activations.ts";
 import { attendRow } from "./attention.ts";
 import { chooseExperts, type ReferenceRouting, routingOf, slotOf } from "./experts.ts";
 import type { ReferenceModel } from "./model.ts";
+import { gatedDeltaRow, shortConvRow, ssmRow, wkv7Row } from "./recurrent.ts";
 import { ropeRow } from "./rope.ts";
 import {
   dot,
@@ -56,14 +60,17 @@ export interface Batch {
  * model.
  */
 export class ReferenceOps implements Ops {
-  /** [outputs, nVocab], once `forward` has called `logits`. */
+  /** [outputs, nVocab] or the embedding, once `forward` has called `logits` or `embedding`. */
   result: Value | undefined;
   readonly #model: ReferenceModel;
-  readonly #batch: Batch;
+  #batch: Batch;
+  readonly #decoderBatch: Batch;
 
-  constructor(model: ReferenceModel, batch: Batch) {
+  /** `encoder`: what an encoder-decoder model's encoder is given; it is computed anew in each evaluation. */
+  constructor(model: ReferenceModel, batch: Batch, encoder?: Batch) {
     this.#model = model;
-    this.#batch = batch;
+    this.#batch = encoder ?? batch;
+    this.#decoderBatch = batch;
   }
 
   weight(name: string, shape: readonly number[]): Weight {
@@ -73,6 +80,16 @@ export class ReferenceOps implements Ops {
 
   optionalWeight(name: string, shape: readonly number[]): Weight | undefined {
     return this.#model.tensor(name) === undefined ? undefined : this.weight(name, shape);
+  }
+
+  weightPart(w: Weight, start: number, width: number): Weight {
+    if (start < 0 || start + width > vectorLength(w)) {
+      throw new PlanError(
+        `${w.name}: expected a part inside ${vectorLength(w)}, found ${start} to ${start + width}`,
+      );
+    }
+    const data = weightOf(w).data.subarray(start, start + width);
+    return { name: w.name, shape: [width], data } as Weight;
   }
 
   embed(w: Weight): Tensor {
@@ -313,6 +330,31 @@ export class ReferenceOps implements Ops {
     return this.#done("temperature", { rows: "tokens", width: 1, data });
   }
 
+  groupSum(x: Tensor, group: number): Tensor {
+    const n = x.width / group;
+    expectSize("groupSum: width", Math.floor(n) * group, x.width);
+    const row = (r: Float32Array): number[] =>
+      outputs(n, (g) => sum(r.subarray(g * group, (g + 1) * group)));
+    return this.#done("groupSum", mapRows(x, n, row));
+  }
+
+  mulGroups(x: Tensor, factors: Tensor): Tensor {
+    expectSameRows("mulGroups", x.rows, factors.rows);
+    const group = x.width / factors.width;
+    expectSize("mulGroups: width", Math.floor(group) * factors.width, x.width);
+    const row = (r: Float32Array, i: number): Float32Array =>
+      r.map((v, c) => v * valueOf(factors).data[i][Math.floor(c / group)]);
+    return this.#done("mulGroups", mapRows(x, x.width, row));
+  }
+
+  sliceGroups(x: Tensor, group: number, start: number, width: number): Tensor {
+    const n = x.width / group;
+    expectSize("sliceGroups: width", Math.floor(n) * group, x.width);
+    const row = (r: Float32Array): number[] =>
+      outputs(n * width, (c) => r[Math.floor(c / width) * group + start + (c % width)]);
+    return this.#done("sliceGroups", mapRows(x, n * width, row));
+  }
+
   rope(x: Tensor, params: RopeParams): Tensor {
     const heads = x.width / params.headDim;
     expectSize("rope: width", Math.floor(heads) * params.headDim, x.width);
@@ -484,9 +526,100 @@ export class ReferenceOps implements Ops {
     }
   }
 
+  tokenShift(x: Tensor, name: string): Tensor {
+    return this.#recur("tokenShift", name, x.width, x, x.width, (i, state) => {
+      const previous = state.slice();
+      state.set(valueOf(x).data[i]);
+      return previous;
+    });
+  }
+
+  shortConv(x: Tensor, w: Weight, name: string): Tensor {
+    expectSize(`shortConv ${w.name}: columns`, w.shape[1] ?? 1, x.width);
+    const { data } = weightOf(w);
+    const width = (w.shape[0] - 1) * x.width;
+    return this.#recur("shortConv", name, width, x, x.width, (i, state) =>
+      shortConvRow(valueOf(x).data[i], data, state),
+    );
+  }
+
+  ssmScan(x: Tensor, params: SsmScanParams): Tensor {
+    const { name, dt, a, b, c, d, nState, nGroup } = params;
+    expectSize(`ssmScan ${name}: width of b`, nGroup * nState, b.width);
+    expectSize(`ssmScan ${name}: width of c`, nGroup * nState, c.width);
+    const step = (i: number, state: Float32Array): number[] => {
+      const [xs, dts, bs, cs] = [x, dt, b, c].map((t) => valueOf(t).data[i]);
+      const weights = { a: weightOf(a).data, d: weightOf(d).data };
+      return ssmRow({ x: xs, dt: dts, b: bs, c: cs, ...weights, nState, nGroup }, state);
+    };
+    return this.#recur("ssmScan", name, x.width * nState, x, x.width, step);
+  }
+
+  wkv7({ name, headSize, ...params }: Wkv7Params): Tensor {
+    const operands = [params.r, params.w, params.k, params.v, params.a, params.b];
+    for (const t of operands) expectSize(`wkv7 ${name}: width`, params.v.width, t.width);
+    const { v } = params;
+    return this.#recur("wkv7", name, v.width * headSize, v, v.width, (i, state) => {
+      const rows = operands.map((t) => valueOf(t).data[i]);
+      return wkv7Row(rows, headSize, state);
+    });
+  }
+
+  gatedDelta({ name, ...params }: GatedDeltaParams): Tensor {
+    const { q, k, v, decay, beta, nHeadK, nHeadV } = params;
+    expectSize(`gatedDelta ${name}: width of k`, q.width, k.width);
+    expectSize(`gatedDelta ${name}: width of decay`, nHeadV, decay.width);
+    expectSize(`gatedDelta ${name}: width of beta`, nHeadV, beta.width);
+    const width = v.width * (q.width / nHeadK);
+    return this.#recur("gatedDelta", name, width, v, v.width, (i, state) => {
+      const [qs, ks, vs, ds, bs] = [q, k, v, decay, beta].map((t) => valueOf(t).data[i]);
+      return gatedDeltaRow({ ...params, q: qs, k: ks, v: vs, decay: ds, beta: bs }, state);
+    });
+  }
+
+  endEncoder(): void {
+    // The encoder ran over its own tokens; the decoder takes over with another batch.
+    this.#batch = this.#decoderBatch;
+  }
+
+  pool(x: Tensor, kind: "mean" | "cls" | "last"): Tensor {
+    const data = this.#sequences().map((s) => {
+      const rows = valueOf(x).data.filter((_, i) => this.#batch.sequences[i] === s);
+      if (kind !== "mean") return kind === "cls" ? rows[0] : rows.at(-1)!;
+      return Float32Array.from(rows[0], (_, c) => sum(rows.map((r) => r[c])) / rows.length);
+    });
+    return this.#done("pool", { rows: "sequences", width: x.width, data });
+  }
+
+  embedding(x: Tensor): void {
+    if (x.rows === "outputs") throw new PlanError("embedding: expected all rows, found outputs");
+    this.result = this.#done("embedding", valueOf(x));
+  }
+
   logits(x: Tensor): void {
     if (x.rows !== "outputs") throw new PlanError(`logits: expected output rows, found ${x.rows}`);
     this.result = this.#done("logits", valueOf(x));
+  }
+
+  /** Calls `step` for every token, in order, with the state of its sequence; the state is kept. */
+  #recur(
+    op: string,
+    name: string,
+    stateWidth: number,
+    x: Tensor,
+    width: number,
+    step: (row: number, state: Float32Array) => Float32Array | number[],
+  ): Value {
+    if (x.rows !== "tokens") throw new PlanError(`${op}: expected token rows, found ${x.rows}`);
+    const state = this.state(name, stateWidth);
+    const row = (_: Float32Array, i: number): Float32Array | number[] => {
+      const sequence = this.#batch.sequences[i];
+      const kept = this.#model.readState(state, sequence).slice();
+      const y = step(i, kept);
+      this.#model.writeState(state, sequence, kept);
+      return y;
+    };
+    return this.#done(op, mapRows(x, width, row));
   }
 
   /** Adapter slot of each row; an output row has the slot of its token. */

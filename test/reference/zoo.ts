@@ -17,6 +17,8 @@ export interface ZooCase {
   /** Tensors per ggml type. */
   readonly weight_types: Readonly<Record<string, number>>;
   readonly tokens: readonly number[];
+  /** kind `encdec`: the prompt of the decoder, to which everything below belongs; `tokens` are the encoder's. */
+  readonly decoder_tokens?: readonly number[];
   readonly logprobs: readonly number[];
   readonly logits_f32: readonly number[];
   readonly logprobs_f32: readonly number[];
@@ -24,7 +26,7 @@ export interface ZooCase {
   readonly argmax_f32: readonly number[];
   readonly argmax_logprob_f32: readonly number[];
   readonly margin_f32: readonly number[];
-  readonly next_token_logprob_f32: readonly number[];
+  readonly next_token_logprob_f32?: readonly number[];
   readonly greedy: {
     readonly tokens: readonly number[];
     readonly tokens_f32_agree: boolean;
@@ -34,6 +36,23 @@ export interface ZooCase {
     readonly last_logits_f32: readonly number[];
   };
   readonly suggested_tol: { readonly f32: number; readonly native: number };
+}
+
+/** The fields of a case of kind `embedding`; vectors are not normalised. */
+export interface EmbeddingCase extends ZooCase {
+  readonly pooling: string;
+  readonly embedding: readonly number[];
+  readonly embedding_f32: readonly number[];
+  /** The final state of every token. */
+  readonly token_embeddings_f32: readonly (readonly number[])[];
+}
+
+/** Largest |difference| of two vectors; NaN if anything is NaN or missing. */
+export function largestDifference(found: ArrayLike<number>, expected: ArrayLike<number>): number {
+  if (found.length !== expected.length) return NaN;
+  return Array.from(found, (x, i) => Math.abs(x - expected[i])).reduce((a, b) =>
+    Number.isNaN(b) || b > a ? b : a,
+  );
 }
 
 /**
@@ -85,17 +104,18 @@ export function zooNames(): string[] {
 }
 
 /**
- * Feeds the prompt at once and the greedy tokens one by one, and compares everything that the zoo's
+ * Feeds the prompt (of an encoder-decoder model: the decoder's) at once and the greedy tokens one by one, and compares everything that the zoo's
  * README says about a causal model: log-probabilities at every prompt position, the whole
  * vocabulary at the last one, every greedy step, and the logits after the last.
  */
 export async function compareZoo(zoo: ZooCase, feed: Feed, mode: ZooMode): Promise<ZooReport> {
   const tolerance = zoo.suggested_tol[mode];
   const checks = new Checks(tolerance);
-  const prompt = await feed(zoo.tokens);
-  if (prompt.length !== zoo.tokens.length) {
+  const tokens = zoo.decoder_tokens ?? zoo.tokens;
+  const prompt = await feed(tokens);
+  if (prompt.length !== tokens.length) {
     throw new Error(
-      `${zoo.name}: expected logits for ${zoo.tokens.length} tokens, found ${prompt.length}`,
+      `${zoo.name}: expected logits for ${tokens.length} tokens, found ${prompt.length}`,
     );
   }
   const steps = prompt.map((logits) => logProbabilities(logits));
@@ -107,8 +127,8 @@ export async function compareZoo(zoo: ZooCase, feed: Feed, mode: ZooMode): Promi
       logprobs[zoo.argmax_f32[i]],
       zoo.argmax_logprob_f32[i],
     );
-    if (i + 1 < steps.length) {
-      const next = logprobs[zoo.tokens[i + 1]];
+    if (zoo.next_token_logprob_f32 && i + 1 < steps.length) {
+      const next = logprobs[tokens[i + 1]];
       checks.close("next_token_logprob_f32", where, next, zoo.next_token_logprob_f32[i]);
     }
     checks.best("argmax_f32", where, logprobs, zoo.argmax_f32[i], zoo.margin_f32[i]);

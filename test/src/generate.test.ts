@@ -242,7 +242,7 @@ describe("text at the end", () => {
   function scripted(pieces: readonly string[], rest: string): GeneratingModel {
     let written = 0;
     return {
-      nVocab: pieces.length + 1, nCtx: 100,
+      hasEncoder: false, decoderStartToken: 0, nVocab: pieces.length + 1, nCtx: 100,
       samplerMath: { exp64: Math.exp, log64: Math.log, pow64: Math.pow, expF64: () => {} } as never,
       tokenize: () => [0],
       tokenizer: {

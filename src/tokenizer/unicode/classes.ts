@@ -1,7 +1,7 @@
 // Character classes of every code point, decoded once from tables.generated.ts into a two-stage
 // table. Splitting rules ask here instead of a regular expression with \p{..}: JavaScript engines
 // carry different Unicode versions, and a tokenizer must not.
-import { CATEGORY_RUNS, LOWER_CASE_RUNS, WHITE_SPACE } from "./tables.generated.ts";
+import { BASE_RUNS, CATEGORY_RUNS, LOWER_CASE_RUNS, WHITE_SPACE } from "./tables.generated.ts";
 
 /** Bits of a class. Every code point has at least one, so that 0 can mean "outside the text". */
 export const LETTER = 1;
@@ -31,6 +31,9 @@ const CLASS_OF_CATEGORY = [
   [4, OTHER],
 ].flatMap(([count, bits]) => Array.from({ length: count }, () => bits));
 
+/** One bit a code point. */
+const unassigned = new Uint8Array(CODE_POINTS / 8);
+
 const { blockOf, blocks } = buildTable(decodeClasses());
 
 /** Classes of the first 256 code points: the common case without the two-stage look-up. */
@@ -42,6 +45,11 @@ export function classOf(codePoint: number): number {
   return blocks[(blockOf[codePoint >> BLOCK_BITS] << BLOCK_BITS) | (codePoint & (BLOCK - 1))];
 }
 
+/** False for code points that Unicode 15.1 has not assigned (general category Cn). */
+export function isAssigned(codePoint: number): boolean {
+  return (unassigned[codePoint >> 3] & (1 << (codePoint & 7))) === 0;
+}
+
 /** Simple lower-case mapping; a code point without one is returned as it is. */
 export function toLower(codePoint: number): number {
   if (codePoint < 128) return codePoint >= 65 && codePoint <= 90 ? codePoint + 32 : codePoint;
@@ -49,7 +57,20 @@ export function toLower(codePoint: number): number {
 }
 
 /**
- * A 32-bit FNV-1a hash over the class and the lower-case mapping of all code points: equal on every
+ * The first code point of the canonical decomposition (NFD): a letter without its accents. A code
+ * point without one is returned as it is.
+ */
+export function baseOf(codePoint: number): number {
+  if (codePoint < 0xc0) return codePoint;
+  // A Hangul syllable is a leading consonant (588 syllables each), a vowel and perhaps a trailing one.
+  if (codePoint >= 0xac00 && codePoint <= 0xd7a3) {
+    return 0x1100 + Math.floor((codePoint - 0xac00) / 588);
+  }
+  return bases().get(codePoint) ?? codePoint;
+}
+
+/**
+ * A 32-bit FNV-1a hash over the class, the lower-case mapping and the base of all code points: equal on every
  * engine, and changed by any change of the table.
  */
 export function fingerprint(): number {
@@ -58,6 +79,8 @@ export function fingerprint(): number {
     hash = Math.imul(hash ^ classOf(c), 0x01000193);
     const shift = toLower(c) - c;
     if (shift !== 0) hash = Math.imul(hash ^ shift, 0x01000193);
+    const base = baseOf(c);
+    if (base !== c) hash = Math.imul(hash ^ base, 0x01000193);
   }
   return hash >>> 0;
 }
@@ -74,6 +97,7 @@ function decodeClasses(): Uint8Array {
       length = length * 10 + digit;
     }
     const end = at + Math.max(length, 1);
+    if (letter === 65) for (let c = at; c < end; c++) unassigned[c >> 3] |= 1 << (c & 7);
     classes.fill(CLASS_OF_CATEGORY[letter >= 97 ? letter - 71 : letter - 65], at, end);
     at = end;
   }
@@ -114,4 +138,19 @@ function lowerCase(): Map<number, number> {
     at += (length - 1) * stride;
   }
   return lowerMap;
+}
+
+let baseMap: Map<number, number> | undefined;
+
+function bases(): Map<number, number> {
+  if (baseMap !== undefined) return baseMap;
+  baseMap = new Map();
+  let at = 0;
+  for (const run of BASE_RUNS.split(";")) {
+    const [gap, length, target] = run.split(",").map((x) => Number.parseInt(x, 36));
+    at += gap;
+    for (let i = 0; i < length; i++) baseMap.set(at + i, target);
+    at += length - 1;
+  }
+  return baseMap;
 }

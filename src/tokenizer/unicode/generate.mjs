@@ -1,5 +1,5 @@
 // Writes tables.generated.ts: the general category of every code point, the white space
-// property and the simple lower-case mapping, as compact strings that classes.ts decodes.
+// property, the simple lower-case mapping and the base of decompositions, as compact strings that classes.ts decodes.
 //
 // Run from the repository root after installing the data package (not a dependency of the
 // project: the generated file is committed):
@@ -105,6 +105,30 @@ for (let i = 0; i < lower.length;) {
   i += n;
 }
 
+// The base of each canonical decomposition as runs "gap,length,target" (base 36): `length` code points
+// with one target each. The engine's own normalize may be newer than 15.1: decompositions of assigned
+// characters never change (Unicode's stability policy), the others are left out by the category. Hangul
+// syllables follow a formula (classes.ts).
+const baseRuns = [];
+last = 0;
+for (let c = 0; c < LIMIT; ) {
+  const base = baseOf(c);
+  let n = 1;
+  if (base !== c) {
+    while (baseOf(c + n) === base) n++;
+    baseRuns.push([c - last, n, base].map((x) => x.toString(36)).join(","));
+    last = c + n - 1;
+  }
+  c += n;
+}
+
+function baseOf(c) {
+  if (c >= LIMIT || category[c] === 0 || (c >= 0xac00 && c <= 0xd7a3) || (c >= 0xd800 && c <= 0xdfff)) {
+    return c;
+  }
+  return String.fromCodePoint(c).normalize("NFD").codePointAt(0);
+}
+
 const wrap = (text) =>
   text
     .match(/.{1,92}/g)
@@ -128,5 +152,9 @@ ${wrap(whiteSpace.join(" "))};
 /** Runs of the simple lower-case mapping. */
 export const LOWER_CASE_RUNS =
 ${wrap(lowerRuns.join(";"))};
+
+/** Runs of the first code point of the canonical decomposition. */
+export const BASE_RUNS =
+${wrap(baseRuns.join(";"))};
 `,
 );

@@ -11,6 +11,7 @@ const VOCABULARIES = [
   "falcon",
   "deepseek-coder",
   "gpt-neox",
+  "bert-bge",
 ];
 const present = sharedOrWarn(FOLDER);
 
@@ -54,6 +55,7 @@ describe.skipIf(!present)("llama.cpp's cases", () => {
         // SPM cannot tell U+2581 from a space; phi-3 drops white space after special tokens.
         const back = tokenizer.model === "llama" ? text.replaceAll("\u2581", " ") : text;
         if (name === "phi-3" && text.includes("</s>")) continue;
+        if (name === "bert-bge") continue; // WordPiece forgets spaces, accents and case
         expect(tokenizer.decode(tokenizer.encode(text), { special: true })).toBe(back);
       }
     });

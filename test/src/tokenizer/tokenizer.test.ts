@@ -186,7 +186,7 @@ describe("bad vocabularies", () => {
     createTokenizer(metadata(spm));
     createTokenizer(metadata(bpe));
     refuse({}, /tokenizer\.ggml\.model: expected llama, .* found no such key; this kind/);
-    refuse({ ...spm, model: "bert" }, /model: .* found string "bert"; .* not supported/);
+    refuse({ ...spm, model: "plamo2" }, /model: .* found string "plamo2"; .* not supported/);
     refuse({ ...spm, model: 7 }, /tokenizer\.ggml\.model: expected a string, found u32 7/);
     refuse({ ...spm, tokens: [] }, /tokens: expected an array of at least one string/);
     refuse({ model: "llama" }, /tokens: expected .* found no such key; convert/);
