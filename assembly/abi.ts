@@ -37,6 +37,14 @@ export enum Op {
   softmax = 24,
   addVector = 25,
   repack = 30,
+  copyRuns = 40,
+  scaleRuns = 41,
+  magnitude = 42,
+  gaussianTopK = 43,
+  clampedGate = 44,
+  expertRow = 45,
+  eachExpert = 46,
+  temperature = 47,
 }
 
 /** Word 1 of an instruction: bit flags. */
@@ -65,7 +73,7 @@ export enum Word {
 /** dst[r] = row index(r) of an R4 weight. */
 export enum EmbedWord { type = 9, groupBytes = 10, index = 11, nRows = 12, weight = 13 }
 /** EmbedWord.index: which batch array selects the row. */
-export enum EmbedIndex { token = 0, position = 1, zero = 2 }
+export enum EmbedIndex { token = 0, position = 1, zero = 2, tokenOrZero = 3 }
 
 /** Packs rows of a (f32) into activation tiles at dst. One row: a one-column tile; more rows: tiles of `tileColumns`. */
 export enum PackWord { format = 9, tileBytes1 = 10, tileBytes = 11, tileColumns = 12 }
@@ -79,10 +87,13 @@ export enum BinaryKind { add = 0, mul = 1, sub = 2 }
 
 /** dst = f(a). param: f32 bits. */
 export enum UnaryWord { kind = 9, param = 10 }
-/** Also the activation of GatedWord.kind. scale: x*param; softcap: param*tanh(x/param). */
+/**
+ * Also the activation of GatedWord.kind. scale: x*param; softcap: param*tanh(x/param). clamp: to +-param. scaleBy: as
+ * scale, param is the address of the factor.
+ */
 export enum UnaryKind {
   copy = 0, scale = 1, softcap = 2, silu = 3, gelu = 4, geluErf = 5, geluQuick = 6, relu = 7, relu2 = 8, sigmoid = 9, tanh = 10,
-  softplus = 11, exp = 12,
+  softplus = 11, exp = 12, clamp = 20, scaleBy = 21,
 }
 
 /** dst = f(a) * b. */
@@ -115,11 +126,12 @@ export enum Kv { pagePositions = 16, chunkPositions = 256 }
 /**
  * dst[r, h*dimV..] = attention of head h of query row r. f32 words: scale, softcap (0: none). partials: f32
  * [partialRows, nHead, maxChunks, dimV + 4], zero at first and used by attention alone, or 0. maxChunks: ceil(nCtx / 256).
+ * chunk: keys before the query's own stretch of `chunk` positions are hidden; 0: none are.
  */
 export enum AttentionWord {
   nHead = 9, nHeadKv = 10, dimK = 11, dimV = 12, kBase = 13, vBase = 14, kType = 15, vType = 16, kPageBytes = 17, vPageBytes = 18,
   scale = 19, softcap = 20, window = 21, slopes = 22, sinks = 23, causal = 24, partials = 25, maxChunks = 26,
-  partialRows = 27,
+  partialRows = 27, chunk = 28,
 }
 
 /** dst row i = a row index[i]; index: pointer to u32, or 0 for the batch's output rows. Scatter: dst row index[i] = a row i. */
@@ -159,6 +171,21 @@ export enum StateWord { base = 9 }
 export enum SoftmaxWord { group = 9 }
 /** dst = a + vector, f32 [width]; 0: dst = a. */
 export enum AddVectorWord { vector = 9 }
+
+/** Copies every run of `run` elements; run i stands at i * fromStep bytes in a row of a and i * toStep in one of dst. */
+export enum CopyRunsWord { run = 9, fromStep = 10, toStep = 11 }
+/** dst[r, c] = a[r, c] * factors[r, c / run]. */
+export enum ScaleRunsWord { run = 9, factors = 10, factorsStride = 11 }
+/** dst[r, i] = length (Euclidean) of run i of a's row r. Word.width: runs. */
+export enum MagnitudeWord { run = 9 }
+/** dst = relu(a - (mean + multiplier * deviation)), mean and deviation of the row. multiplier: f32. */
+export enum GaussianTopKWord { multiplier = 9 }
+/** dst = geluQuick(min(a, limit)) * (clamp(b, +-limit) + 1). limit: f32. */
+export enum ClampedGateWord { limit = 9, b = 10, bStride = 11 }
+/** dst[r, slot] = a[r, slot] (kind) b[expert(r, slot)], slots of `slotWidth` elements. b: f32 [nExpert, bWidth]; bWidth is slotWidth or 1. */
+export enum ExpertRowWord { kind = 9, b = 10, bWidth = 11, slotWidth = 12, ids = 13, idsStride = 14 }
+/** dst[r] = log(floor((position + offset) / floor) + 1) * scale + 1; all f32. */
+export enum TemperatureWord { scale = 9, floor = 10, offset = 11 }
 
 /**
  * The control block, at the start of the managed memory of a bank; byte offsets. Written with atomics.

@@ -1,6 +1,6 @@
 // Builds the WebAssembly kernels: one source, three builds (lanes.ts says where they differ).
 //   node assembly/build.mjs [--force]
-// Copies abi.ts to src/memory, expands the matmul tiles, compiles the targets of asconfig.json side by side and
+// Copies abi.ts to src/memory, expands the matmul tiles and the grids, compiles the targets of asconfig.json side by side and
 // leaves <name>.wasm in build/ and dist/kernels/. Does nothing where a hash of all inputs is unchanged.
 
 import { spawn } from "node:child_process";
@@ -12,6 +12,7 @@ import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { generateTiles } from "./matmul/generate-tiles.mjs";
+import { generateTables } from "./quants/tables/generate-tables.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const builds = ["dot32", "rel16", "base"];
@@ -51,6 +52,7 @@ async function main() {
   const note = "// Copied from assembly/abi.ts by assembly/build.mjs: edit it there.\n";
   writeWhenChanged(join(root, "src/memory/abi.generated.ts"), note + abi);
   writeWhenChanged(join(root, "assembly/matmul/tiles.generated.ts"), generateTiles());
+  writeWhenChanged(join(root, "assembly/quants/grids.generated.ts"), generateTables());
 
   const hash = createHash("sha256");
   const compiler = JSON.parse(readFileSync(join(dirname(asc), "../package.json"), "utf8")).version;

@@ -26,6 +26,7 @@ export const STEP: i32 = BASE ? 2 : 1;
 const MASKS: usize = memory.data<u32>([
   0x0f0f0f0f, 0x3f3f3f3f, 0x30303030, 0x00ff00ff, 0x00010001, 0xff, 0x10101010,
   0x03030303, 0x04040404, 0x07070707, 0x18181818, 0x1f1f1f1f, 0x80808080, 32,
+  0x01010101, 0x56565656, 0xabababab, 0x40404040, 0xffff,
 ], 16);
 /** Addresses for load_splat<u32>: every byte 15, 63, 48; the even bytes; every i16 1; an i32's low byte; every byte 16. */
 // prettier-ignore
@@ -35,6 +36,10 @@ export const M15: usize = MASKS, M63: usize = MASKS + 4, M48: usize = MASKS + 8,
 // prettier-ignore
 export const M3: usize = MASKS + 28, M4: usize = MASKS + 32, M7: usize = MASKS + 36, M24: usize = MASKS + 40,
   M31: usize = MASKS + 44, M128: usize = MASKS + 48, M32: usize = MASKS + 52;
+/** Every byte 1, 86, 171, 64; an i32's low half. */
+// prettier-ignore
+export const M1: usize = MASKS + 56, M86: usize = MASKS + 60, M171: usize = MASKS + 64, M64: usize = MASKS + 68,
+  LOW16: usize = MASKS + 72;
 
 /** Bytes 0, 2, .. of unsigned weights as i16 (base), or the weights as they are. evenMask: load_splat(EVEN). */
 // @ts-ignore: decorator
@@ -149,6 +154,17 @@ export function addScaled(total: v128, acc: v128, k: v128): v128 {
   return i32x4.add(total, REL16 ? i32x4.dot_i16x8_s(acc, k) : i32x4.mul(acc, k));
 }
 
+/** Sum of the 256 activations of a q8x256 block, in every lane; y: the block's d of one column, stride: to its next field. */
+// @ts-ignore: decorator
+@inline
+export function sumOf256(y: usize, stride: usize, ones: v128): v128 {
+  const a = i32x4.dot_i16x8_s(v128.load_splat<u32>(y + stride), ones);
+  const b = i32x4.dot_i16x8_s(v128.load_splat<u32>(y + 2 * stride), ones);
+  const c = i32x4.dot_i16x8_s(v128.load_splat<u32>(y + 3 * stride), ones);
+  const d = i32x4.dot_i16x8_s(v128.load_splat<u32>(y + 4 * stride), ones);
+  return i32x4.add(i32x4.add(a, b), i32x4.add(c, d));
+}
+
 // Signed weights (-128..127) would need both operands of a relaxed dot to be 8-bit. The activations are packed as
 // y+ = max(y, 0) and y- = max(-y, 0), 7 bits each, and w.y = w.y+ - w.y-. base: (even, odd) pairs instead.
 
@@ -175,6 +191,67 @@ export function dotMinus(acc: v128, w: v128, y1: v128): v128 {
 @inline
 export function settleSigned(plus: v128, minus: v128): v128 {
   return DOT32 ? i32x4.sub(plus, minus) : plus;
+}
+
+// Products of a sub-block's sum with its scale (slab.ts): weights of 7 bits, offset by 64, so that only one step fits i16.
+// rel16 multiplies each step by the scale, as a pair of i16, and takes the offset off at the end of a block.
+
+/** The accumulator of a sub-block; sum: -(sum of its 16 activations). */
+// @ts-ignore: decorator
+@inline
+export function scaledStart(total: v128, sum: v128): v128 {
+  return REL16 ? total : i32x4.shl(sum, 6);
+}
+
+/** One step; k: the scales, from factorPair. 2 * 127 * 127 = 32258 fits i16. */
+// @ts-ignore: decorator
+@inline
+export function scaledStep(acc: v128, wEven: v128, wOdd: v128, y: v128, yOdd: v128, k: v128): v128 {
+  if (REL16) return i32x4.add(acc, i32x4.dot_i16x8_s(v128.relaxed_dot<i16>(y, wEven), k));
+  return dot(false, acc, wEven, wOdd, y, yOdd);
+}
+
+/** The total after a sub-block. */
+// @ts-ignore: decorator
+@inline
+export function scaledEnd(total: v128, acc: v128, k: v128): v128 {
+  return REL16 ? acc : i32x4.add(total, i32x4.mul(acc, k));
+}
+
+/** One step on signed weights, y as in dotSigned; in dot32 the same step's dotMinus follows. */
+// @ts-ignore: decorator
+@inline
+export function scaledSigned(acc: v128, wEven: v128, wOdd: v128, y0: v128, y1: v128, k: v128): v128 {
+  // dotSigned multiplies the pairs of rel16 by ones: any factors that fit i16 do
+  return dotSigned(acc, wEven, wOdd, y0, y1, k);
+}
+
+/** The total after a sub-block of scaledSigned and dotMinus. */
+// @ts-ignore: decorator
+@inline
+export function scaledSignedEnd(total: v128, plus: v128, minus: v128, k: v128): v128 {
+  return REL16 ? plus : i32x4.add(total, i32x4.mul(settleSigned(plus, minus), k));
+}
+
+/** rel16: the sum of scale * -(sum of 16), 64 times the least total; kLow: the scales' lower halves, the upper zero. */
+// @ts-ignore: decorator
+@inline
+export function scaledLeast(least: v128, kLow: v128, sum: v128): v128 {
+  return REL16 ? i32x4.add(least, i32x4.dot_i16x8_s(kLow, sum)) : least;
+}
+
+/** The total without the offset. */
+// @ts-ignore: decorator
+@inline
+export function addLeast(total: v128, least: v128): v128 {
+  return REL16 ? i32x4.add(total, i32x4.shl(least, 6)) : total;
+}
+
+/** Scales (i32x4, -32768..32767) as scaledStep and scaledEnd want them. */
+// @ts-ignore: decorator
+@inline
+export function factorPair(k: v128): v128 {
+  return REL16 ? v128.or(v128.and(k, v128.load_splat<u32>(LOW16)), i32x4.shl(k, 16)) : k;
 }
 
 // Codebook weights (IQ4_XS): 4-bit codes into 16 unsigned values of 8 bits, one more than a relaxed dot takes. A value

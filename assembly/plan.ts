@@ -6,8 +6,9 @@ import { Abort, Batch, Control, ExpertMatmulWord, Flag, Instruction, Limit, Matm
 import { barrier, raise } from "./barrier";
 import { embed, expertMatmul, matmul, pack, packRows, repack } from "./matmul/ops";
 import {
-  addVector, attention, binary, checkNan, expertSort, expertSum, gated, gatherRows, kvStore, lowRank, norm, rope,
-  ropeTable, route, scatterRows, softmax, stateRead, stateWrite, sumSquares, unary,
+  addVector, attention, binary, checkNan, clampedGate, copyRuns, eachExpert, expertRow, expertSort, expertSum, gated,
+  gatherRows, gaussianTopK, kvStore, lowRank, magnitude, norm, rope, ropeTable, route, scaleRuns, scatterRows, softmax,
+  stateRead, stateWrite, sumSquares, temperature, unary,
 } from "./ops/index";
 import { enterInstruction, enterRun, rowsOf, word } from "./work";
 
@@ -72,16 +73,27 @@ function execute(ins: usize): void {
     case Op.softmax: return softmax(ins);
     case Op.addVector: return addVector(ins);
     case Op.repack: return repack(ins);
+    case Op.copyRuns: return copyRuns(ins);
+    case Op.scaleRuns: return scaleRuns(ins);
+    case Op.magnitude: return magnitude(ins);
+    case Op.gaussianTopK: return gaussianTopK(ins);
+    case Op.clampedGate: return clampedGate(ins);
+    case Op.expertRow: return expertRow(ins);
+    case Op.eachExpert: return eachExpert(ins);
+    case Op.temperature: return temperature(ins);
     default: unreachable();
   }
 }
 
-/** Whether the f32 result of an instruction holds a NaN. Ops whose dst is not an f32 tensor are passed over. */
+/**
+ * Whether the f32 result of an instruction holds a NaN. Ops whose dst is not an f32 tensor are passed over, and those
+ * that write a part of each row: a copy makes no NaN.
+ */
 function holdsNan(ins: usize): bool {
   const op = word(ins, Word.op);
   if (
     op == Op.pack || op == Op.packRows || op == Op.kvStore || op == Op.route || op == Op.expertSort ||
-    op == Op.checkNan || op == Op.stateWrite || op == Op.sumSquares || op == Op.repack
+    op == Op.checkNan || op == Op.stateWrite || op == Op.sumSquares || op == Op.repack || op == Op.copyRuns || op == Op.eachExpert
   ) return false;
   const rows = rowsOf(ins), stride = word(ins, Word.dstStride);
   // the width of a matrix product is K: its rows have four elements per group, once for every expert in use

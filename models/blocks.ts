@@ -121,7 +121,7 @@ function yarn(nCtxOrig: number): RopeParams["yarn"] {
 /** How one layer's attention differs from plain causal attention. */
 export interface AttentionBlock extends Pick<
   AttentionParams,
-  "softcap" | "window" | "alibiMaxBias" | "sinks"
+  "softcap" | "window" | "chunk" | "alibiMaxBias" | "sinks"
 > {
   /** Absent: no rotation in this layer. */
   readonly rope?: RopeParams;
@@ -130,8 +130,16 @@ export interface AttentionBlock extends Pick<
   readonly outputBias?: Bias;
   /** Default: `hp.attentionScale`. */
   readonly scale?: number;
+  /** q, k and v are clamped to +-clampKqv. */
+  readonly clampKqv?: number;
   /** Between the projection and the rotation; `name` is `blk.N.attn_q` or `blk.N.attn_k`. */
   readonly qkNorm?: (x: Tensor, name: string) => Tensor;
+  /** The same after the rotation. */
+  readonly qkNormAfter?: (x: Tensor, name: string) => Tensor;
+  /** [tokens, 1]: a factor on the queries of each token. */
+  readonly temperature?: Tensor;
+  /** Between the heads and the output projection. */
+  readonly subNorm?: (x: Tensor) => Tensor;
 }
 
 /**
@@ -148,7 +156,7 @@ export function attention(
   const blk = `blk.${il}`;
   const nHead = hp.headCount[il];
   const nHeadKv = hp.headCountKv[il];
-  let { q, k, v } = queryKeyValue(ops, hp, il, x, block.bias ?? "none");
+  let { q, k, v } = queryKeyValue(ops, hp, il, x, block.bias ?? "none", block.clampKqv);
   if (block.qkNorm) {
     q = block.qkNorm(q, `${blk}.attn_q`);
     k = block.qkNorm(k, `${blk}.attn_k`);
@@ -157,6 +165,11 @@ export function attention(
     q = ops.rope(q, block.rope);
     k = ops.rope(k, block.rope);
   }
+  if (block.qkNormAfter) {
+    q = block.qkNormAfter(q, `${blk}.attn_q`);
+    k = block.qkNormAfter(k, `${blk}.attn_k`);
+  }
+  if (block.temperature) q = ops.scaleRuns(q, block.temperature);
   const shape = { nHeadKv, headDimK: hp.keyLength, headDimV: hp.valueLength };
   const heads = ops.attention(q, {
     cache: ops.kvStore(il, k, v, shape),
@@ -164,13 +177,15 @@ export function attention(
     scale: block.scale ?? hp.attentionScale,
     softcap: block.softcap,
     window: block.window,
+    chunk: block.chunk,
     alibiMaxBias: block.alibiMaxBias,
     sinks: block.sinks,
   });
   // Narrowed before the output projection, so that the last layer projects only the rows that are
   // wanted.
   const rows = besideAttention(ops, hp, il, ops.tap(heads, `kqv_out-${il}`));
-  return linear(ops, rows, `${blk}.attn_output`, hp.embeddingLength, block.outputBias);
+  const out = block.subNorm ? block.subNorm(rows) : rows;
+  return linear(ops, out, `${blk}.attn_output`, hp.embeddingLength, block.outputBias);
 }
 
 /** Query, key and value of layer `il`, from one fused tensor `attn_qkv` or three. */
@@ -180,25 +195,62 @@ function queryKeyValue(
   il: number,
   x: Tensor,
   bias: Bias,
+  clampKqv = 0,
 ): { q: Tensor; k: Tensor; v: Tensor } {
   const blk = `blk.${il}`;
   const nQ = hp.headCount[il] * hp.keyLength;
   const nK = hp.headCountKv[il] * hp.keyLength;
   const nV = hp.headCountKv[il] * hp.valueLength;
+  const clamped = (y: Tensor): Tensor => (clampKqv > 0 ? ops.clamp(y, clampKqv) : y);
   const fused = ops.optionalWeight(`${blk}.attn_qkv.weight`, [x.width, nQ + nK + nV]);
   if (fused === undefined) {
     return {
-      q: linear(ops, x, `${blk}.attn_q`, nQ, bias),
-      k: linear(ops, x, `${blk}.attn_k`, nK, bias),
-      v: linear(ops, x, `${blk}.attn_v`, nV, bias),
+      q: clamped(linear(ops, x, `${blk}.attn_q`, nQ, bias)),
+      k: clamped(linear(ops, x, `${blk}.attn_k`, nK, bias)),
+      v: clamped(linear(ops, x, `${blk}.attn_v`, nV, bias)),
     };
   }
-  const qkv = addBias(ops, project(ops, x, fused), `${blk}.attn_qkv.bias`, bias);
+  const qkv = clamped(addBias(ops, project(ops, x, fused), `${blk}.attn_qkv.bias`, bias));
   return {
     q: ops.slice(qkv, 0, nQ),
     k: ops.slice(qkv, nQ, nK),
     v: ops.slice(qkv, nQ + nK, nV),
   };
+}
+
+/** What a model of the common shape has of its own (preNormForward). */
+export interface PreNormModel {
+  readonly attention: (il: number) => AttentionBlock;
+  /** From the normalised rows of layer `il`. Default: gatedFfn. */
+  readonly ffn?: (il: number, x: Tensor) => Tensor;
+  /** Default: rmsNorm. */
+  readonly norm?: (x: Tensor, name: string) => Tensor;
+  /** Tensor before the feed-forward part, after `blk.N.`. Default "ffn_norm". */
+  readonly ffnNorm?: string;
+  /** Factor on what joins the residual stream. */
+  readonly residualScale?: number;
+  readonly outputBias?: Bias;
+}
+
+/**
+ * The shape that most models have: in each layer x += attention(norm(x)), then x += ffn(norm(x)); a norm before the
+ * output. From the embedded tokens to the logits, [outputs, vocabSize].
+ */
+export function preNormForward(ops: Ops, hp: Hparams, x: Tensor, model: PreNormModel): Tensor {
+  const {
+    norm = (y: Tensor, name: string): Tensor => rmsNorm(ops, hp, y, name),
+    ffn = (il: number, y: Tensor): Tensor => gatedFfn(ops, hp, il, y),
+    ffnNorm = "ffn_norm",
+    residualScale,
+  } = model;
+  const scaled = (y: Tensor): Tensor => (residualScale ? ops.scale(y, residualScale) : y);
+  for (let il = 0; il < hp.blockCount; il++) {
+    const a = attention(ops, hp, il, norm(x, `blk.${il}.attn_norm`), model.attention(il));
+    x = ops.add(besideAttention(ops, hp, il, x), scaled(a));
+    const f = ffn(il, norm(x, `blk.${il}.${ffnNorm}`));
+    x = endLayer(ops, il, ops.add(x, scaled(f)));
+  }
+  return outputLogits(ops, hp, norm(x, "output_norm"), model.outputBias);
 }
 
 /** down(activation(gate(x)) * up(x)) with `ffn_gate`, `ffn_up`, `ffn_down` of layer `il`. */
@@ -244,38 +296,71 @@ export function plainFfn(
   return linear(ops, ops.activation(kind, up), `blk.${il}.ffn_down`, hp.embeddingLength, bias);
 }
 
-/**
- * Experts of layer `il`: every row goes through the `expertUsedCount` experts that the router
- * (`ffn_gate_inp`) scores best, and their outputs are summed with the router's weights.
- */
-export function experts(
-  ops: Ops,
-  hp: Hparams,
-  il: number,
-  x: Tensor,
-  params: Omit<RouteParams, "nUsed">,
-  kind: Activation = "silu",
-): Tensor {
-  const blk = `blk.${il}`;
-  const width = hp.expertFeedForwardLength;
-  const scores = linear(ops, x, `${blk}.ffn_gate_inp`, hp.expertCount);
-  const routing = ops.route(ops.tap(scores, `ffn_moe_logits-${il}`), {
-    ...params,
-    nUsed: hp.expertUsedCount,
-  });
-  const gate = expertLinear(ops, hp, x, `${blk}.ffn_gate_exps`, x.width, width, routing);
-  const up = expertLinear(ops, hp, x, `${blk}.ffn_up_exps`, x.width, width, routing);
-  const gated = ops.gated(kind, gate, up);
-  const down = `${blk}.ffn_down_exps`;
-  return ops.expertSum(
-    expertLinear(ops, hp, gated, down, width, hp.embeddingLength, routing),
-    routing,
-  );
+/** How a layer's experts differ from: gate and up from x, SiLU, down, summed with the router's weights. */
+export interface ExpertsBlock extends Omit<RouteParams, "nUsed"> {
+  /** activation(gate) * up, or another combination of the two. Default "silu". */
+  readonly gate?: Activation | ((gate: Tensor, up: Tensor) => Tensor);
+  /** [rows, nExpert]. Default: x . ffn_gate_inp. */
+  readonly scores?: Tensor;
+  /** The router's weights multiply the experts' input, not their output. */
+  readonly weighsInput?: boolean;
 }
 
 /**
- * Slots of [rows, nUsed*width] = x . `name`.weight[expert]^T; x is one row for all slots or has one
- * for each.
+ * Experts of layer `il`: every row goes through the `expertUsedCount` experts that the router scores best, and their
+ * outputs are summed with the router's weights. `ffn_gate_up_exps` holds the rows of gate and up where it is present.
+ */
+export function experts(ops: Ops, hp: Hparams, il: number, x: Tensor, block: ExpertsBlock): Tensor {
+  const blk = `blk.${il}`;
+  const { gate: combine = "silu", scores: given, weighsInput = false, ...params } = block;
+  const nUsed = hp.expertUsedCount;
+  const scores = given ?? linear(ops, x, `${blk}.ffn_gate_inp`, hp.expertCount, "optional");
+  const routing = ops.route(ops.tap(scores, `ffn_moe_logits-${il}`), { ...params, nUsed });
+  const input = weighsInput ? ops.scaleRuns(ops.repeat(x, nUsed), ops.routingWeights(routing)) : x;
+  const { gate, up } = expertGateUp(ops, hp, input, blk, x.width, routing);
+  const gated = typeof combine === "string" ? ops.gated(combine, gate, up) : combine(gate, up);
+  const nEmbd = hp.embeddingLength;
+  const width = hp.expertFeedForwardLength;
+  const down = expertLinear(ops, hp, gated, `${blk}.ffn_down_exps`, width, nEmbd, routing);
+  if (!weighsInput) return ops.expertSum(down, routing);
+  const slots = Array.from({ length: nUsed }, (_, slot) => ops.slice(down, slot * nEmbd, nEmbd));
+  return slots.reduce((sum, slot) => ops.add(sum, slot));
+}
+
+function expertGateUp(
+  ops: Ops,
+  hp: Hparams,
+  x: Tensor,
+  blk: string,
+  nIn: number,
+  routing: Routing,
+): { gate: Tensor; up: Tensor } {
+  const width = hp.expertFeedForwardLength;
+  const fused = `${blk}.ffn_gate_up_exps`;
+  if (ops.optionalWeight(`${fused}.weight`, [nIn, 2 * width, hp.expertCount]) === undefined) {
+    return {
+      gate: expertLinear(ops, hp, x, `${blk}.ffn_gate_exps`, nIn, width, routing),
+      up: expertLinear(ops, hp, x, `${blk}.ffn_up_exps`, nIn, width, routing),
+    };
+  }
+  const both = expertLinear(ops, hp, x, fused, nIn, 2 * width, routing);
+  return {
+    gate: ops.sliceRuns(both, routing.nUsed, 0, width),
+    up: ops.sliceRuns(both, routing.nUsed, width, width),
+  };
+}
+
+/** down(silu(gate(x)) * up(x)) with the shared expert's `ffn_*_shexp` of layer `il`. */
+export function sharedExpert(ops: Ops, hp: Hparams, il: number, x: Tensor, width: number): Tensor {
+  const blk = `blk.${il}`;
+  const gate = linear(ops, x, `${blk}.ffn_gate_shexp`, width);
+  const up = linear(ops, x, `${blk}.ffn_up_shexp`, width);
+  return linear(ops, ops.gated("silu", gate, up), `${blk}.ffn_down_shexp`, hp.embeddingLength);
+}
+
+/**
+ * Slots of [rows, nUsed*width] = x . `name`.weight[expert]^T, times the expert's `name`.scale and plus its `name`.bias
+ * where the file has them; x is one row for all slots or has one for each.
  */
 export function expertLinear(
   ops: Ops,
@@ -288,7 +373,11 @@ export function expertLinear(
 ): Tensor {
   const w = ops.weight(`${name}.weight`, [nIn, width, hp.expertCount]);
   ops.sumSquaresByColumn(x, w.name, routing);
-  return ops.expertMatmul(w, x, routing);
+  const y = ops.expertMatmul(w, x, routing);
+  const scale = ops.optionalWeight(`${name}.scale`, [hp.expertCount]);
+  const bias = ops.optionalWeight(`${name}.bias`, [width, hp.expertCount]);
+  const scaled = scale ? ops.expertScale(y, scale, routing) : y;
+  return bias ? ops.expertAdd(scaled, bias, routing) : scaled;
 }
 
 function tokenEmbedding(ops: Ops, hp: Hparams): Weight {
@@ -296,11 +385,14 @@ function tokenEmbedding(ops: Ops, hp: Hparams): Weight {
 }
 
 /**
- * A matrix product where calibration can read its input and a low-rank adapter can join its output.
+ * A matrix product where calibration can read its input and a low-rank adapter can join its output. A matrix may have a
+ * factor of one element, its name ending in `.scale` (bitnet).
  */
 function project(ops: Ops, x: Tensor, w: Weight): Tensor {
   ops.sumSquaresByColumn(x, w.name);
-  return ops.addLowRank(ops.matmul(w, x), x, w.name);
+  const y = ops.addLowRank(ops.matmul(w, x), x, w.name);
+  const scale = ops.optionalWeight(w.name.replace(/weight$/, "scale"), [1]);
+  return scale ? ops.mulWeight(y, scale) : y;
 }
 
 function addBias(ops: Ops, y: Tensor, name: string, bias: Bias): Tensor {

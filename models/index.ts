@@ -2,27 +2,55 @@
 // here.
 import type { Metadata } from "../formats/metadata.ts";
 import type { Architecture } from "./architecture.ts";
-import { ModelError } from "./errors.ts";
+import { arcee } from "./arcee.ts";
+import { baichuan } from "./baichuan.ts";
+import { bitnet } from "./bitnet.ts";
+import { bloom } from "./bloom.ts";
+import { chatglm } from "./chatglm.ts";
 import { cohere2, commandR } from "./command-r.ts";
+import { deepseek } from "./deepseek.ts";
+import { deepseek2 } from "./deepseek2.ts";
+import { dots1 } from "./dots1.ts";
+import { ernie45, ernie45moe } from "./ernie4-5.ts";
+import { ModelError } from "./errors.ts";
 import { exaone } from "./exaone.ts";
+import { exaone4 } from "./exaone4.ts";
 import { falcon } from "./falcon.ts";
 import { gemma } from "./gemma.ts";
 import { gemma2 } from "./gemma2.ts";
 import { gemma3 } from "./gemma3.ts";
+import { gemma3n } from "./gemma3n.ts";
+import { gemma4 } from "./gemma4.ts";
 import { glm4 } from "./glm4.ts";
+import { glm4moe } from "./glm4moe.ts";
+import { gptOss } from "./gpt-oss.ts";
 import { gpt2 } from "./gpt2.ts";
+import { gptj } from "./gptj.ts";
 import { gptneox } from "./gptneox.ts";
-import { granite, minicpm } from "./granite.ts";
+import { granite, granitemoe, minicpm } from "./granite.ts";
 import { type Hparams, ModelKeys } from "./hparams.ts";
+import { hunyuanDense, hunyuanMoe } from "./hunyuan.ts";
+import { internlm2 } from "./internlm2.ts";
 import { llama } from "./llama.ts";
+import { llama4 } from "./llama4.ts";
+import { minicpm3 } from "./minicpm3.ts";
+import { mistral3 } from "./mistral3.ts";
+import { mpt } from "./mpt.ts";
+import { nemotron } from "./nemotron.ts";
 import { olmo2 } from "./olmo2.ts";
-import type { Ops } from "./ops.ts";
+import { olmo, olmoe } from "./olmoe.ts";
+import { orion } from "./orion.ts";
 import { phi2 } from "./phi2.ts";
 import { phi3 } from "./phi3.ts";
+import { phimoe } from "./phimoe.ts";
 import { qwen2, qwen2moe } from "./qwen2.ts";
 import { qwen3, qwen3moe } from "./qwen3.ts";
+import { seedOss } from "./seed-oss.ts";
+import { smollm3 } from "./smollm3.ts";
 import { stablelm } from "./stablelm.ts";
+import { starcoder } from "./starcoder.ts";
 import { starcoder2 } from "./starcoder2.ts";
+import type { Ops } from "./ops.ts";
 
 export type { Architecture } from "./architecture.ts";
 export { checkWeight, ModelError } from "./errors.ts";
@@ -53,7 +81,105 @@ export const ARCHITECTURES: readonly Architecture[] = [
   minicpm,
   glm4,
   exaone,
+  mpt,
+  bitnet,
+  gptOss,
+  deepseek2,
+  gemma3n,
+  gemma4,
+  granitemoe,
+  llama4,
+  mistral3,
+  olmo,
+  olmoe,
+  phimoe,
+  minicpm3,
+  deepseek,
+  dots1,
+  glm4moe,
+  smollm3,
+  exaone4,
+  arcee,
+  nemotron,
+  seedOss,
+  internlm2,
+  baichuan,
+  orion,
+  chatglm,
+  ernie45,
+  ernie45moe,
+  hunyuanDense,
+  hunyuanMoe,
+  starcoder,
+  bloom,
+  gptj,
 ];
+
+/**
+ * How an architecture is proven, each way stronger than the next. zoo: llama.cpp's numbers, kept in the suite.
+ * llama.cpp: random models, run by llama.cpp itself where it is installed (test/peers), and by engine and slow
+ * reference in the suite. reference: random models by engine and slow reference alone.
+ */
+export type Tested = "zoo" | "llama.cpp" | "reference";
+
+/** Every value of `general.architecture` that is served, and how it is tested. */
+export const TESTED: Readonly<Record<string, Tested>> = {
+  llama: "zoo",
+  qwen2: "zoo",
+  qwen2moe: "zoo",
+  qwen3: "zoo",
+  qwen3moe: "zoo",
+  gemma: "zoo",
+  gemma2: "zoo",
+  gemma3: "zoo",
+  phi2: "zoo",
+  phi3: "zoo",
+  gpt2: "zoo",
+  gptneox: "zoo",
+  falcon: "zoo",
+  starcoder2: "zoo",
+  stablelm: "zoo",
+  "command-r": "zoo",
+  cohere2: "zoo",
+  olmo2: "zoo",
+  granite: "zoo",
+  minicpm: "zoo",
+  glm4: "zoo",
+  exaone: "zoo",
+  mpt: "zoo",
+  bitnet: "zoo",
+  "gpt-oss": "zoo",
+  deepseek2: "zoo",
+  gemma3n: "zoo",
+  gemma4: "zoo",
+  granitemoe: "llama.cpp",
+  llama4: "llama.cpp",
+  mistral3: "llama.cpp",
+  olmo: "llama.cpp",
+  olmoe: "llama.cpp",
+  phimoe: "llama.cpp",
+  minicpm3: "llama.cpp",
+  deepseek: "llama.cpp",
+  dots1: "llama.cpp",
+  glm4moe: "llama.cpp",
+  smollm3: "llama.cpp",
+  exaone4: "llama.cpp",
+  arcee: "llama.cpp",
+  nemotron: "llama.cpp",
+  seed_oss: "llama.cpp",
+  internlm2: "llama.cpp",
+  xverse: "llama.cpp",
+  baichuan: "llama.cpp",
+  orion: "llama.cpp",
+  chatglm: "llama.cpp",
+  ernie4_5: "llama.cpp",
+  "ernie4_5-moe": "llama.cpp",
+  "hunyuan-dense": "llama.cpp",
+  "hunyuan-moe": "llama.cpp",
+  starcoder: "llama.cpp",
+  bloom: "llama.cpp",
+  gptj: "reference",
+};
 
 /** An architecture with the hyperparameters of one file. */
 export interface ModelDescription {

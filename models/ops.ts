@@ -43,7 +43,8 @@ export interface RopeParams {
   readonly attnFactor: number;
   /**
    * Present: YaRN's mix of interpolation and extrapolation. cos and sin are multiplied by
-   * 1 + logMultiplier * ln(1 / freqScale) as well (by 1 where freqScale >= 1); 0.1 in nearly every model.
+   * 1 + logMultiplier * ln(1 / freqScale) as well (by 1 where freqScale >= 1); 0.1 in nearly every model. logDivisor:
+   * they are divided by the same with that number.
    */
   readonly yarn?: {
     readonly extFactor: number;
@@ -51,6 +52,7 @@ export interface RopeParams {
     readonly betaSlow: number;
     readonly nCtxOrig: number;
     readonly logMultiplier: number;
+    readonly logDivisor?: number;
   };
   /** [nRot/2]: divides the angle of each pair (`rope_freqs.weight`, long and short factors). */
   readonly factors?: Weight;
@@ -62,6 +64,12 @@ export interface NormParams {
   readonly bias?: Weight;
   /** Normalise every run of `group` elements by itself (per head); the weight then has `group` elements, or the full width. */
   readonly group?: number;
+}
+
+export interface TemperatureParams {
+  readonly scale: number;
+  readonly floor: number;
+  readonly offset: number;
 }
 
 /** Where a layer's keys and values live. Made by `kvStore`. */
@@ -80,6 +88,10 @@ export interface AttentionParams {
   readonly softcap?: number;
   /** A key is visible when position - keyPosition < window. */
   readonly window?: number;
+  /** A key is visible when floor(position / chunk) = floor(keyPosition / chunk). */
+  readonly chunk?: number;
+  /** Multiplies the scale by (1 + logMultiplier * ln(1 / freqScale))^2, by 1 where freqScale >= 1 (deepseek2's YaRN). */
+  readonly yarnScale?: { readonly freqScale: number; readonly logMultiplier: number };
   /** ALiBi: slope of head h from maxBias as in ggml; score += slope * (keyPosition - position). */
   readonly alibiMaxBias?: number;
   /** [nHead]: a logit per head that joins the softmax's sum and has no value. */
@@ -124,22 +136,35 @@ export interface Ops {
 
   /** [tokens, ne0]: row tokenId of w; a token given as an embedding row yields that row. */
   embed(w: Weight): Tensor;
-  /** [tokens, ne0]: row `position` of w (learned positions), or row 0 for every token. */
-  embedAt(w: Weight, index: "position" | "zero"): Tensor;
+  /**
+   * [tokens, ne0]: row `position` of w (learned positions), row 0 for every token, or row tokenId and row 0 for a token
+   * given as an embedding row.
+   */
+  embedAt(w: Weight, index: "position" | "zero" | "tokenOrZero"): Tensor;
 
   /** [x.rows, ne1] = x . w^T, x: [rows, ne0]. */
   matmul(w: Weight, x: Tensor): Tensor;
+  /** [x.rows, n*ne1]: run i of a row through matrix i of w: [ne0, ne1, n], x: [rows, n*ne0]. ne1 % 4 == 0. */
+  matmulByRun(w: Weight, x: Tensor): Tensor;
   add(a: Tensor, b: Tensor): Tensor;
+  sub(a: Tensor, b: Tensor): Tensor;
   mul(a: Tensor, b: Tensor): Tensor;
   /** Adds a vector weight of x.width elements to every row. */
   addWeight(x: Tensor, w: Weight): Tensor;
+  /** Multiplies every row by a vector weight of x.width elements, or everything by a weight of one element. */
   mulWeight(x: Tensor, w: Weight): Tensor;
   scale(x: Tensor, factor: number): Tensor;
+  /** min(max(x, -limit), limit). */
+  clamp(x: Tensor, limit: number): Tensor;
   /** cap * tanh(x / cap). */
   softcap(x: Tensor, cap: number): Tensor;
   activation(kind: Activation, x: Tensor): Tensor;
   /** activation(gate) * up. */
   gated(kind: Activation, gate: Tensor, up: Tensor): Tensor;
+  /** g * sigmoid(1.702 g) * (clamp(up, limit) + 1), g = min(gate, limit). */
+  clampedGate(gate: Tensor, up: Tensor, limit: number): Tensor;
+  /** relu(x - (mean + multiplier * deviation)), mean and standard deviation (n - 1) of the row. */
+  gaussianTopK(x: Tensor, multiplier: number): Tensor;
   /** Softmax of every run of `group` elements (default: the whole row). */
   softmax(x: Tensor, group?: number): Tensor;
   rmsNorm(x: Tensor, params: NormParams): Tensor;
@@ -148,7 +173,24 @@ export interface Ops {
   /** Columns [start, start + width) of x: a view, no copy. start must be a multiple of 4. */
   slice(x: Tensor, start: number, width: number): Tensor;
 
+  // A row may be seen as n runs of one length, side by side: heads, experts' slots, streams.
+
+  /** [x.rows, n*width]: columns [start, start + width) of each of the n runs of a row. */
+  sliceRuns(x: Tensor, n: number, start: number, width: number): Tensor;
+  /** [x.rows, n*x.width]: n copies of a row side by side. */
+  repeat(x: Tensor, n: number): Tensor;
+  /** Run i of the result is run i of every part, one after the other. n: runs, default 1. */
+  concat(parts: readonly Tensor[], n?: number): Tensor;
+  /** Every run times a number of its own; factors: [x.rows, runs]. */
+  scaleRuns(x: Tensor, factors: Tensor): Tensor;
+  /** [x.rows, width] = sum over runs, ascending, of weights[run] * x[run]; weights: [x.rows, runs]. */
+  weightedSum(x: Tensor, weights: Tensor): Tensor;
+  /** [x.rows, n]: sqrt(sum of squares) of each of the n runs of a row. n: default 1. */
+  magnitude(x: Tensor, n?: number): Tensor;
+
   rope(x: Tensor, params: RopeParams): Tensor;
+  /** [tokens, 1]: ln(floor((position + offset) / floor) + 1) * scale + 1, a factor for the queries of late positions. */
+  temperature(params: TemperatureParams): Tensor;
   /** Writes this batch's keys [tokens, nHeadKv*headDimK] and values into the cache of `layer`; rounds to the cache's type. */
   kvStore(
     layer: number,
@@ -165,6 +207,12 @@ export interface Ops {
   expertMatmul(w: Weight, x: Tensor, routing: Routing): Tensor;
   /** [rows, width] = sum over slots, in rank order, of weight * x[slot]; x: [rows, nUsed*width]. */
   expertSum(x: Tensor, routing: Routing): Tensor;
+  /** Adds to every slot the vector of its expert; w: [width, nExpert], x: [rows, nUsed*width]. */
+  expertAdd(x: Tensor, w: Weight, routing: Routing): Tensor;
+  /** Multiplies every slot by the number of its expert; w: [nExpert]. */
+  expertScale(x: Tensor, w: Weight, routing: Routing): Tensor;
+  /** [rows, nUsed]: the weights of a routing, in rank order. */
+  routingWeights(routing: Routing): Tensor;
 
   /** [outputs, width]: the rows whose logits are wanted. */
   outputRows(x: Tensor): Tensor;
@@ -182,7 +230,7 @@ export interface Ops {
   sumSquaresByColumn(x: Tensor, name: string, routing?: Routing): void;
   /** y + scale * B(A x) for tokens whose adapter slot holds a low-rank pair for `target` (LoRA); y where there is none. */
   addLowRank(y: Tensor, x: Tensor, target: string): Tensor;
-  /** x + the control vector of `layer`, where one is loaded. */
+  /** x + the control vector of `layer`, where one is loaded; it repeats over runs of its length. */
   addVector(x: Tensor, layer: number): Tensor;
 
   /** Declares per-sequence state. */

@@ -48,13 +48,14 @@ export async function dequantize(
   const piece = type.rowMetaBytes === 0 ? Math.min(nPerRow, PIECE - (PIECE % type.blockSize)) : nPerRow;
   const out = new Float32Array(nWeights);
   const src = align(exports.heapBase()), group = align(src + rowBytes(type, piece));
-  const values = align(group + (exports.groupBytes(type.id, piece) >>> 0)), end = values + piece * 4;
+  const values = align(group + (exports.groupBytes(type.id, piece) >>> 0)), scratch = align(values + piece * 4);
+  const end = scratch + exports.scratchBytes();
   if (end > memory.buffer.byteLength) memory.grow(Math.ceil((end - memory.buffer.byteLength) / 65536));
   for (let at = 0, from = 0; at < nWeights;) {
     const n = Math.min(piece, nPerRow - (at % nPerRow)), size = rowBytes(type, n);
     new Uint8Array(memory.buffer, src, size).set(bytes.subarray(from, from + size));
     exports.repackGroup(type.id, src, size, 1, n, group);
-    exports.dequantizeRow(type.id, group, 0, n, values);
+    exports.dequantizeRow(type.id, group, 0, n, values, scratch);
     out.set(new Float32Array(memory.buffer, values, n), at);
     at += n;
     from += size;

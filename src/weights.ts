@@ -113,7 +113,8 @@ async function loadVector(
   for (let from = 0; from < nWeights; from += VECTOR_PIECE) {
     const n = Math.min(VECTOR_PIECE, nWeights - from), bytes = rowBytes(type, n), { address } = bank.staging;
     await read(gguf, tensor, (from / type.blockSize) * type.typeSize, bank.u8(address, bytes));
-    toFloats(kernels, type.id, address, bytes, 1, n, address + align(bytes), into + from * 4);
+    const scratch = address + align(bytes);
+    toFloats(kernels, type.id, address, bytes, 1, n, scratch + align(kernels.scratchBytes()), scratch, into + from * 4);
     await onBytes(bytes);
   }
 }
@@ -138,16 +139,17 @@ async function convertMatrix(
   gguf: Gguf, tensor: TensorInfo, weight: PlacedWeight, bank: Bank, kernels: KernelExports, onBytes: (n: number) => Promise<void>,
 ): Promise<void> {
   const type = tensor.type.id, [k] = weight.shape, raw = rowBytes(tensor.type, k);
-  // after the raw rows: one repacked group and its four rows in f32
-  const scratchBytes = align(kernels.groupBytes(type, k) >>> 0) + align(k * 16);
-  const { address, bytes } = bank.staging, group = address + bytes - scratchBytes;
-  const floats = group + align(kernels.groupBytes(type, k) >>> 0);
+  // after the raw rows: working memory, one repacked group and its four rows in f32
+  const groupBytes = align(kernels.groupBytes(type, k) >>> 0), workBytes = align(kernels.scratchBytes());
+  const scratchBytes = workBytes + groupBytes + align(k * 16);
+  const { address, bytes } = bank.staging, scratch = address + bytes - scratchBytes, group = scratch + workBytes;
+  const floats = group + groupBytes;
   let into = bank.weightAddress(weight);
   for (const [row, rows] of rowChunks(tensor.nWeights / k, weight.shape[1], rowsPerChunk(tensor, raw, bytes - scratchBytes))) {
     await read(gguf, tensor, row * raw, bank.u8(address, rows * raw));
     for (let r = 0; r < rows; r += 4, into += weight.groupBytes) {
       const n = Math.min(4, rows - r);
-      toFloats(kernels, type, address + r * raw, raw, n, k, group, floats);
+      toFloats(kernels, type, address + r * raw, raw, n, k, group, scratch, floats);
       kernels.repackGroup(F32, floats, k * 4, n, k, into);
     }
     await onBytes(rows * raw);
@@ -171,10 +173,10 @@ function* rowChunks(nRows: number, rowsPerMatrix: number, chunkRows: number): Ge
   }
 }
 
-/** n rows of `type` at src to plain f32 at dst. */
+/** n rows of `type` at src to plain f32 at dst; group: room for one group of them; scratch: see KernelExports. */
 function toFloats(
-  kernels: KernelExports, type: number, src: number, raw: number, n: number, k: number, group: number, dst: number,
+  kernels: KernelExports, type: number, src: number, raw: number, n: number, k: number, group: number, scratch: number, dst: number,
 ): void {
   kernels.repackGroup(type, src, raw, n, k, group);
-  for (let lane = 0; lane < n; lane++) kernels.dequantizeRow(type, group, lane, k, dst + lane * k * 4);
+  for (let lane = 0; lane < n; lane++) kernels.dequantizeRow(type, group, lane, k, dst + lane * k * 4, scratch);
 }

@@ -2,9 +2,11 @@
 // matmul/ops.ts drives these from a plan; tests, benchmarks and the loader call them directly.
 
 import { packColumn } from "../quants/activations";
-import { GgmlType } from "../quants/types";
+import { GgmlType, SlabKind, slabKind } from "../quants/types";
+import { Slabs, slabTiles } from "./slabs";
 import {
-  bf16Rows, f16Rows, f32Rows, iq4_nl, iq4_xs, q2_K, q3_K, q4_0, q4_1, q4_K, q5_0, q5_1, q5_K, q6_K, q8_0,
+  bf16Rows, f16Rows, f32Rows, iq1_bn, iq2_bn, iq4_nl, iq4_xs, mxfp4, nvfp4, q1_0, q2_0, q2_K, q3_K, q4_0, q4_1, q4_K, q5_0, q5_1, q5_K, q6_0,
+  q6_K, q8_0, q8_KV, tq1_0, tq2_0,
 } from "./tiles.generated";
 
 export {
@@ -23,13 +25,39 @@ export function packTile(
   }
 }
 
+/** Bytes of scratch memory that matmulTiles and dequantizeRow want. */
+export function scratchBytes(): u32 {
+  return Slabs.bytes;
+}
+
+/**
+ * nGroups R4 groups times nTiles packed tiles of `columns` columns, tileBytes apart. Output of group g and column c of all
+ * tiles': f32x4 at out + c * outStride + 16 * g. scratch: scratchBytes() of the caller's own, aligned to 16.
+ */
+export function matmulTiles(
+  type: u32, nGroups: u32, w: usize, groupBytes: usize, y: usize, tileBytes: usize, nTiles: u32, k: u32, columns: u32,
+  out: usize, outStride: usize, scratch: usize,
+): void {
+  if (slabKind(type) != SlabKind.none) {
+    return slabTiles(type, nGroups, w, groupBytes, y, tileBytes, nTiles, k, columns, out, outStride, scratch);
+  }
+  for (let t: u32 = 0; t < nTiles; t++, y += tileBytes, out += outStride * columns) {
+    matmulTile(type, nGroups, w, groupBytes, y, k, columns, out, outStride, scratch);
+  }
+}
+
 /**
  * nGroups consecutive R4 groups times one packed tile of `columns` columns (1 or tileColumns). Output of group g and
  * column c: f32x4 at out + c * outStride + 16 * g. Padding columns are written too.
+ * scratch: as in matmulTiles.
  */
 export function matmulTile(
   type: u32, nGroups: u32, w: usize, groupBytes: usize, y: usize, k: u32, columns: u32, out: usize, outStride: usize,
+  scratch: usize,
 ): void {
+  if (slabKind(type) != SlabKind.none) {
+    return slabTiles(type, nGroups, w, groupBytes, y, 0, 1, k, columns, out, outStride, scratch);
+  }
   switch (type) {
     case GgmlType.F32: return f32Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.F16: return f16Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
@@ -46,6 +74,16 @@ export function matmulTile(
     case GgmlType.Q6_K: return q6_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.IQ4_NL: return iq4_nl(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.IQ4_XS: return iq4_xs(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.Q6_0: return q6_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ1_BN: return iq1_bn(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ2_BN: return iq2_bn(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.Q8_KV: return q8_KV(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.MXFP4: return mxfp4(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.NVFP4: return nvfp4(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.Q1_0: return q1_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.Q2_0: return q2_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.TQ1_0: return tq1_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.TQ2_0: return tq2_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
     default: unreachable();
   }
 }

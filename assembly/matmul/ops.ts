@@ -6,7 +6,7 @@ import {
 } from "../abi";
 import { packColumn } from "../quants/activations";
 import { batch, claim, nThreads, rowsOf, scratch, word } from "../work";
-import { dequantizeRow, matmulTile, packTile, packUnits, repackGroup } from "./index";
+import { dequantizeRow, matmulTile, matmulTiles, packTile, packUnits, repackGroup } from "./index";
 
 /** Weights of one decode piece: enough that the claim (an atomic, about 50 ns with two threads) is below 1%. */
 const DECODE_BYTES: u32 = 65536;
@@ -18,21 +18,27 @@ const PACK_UNITS: u32 = 8;
 const TILE_GROUPS: u32 = 4;
 /** Most groups in a piece: expertMatmul's results (16 bytes a group and column) must fit Limit.scratchBytes. */
 const MAX_GROUPS: u32 = 1024;
+/** What they take at most in tiles of 4 columns; the rest of the scratch memory is for slabs. */
+const RESULT_BYTES: usize = <usize>MAX_GROUPS * 64;
 /** Marks a column of a sorted list (ExpertSortWord) that no row uses. */
 const NO_PAIR: u32 = 0xffffffff;
 
-/** Op.embed: dst[r] = row index(r) of an R4 weight. Token -1 takes its row from the batch's inputRows. */
+/**
+ * Op.embed: dst[r] = row index(r) of an R4 weight. Token -1 takes its row from the batch's inputRows, or is row 0
+ * (EmbedIndex.tokenOrZero).
+ */
 export function embed(ins: usize): void {
   const rows = rowsOf(ins), k = word(ins, Word.width), type = word(ins, EmbedWord.type);
   const index = word(ins, EmbedWord.index), nRows = word(ins, EmbedWord.nRows);
   for (let r = claim(); r < rows; r = claim()) {
     const out = <usize>word(ins, Word.dst) + <usize>r * word(ins, Word.dstStride);
     let row: i32 = 0;
-    if (index == EmbedIndex.token) {
+    if (index == EmbedIndex.token || index == EmbedIndex.tokenOrZero) {
       row = load<i32>(load<u32>(batch, Batch.tokens) + (r << 2));
     } else if (index == EmbedIndex.position) {
       row = load<i32>(load<u32>(batch, Batch.positions) + (r << 4));
     }
+    if (index == EmbedIndex.tokenOrZero) row = max<i32>(row, 0);
     if (index == EmbedIndex.token && row == -1) {
       memory.copy(out, load<u32>(batch, Batch.inputRows) + r * (k << 2), k << 2);
       continue;
@@ -40,7 +46,7 @@ export function embed(ins: usize): void {
     // the host checks ids; a row beyond the weight would be someone else's memory
     if (<u32>row >= nRows) unreachable();
     const group = <usize>word(ins, EmbedWord.weight) + <usize>(row >> 2) * word(ins, EmbedWord.groupBytes);
-    dequantizeRow(type, group, row & 3, k, out);
+    dequantizeRow(type, group, row & 3, k, out, scratch);
   }
 }
 
@@ -89,10 +95,7 @@ export function matmul(ins: usize): void {
     const from = p * perPiece;
     const count = min(perPiece, nGroups - from);
     const w = weight + <usize>from * groupBytes;
-    for (let tile: u32 = 0; tile < nTiles; tile++) {
-      const out = dst + <usize>(tile * columns) * stride + (from << 4);
-      matmulTile(type, count, w, groupBytes, a + <usize>tile * tileBytes, k, columns, out, stride);
-    }
+    matmulTiles(type, count, w, groupBytes, a, tileBytes, nTiles, k, columns, dst + (from << 4), stride, scratch);
   }
 }
 
@@ -137,13 +140,15 @@ export function expertMatmul(ins: usize): void {
   const cuts = (nGroups + perPiece - 1) / perPiece;
   const pieces = nTiles * cuts;
   const outStride = <usize>perPiece << 4;
+  // behind the results of the largest piece
+  const slabs = scratch + RESULT_BYTES;
   // pieces that follow each other share their rows of weights when their tiles share an expert
   for (let p = claim(); p < pieces; p = claim()) {
     const tile = p % nTiles, from = p / nTiles * perPiece;
     const count = min(perPiece, nGroups - from);
     const expert = load<u32>(list + 8 + (tile << 2));
     const w = weight + <usize>expert * expertBytes + <usize>from * groupBytes;
-    matmulTile(type, count, w, groupBytes, a + <usize>tile * tileBytes, k, columns, scratch, outStride);
+    matmulTile(type, count, w, groupBytes, a + <usize>tile * tileBytes, k, columns, scratch, outStride, slabs);
     for (let c: u32 = 0; c < columns; c++) {
       const pair = load<u32>(pairs + ((tile * columns + c) << 2));
       if (pair == NO_PAIR) continue;

@@ -23,7 +23,8 @@ let partialBytes: usize = 0;
 
 /**
  * dst[r, h * dimV ..] = softmax(scale * q . k) v over the keys that row r sees in its sequence: with causal, up to its
- * own position; with a window w, not more than w - 1 positions back; without causal, all of Sequence.length.
+ * own position; with a window w, not more than w - 1 positions back; with a chunk, none before the row's own stretch of
+ * that many positions; without causal, all of Sequence.length.
  * A row that sees no key yields zeros. partials: f32 [partialRows, nHead, maxChunks, dimV + 4], zero when it is
  * allocated and used by attention alone (it holds counters), or 0: no splitting of a row among threads.
  */
@@ -233,8 +234,10 @@ function positionOf(row: u32): i32 {
 
 /** First key that the row sees. */
 function firstKeyOf(row: u32): u32 {
-  const window = <i32>word(ins, AttentionWord.window), position = positionOf(row);
-  return window > 0 ? <u32>max<i32>(position - window + 1, 0) : 0;
+  const window = <i32>word(ins, AttentionWord.window), chunk = <i32>word(ins, AttentionWord.chunk);
+  const position = positionOf(row);
+  const first = window > 0 ? max<i32>(position - window + 1, 0) : 0;
+  return <u32>(chunk > 0 ? max<i32>(position - position % chunk, first) : first);
 }
 
 /** One past the last key that the row sees. */

@@ -26,7 +26,11 @@ export function binary(ins: usize): void {
 
 /** Op.unary: dst = f(a). dst may be a. */
 export function unary(ins: usize): void {
-  const kind = word(ins, UnaryWord.kind), param = floatWord(ins, UnaryWord.param);
+  let kind = word(ins, UnaryWord.kind), param = floatWord(ins, UnaryWord.param);
+  if (kind == UnaryKind.scaleBy) {
+    kind = UnaryKind.scale;
+    param = load<f32>(word(ins, UnaryWord.param));
+  }
   const dst = <usize>word(ins, Word.dst), dstStride = <usize>word(ins, Word.dstStride);
   const a = <usize>word(ins, Word.a), aStride = <usize>word(ins, Word.aStride);
   cutPieces(rowsOf(ins), word(ins, Word.width), 4);
@@ -107,6 +111,13 @@ function activateVectors(kind: u32, param: f32, dst: usize, a: usize, bytes: usi
       const cap = f32x4.splat(param);
       for (let i: usize = 0; i < bytes; i += 16) {
         v128.store(dst + i, f32x4.mul(cap, tanhf32x4(f32x4.div(v128.load(a + i), cap))));
+      }
+      break;
+    }
+    case UnaryKind.clamp: {
+      const high = f32x4.splat(param), low = f32x4.splat(-param);
+      for (let i: usize = 0; i < bytes; i += 16) {
+        v128.store(dst + i, f32x4.min(f32x4.max(v128.load(a + i), low), high));
       }
       break;
     }

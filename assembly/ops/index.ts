@@ -3,11 +3,13 @@
 export { addVector, lowRank } from "./adapter";
 export { attention } from "./attention";
 export { sumSquares } from "./calibrate";
+export { clampedGate } from "./clamped-gate";
 export { binary, gated, unary } from "./elementwise";
 export { kvStore } from "./kv-cache";
-export { expertSort, expertSum, route } from "./moe";
-export { norm } from "./norm";
-export { rope, ropeTable } from "./rope";
+export { eachExpert, expertRow, expertSort, expertSum, route } from "./moe";
+export { gaussianTopK, magnitude, norm } from "./norm";
+export { rope, ropeTable, temperature } from "./rope";
 export { checkNan, gatherRows, scatterRows } from "./rows";
+export { copyRuns, scaleRuns } from "./runs";
 export { softmax } from "./softmax";
 export { stateRead, stateWrite } from "./state";

@@ -1,9 +1,10 @@
 // Mixture of experts around the expert matmuls: choosing experts and their weights for every row, sorting the chosen
 // (row, slot) pairs by expert so that each expert's weights are read once, and summing the slots' results.
 
-import { ExpertSortWord, ExpertSumWord, Gating, RouteWord, Word } from "../abi";
+import { BinaryKind, ExpertRowWord, ExpertSortWord, ExpertSumWord, Gating, RouteWord, UnaryKind, Word } from "../abi";
 import { expf, sigmoidf, softplusf } from "../math/index";
 import { claim, floatWord, rowsOf, scratch, word } from "../work";
+import { activateRun, combineRun } from "./elementwise";
 import { cutPieces, endRow, firstColumn, firstRow, loadTail, nColumns, nextPiece, storeTail } from "./pieces";
 
 // The smallest normal f16: the floor that ggml puts under the sum of the chosen weights.
@@ -180,5 +181,38 @@ export function expertSum(ins: usize): void {
       }
       storeTail(to + whole, sum, rest);
     }
+  }
+}
+
+/**
+ * Op.expertRow: dst[row, slot] = a[row, slot] + b[expert], or * b[expert]: a bias or a factor of the expert that the
+ * slot's row went through. bWidth 1: one number for all of the slot, only with mul. dst may be a.
+ */
+export function expertRow(ins: usize): void {
+  const kind = word(ins, ExpertRowWord.kind), slotWidth = word(ins, ExpertRowWord.slotWidth);
+  const b = <usize>word(ins, ExpertRowWord.b), bWidth = word(ins, ExpertRowWord.bWidth);
+  const ids = <usize>word(ins, ExpertRowWord.ids), idsStride = <usize>word(ins, ExpertRowWord.idsStride);
+  const dst = <usize>word(ins, Word.dst), dstStride = <usize>word(ins, Word.dstStride);
+  const a = <usize>word(ins, Word.a), aStride = <usize>word(ins, Word.aStride);
+  cutPieces(rowsOf(ins), word(ins, Word.width), slotWidth);
+  while (nextPiece()) {
+    for (let row = <usize>firstRow; row < <usize>endRow; row++) {
+      for (let c = firstColumn; c < firstColumn + nColumns; c += slotWidth) {
+        const expert = load<u32>(ids + row * idsStride + (<usize>(c / slotWidth) << 2));
+        const to = dst + row * dstStride + (<usize>c << 2), from = a + row * aStride + (<usize>c << 2);
+        const values = b + (<usize>(expert * bWidth) << 2);
+        if (bWidth == 1 && kind == BinaryKind.mul) activateRun(UnaryKind.scale, load<f32>(values), to, from, slotWidth);
+        else combineRun(kind, to, from, values, slotWidth);
+      }
+    }
+  }
+}
+
+/** Op.eachExpert: ids[row, slot] = slot: every row goes through every expert, in order. */
+export function eachExpert(ins: usize): void {
+  const rows = rowsOf(ins), nUsed = word(ins, Word.width);
+  const dst = <usize>word(ins, Word.dst), stride = <usize>word(ins, Word.dstStride);
+  for (let row = <usize>claim(); row < <usize>rows; row = <usize>claim()) {
+    for (let slot: u32 = 0; slot < nUsed; slot++) store<u32>(dst + row * stride + (<usize>slot << 2), slot);
   }
 }

@@ -2,8 +2,8 @@
 // and the rotation of query and key heads by it. Angles as in ggml: theta is iterated in f32, pair by pair, because
 // iterated and direct differ by 0.004 rad at position 131071.
 
-import { Batch, RopeMode, RopeTableWord, RopeWord, Word } from "../abi";
-import { sincosf } from "../math/index";
+import { Batch, RopeMode, RopeTableWord, RopeWord, TemperatureWord, Word } from "../abi";
+import { logf, sincosf } from "../math/index";
 import { batch, claim, floatWord, rowsOf, scratch, word } from "../work";
 import { cutPieces, endRow, firstColumn, firstRow, nColumns, nextPiece } from "./pieces";
 
@@ -34,6 +34,21 @@ export function ropeTable(ins: usize): void {
       store<f32>(cosines, load<f32>(scratch, 4) * mscale);
       theta *= thetaScale;
     }
+  }
+}
+
+/**
+ * Op.temperature: dst[r] = log(floor((position + offset) / floor) + 1) * scale + 1, by which some models multiply the
+ * queries of late positions.
+ */
+export function temperature(ins: usize): void {
+  const rows = rowsOf(ins), scale = floatWord(ins, TemperatureWord.scale);
+  const divisor = floatWord(ins, TemperatureWord.floor), offset = floatWord(ins, TemperatureWord.offset);
+  const dst = <usize>word(ins, Word.dst), dstStride = <usize>word(ins, Word.dstStride);
+  const positions = <usize>load<u32>(batch, Batch.positions);
+  for (let row = <usize>claim(); row < <usize>rows; row = <usize>claim()) {
+    const stretch = floor<f32>((<f32>load<i32>(positions + (row << 4)) + offset) / divisor);
+    store<f32>(dst + row * dstStride, logf(stretch + 1) * scale + 1);
   }
 }
 

@@ -1,9 +1,24 @@
 // The tensor types by number: sizes, interleaving four rows into a group, and reading a row back. One file a type.
 
+import { f16ToF32, loadF16x4 } from "../half";
 import { dequantizeBF16 } from "./bf16";
 import { dequantizeF16 } from "./f16";
 import { dequantizeF32 } from "./f32";
 import { interleave16, interleave32 } from "./interleave";
+import { repackIQ1_M, unpackIQ1_M } from "./iq1_m";
+import { repackIQ1_S, unpackIQ1_S } from "./iq1_s";
+import { repackIQ2_S, unpackIQ2_S } from "./iq2_s";
+import { repackIQ2_XS, unpackIQ2_XS } from "./iq2_xs";
+import { repackIQ2_XXS, unpackIQ2_XXS } from "./iq2_xxs";
+import { repackIQ3_S, unpackIQ3_S } from "./iq3_s";
+import { repackIQ3_XXS, unpackIQ3_XXS } from "./iq3_xxs";
+import { unpackIQ2_K, unpackIQ2_KS } from "./iq2_k";
+import { unpackIQ2_KL } from "./iq2_kl";
+import { unpackIQ3_K, unpackIQ3_KS } from "./iq3_k";
+import { unpackIQ4_K, unpackIQ4_KS, unpackIQ4_KSS } from "./iq4_k";
+import { unpackIQ5_K, unpackIQ5_KS } from "./iq5_k";
+import { dequantizeIQ6_K, unpackIQ6_K } from "./iq6_k";
+import { unpackIQ1_KT, unpackIQ2_KT, unpackIQ3_KT, unpackIQ4_KT } from "./kt";
 import { dequantizeIQ4_NL } from "./iq4_nl";
 import { dequantizeIQ4_XS, repackIQ4_XS } from "./iq4_xs";
 import { dequantizeQ2_K, repackQ2_K } from "./q2_k";
@@ -16,7 +31,19 @@ import { dequantizeQ5_1, repackQ5_1 } from "./q5_1";
 import { dequantizeQ5_K, repackQ5_K } from "./q5_k";
 import { dequantizeQ6_K, repackQ6_K } from "./q6_k";
 import { dequantizeQ8_0, repackQ8_0 } from "./q8_0";
-import { GgmlType, blockBytes, blockWeights, markBytes } from "./types";
+import { dequantizeMXFP4, repackMXFP4 } from "./mxfp4";
+import { dequantizeNVFP4, repackNVFP4 } from "./nvfp4";
+import { dequantizeQ1_0, repackQ1_0 } from "./q1_0";
+import { dequantizeQ2_0, repackQ2_0 } from "./q2_0";
+import { dequantizeTQ1_0, repackTQ1_0 } from "./tq1_0";
+import { dequantizeTQ2_0, repackTQ2_0 } from "./tq2_0";
+import { dequantizeQ6_0, repackQ6_0 } from "./q6_0";
+import { dequantizeIQ1_BN, repackIQ1_BN } from "./iq1_bn";
+import { dequantizeIQ2_BN, repackIQ2_BN } from "./iq2_bn";
+import { dequantizeQ8_KV, repackQ8_KV } from "./q8_kv";
+import { repackSideBySide } from "./side-by-side";
+import { Slab, dequantizeSlabs } from "./slab";
+import { GgmlType, SlabKind, blockBytes, blockWeights, markBytes, rowMetaBytes, slabKind } from "./types";
 
 export { packTileBytes, packUnits, tileColumns } from "./activations";
 export { packFormat } from "./types";
@@ -28,7 +55,7 @@ export function isSupported(type: u32): bool {
 
 /** Bytes of an R4 group of four rows of k weights. */
 export function groupBytes(type: u32, k: u32): u32 {
-  return k / blockWeights(type) * blockBytes(type) * 4 + markBytes(type);
+  return (rowMetaBytes(type) + k / blockWeights(type) * blockBytes(type)) * 4 + markBytes(type);
 }
 
 /**
@@ -53,12 +80,115 @@ export function repackGroup(type: u32, src: usize, rowBytes: usize, nRows: u32, 
     case GgmlType.Q5_K: return repackQ5_K(src, rowBytes, nRows, k, dst);
     case GgmlType.Q6_K: return repackQ6_K(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ4_XS: return repackIQ4_XS(src, rowBytes, nRows, k, dst);
+    case GgmlType.IQ2_XXS: return repackIQ2_XXS(src, rowBytes, nRows, k, dst);
+    case GgmlType.IQ2_XS: return repackIQ2_XS(src, rowBytes, nRows, k, dst);
+    case GgmlType.IQ3_XXS: return repackIQ3_XXS(src, rowBytes, nRows, k, dst);
+    case GgmlType.IQ1_S: return repackIQ1_S(src, rowBytes, nRows, k, dst);
+    case GgmlType.IQ3_S: return repackIQ3_S(src, rowBytes, nRows, k, dst);
+    case GgmlType.IQ2_S: return repackIQ2_S(src, rowBytes, nRows, k, dst);
+    case GgmlType.IQ1_M: return repackIQ1_M(src, rowBytes, nRows, k, dst);
+    case GgmlType.IQ2_K:
+    case GgmlType.IQ3_K:
+    case GgmlType.IQ4_K:
+    case GgmlType.IQ5_K:
+    case GgmlType.IQ6_K:
+    case GgmlType.IQ4_KS:
+    case GgmlType.IQ2_KS:
+    case GgmlType.IQ4_KSS:
+    case GgmlType.IQ5_KS:
+    case GgmlType.IQ2_KT:
+    case GgmlType.IQ3_KT:
+    case GgmlType.IQ4_KT:
+    case GgmlType.IQ3_KS:
+    case GgmlType.IQ2_KL:
+    case GgmlType.IQ1_KT: return repackSideBySide(src, rowBytes, nRows, k >> 8, rowMetaBytes(type), blockBytes(type), dst);
+    case GgmlType.Q6_0: return repackQ6_0(src, rowBytes, nRows, k, dst);
+    case GgmlType.IQ1_BN: return repackIQ1_BN(src, rowBytes, nRows, k, dst);
+    case GgmlType.IQ2_BN: return repackIQ2_BN(src, rowBytes, nRows, k, dst);
+    case GgmlType.Q8_KV: return repackQ8_KV(src, rowBytes, nRows, k, dst);
+    case GgmlType.MXFP4: return repackMXFP4(src, rowBytes, nRows, k, dst);
+    case GgmlType.NVFP4: return repackNVFP4(src, rowBytes, nRows, k, dst);
+    case GgmlType.Q1_0: return repackQ1_0(src, rowBytes, nRows, k, dst);
+    case GgmlType.Q2_0: return repackQ2_0(src, rowBytes, nRows, k, dst);
+    case GgmlType.TQ1_0: return repackTQ1_0(src, rowBytes, nRows, k, dst);
+    case GgmlType.TQ2_0: return repackTQ2_0(src, rowBytes, nRows, k, dst);
     default: unreachable();
   }
 }
 
-/** Row `lane` (0..3) of an R4 group as k f32 at out: exactly the values of the format. */
-export function dequantizeRow(type: u32, group: usize, lane: u32, k: u32, out: usize): void {
+/**
+ * Blocks [first, first + n) of an R4 group of k weights a row to n slabs: only for types that use them. product: as the
+ * source's products see the weights, not as its decoder does; they differ in IQ2_KT, IQ3_KT and IQ6_K.
+ */
+export function unpackBlocks(type: u32, group: usize, k: u32, first: u32, n: u32, slab: usize, product: bool): void {
+  const block = group + <usize>first * (blockBytes(type) << 2);
+  switch (type) {
+    case GgmlType.IQ2_XXS: return unpackIQ2_XXS(block, n, slab);
+    case GgmlType.IQ2_XS: return unpackIQ2_XS(block, n, slab);
+    case GgmlType.IQ3_XXS: return unpackIQ3_XXS(block, n, slab);
+    case GgmlType.IQ1_S: return unpackIQ1_S(block, n, slab);
+    case GgmlType.IQ3_S: return unpackIQ3_S(block, n, slab);
+    case GgmlType.IQ2_S: return unpackIQ2_S(block, n, slab);
+    case GgmlType.IQ1_M: return unpackIQ1_M(block, n, slab);
+    default: return unpackRows(type, group, block, n, slab, product);
+  }
+}
+
+/** unpackBlocks for blocks that lie side by side. */
+function unpackRows(type: u32, group: usize, block: usize, n: u32, slab: usize, product: bool): void {
+  const meta = rowMetaBytes(type), bytes = blockBytes(type);
+  // a row scale may be a NaN: it stays one
+  let d = meta == 4 ? v128.load(group) : loadF16x4(group);
+  if (product && type == GgmlType.IQ2_KT) d = f32x4.mul(d, f32x4.splat(1.05));
+  if (product && type == GgmlType.IQ3_KT) d = f32x4.mul(d, f32x4.splat(1.01));
+  block += meta << 2;
+  for (; n > 0; n--, slab += Slab.bytes) {
+    if (meta) v128.store(slab, d);
+    for (let lane = slab, end = slab + 16; lane < end; lane += 4, block += bytes) {
+      if (!meta) store<f32>(lane, f16ToF32(load<u16>(block)));
+      unpackRow(type, block, lane);
+    }
+  }
+}
+
+function unpackRow(type: u32, block: usize, lane: usize): void {
+  switch (type) {
+    case GgmlType.IQ2_K: return unpackIQ2_K(block, lane);
+    case GgmlType.IQ3_K: return unpackIQ3_K(block, lane);
+    case GgmlType.IQ4_K: return unpackIQ4_K(block, lane);
+    case GgmlType.IQ5_K: return unpackIQ5_K(block, lane);
+    case GgmlType.IQ6_K: return unpackIQ6_K(block, lane);
+    case GgmlType.IQ4_KS: return unpackIQ4_KS(block, lane);
+    case GgmlType.IQ2_KS: return unpackIQ2_KS(block, lane);
+    case GgmlType.IQ4_KSS: return unpackIQ4_KSS(block, lane);
+    case GgmlType.IQ5_KS: return unpackIQ5_KS(block, lane);
+    case GgmlType.IQ2_KT: return unpackIQ2_KT(block, lane);
+    case GgmlType.IQ3_KT: return unpackIQ3_KT(block, lane);
+    case GgmlType.IQ4_KT: return unpackIQ4_KT(block, lane);
+    case GgmlType.IQ3_KS: return unpackIQ3_KS(block, lane);
+    case GgmlType.IQ2_KL: return unpackIQ2_KL(block, lane);
+    case GgmlType.IQ1_KT: return unpackIQ1_KT(block, lane);
+    default: unreachable();
+  }
+}
+
+/**
+ * Row `lane` (0..3) of an R4 group as k f32 at out: exactly the values of the format. scratch: Slab.bytes of the caller's
+ * own, aligned to 16.
+ */
+export function dequantizeRow(type: u32, group: usize, lane: u32, k: u32, out: usize, scratch: usize): void {
+  const kind = slabKind(type);
+  if (kind != SlabKind.none) {
+    for (let b: u32 = 0; b < k >> 8; b++, out += 1024) {
+      if (type == GgmlType.IQ6_K) {
+        dequantizeIQ6_K(group + blockBytes(type) * (4 * b + lane), out, scratch);
+        continue;
+      }
+      unpackBlocks(type, group, k, b, 1, scratch, false);
+      dequantizeSlabs(scratch, 1, lane, kind == SlabKind.unsigned7 ? 64 : 0, out);
+    }
+    return;
+  }
   switch (type) {
     case GgmlType.F32: return dequantizeF32(group, lane, k, out);
     case GgmlType.F16: return dequantizeF16(group, lane, k, out);
@@ -75,6 +205,16 @@ export function dequantizeRow(type: u32, group: usize, lane: u32, k: u32, out: u
     case GgmlType.IQ4_NL: return dequantizeIQ4_NL(group, lane, k, out);
     case GgmlType.IQ4_XS: return dequantizeIQ4_XS(group, lane, k, out);
     case GgmlType.BF16: return dequantizeBF16(group, lane, k, out);
+    case GgmlType.Q6_0: return dequantizeQ6_0(group, lane, k, out);
+    case GgmlType.IQ1_BN: return dequantizeIQ1_BN(group, lane, k, out);
+    case GgmlType.IQ2_BN: return dequantizeIQ2_BN(group, lane, k, out);
+    case GgmlType.Q8_KV: return dequantizeQ8_KV(group, lane, k, out);
+    case GgmlType.MXFP4: return dequantizeMXFP4(group, lane, k, out);
+    case GgmlType.NVFP4: return dequantizeNVFP4(group, lane, k, out);
+    case GgmlType.Q1_0: return dequantizeQ1_0(group, lane, k, out);
+    case GgmlType.Q2_0: return dequantizeQ2_0(group, lane, k, out);
+    case GgmlType.TQ1_0: return dequantizeTQ1_0(group, lane, k, out);
+    case GgmlType.TQ2_0: return dequantizeTQ2_0(group, lane, k, out);
     default: unreachable();
   }
 }

@@ -16,9 +16,42 @@ export enum GgmlType {
   Q4_K = 12,
   Q5_K = 13,
   Q6_K = 14,
+  IQ2_XXS = 16,
+  IQ2_XS = 17,
+  IQ3_XXS = 18,
+  IQ1_S = 19,
   IQ4_NL = 20,
+  IQ3_S = 21,
+  IQ2_S = 22,
   IQ4_XS = 23,
+  IQ1_M = 29,
   BF16 = 30,
+  TQ1_0 = 34,
+  TQ2_0 = 35,
+  MXFP4 = 39,
+  NVFP4 = 40,
+  Q1_0 = 41,
+  Q2_0 = 42,
+  // ik_llama.cpp
+  Q6_0 = 133,
+  IQ1_BN = 134,
+  IQ2_BN = 135,
+  IQ2_K = 137,
+  IQ3_K = 138,
+  IQ4_K = 139,
+  IQ5_K = 140,
+  IQ6_K = 141,
+  IQ4_KS = 144,
+  IQ2_KS = 145,
+  IQ4_KSS = 146,
+  Q8_KV = 151,
+  IQ5_KS = 152,
+  IQ2_KT = 153,
+  IQ3_KT = 154,
+  IQ4_KT = 155,
+  IQ3_KS = 156,
+  IQ2_KL = 157,
+  IQ1_KT = 158,
 }
 
 /** Weights in a block of the type; 0: not supported. */
@@ -32,13 +65,45 @@ export function blockWeights(type: u32): u32 {
     case GgmlType.Q5_0:
     case GgmlType.Q5_1:
     case GgmlType.Q8_0:
-    case GgmlType.IQ4_NL: return 32;
+    case GgmlType.IQ4_NL:
+    case GgmlType.MXFP4:
+    case GgmlType.Q6_0:
+    case GgmlType.Q8_KV: return 32;
+    case GgmlType.NVFP4:
+    case GgmlType.IQ1_BN:
+    case GgmlType.IQ2_BN:
+    case GgmlType.Q2_0: return 64;
+    case GgmlType.Q1_0: return 128;
     case GgmlType.Q2_K:
     case GgmlType.Q3_K:
     case GgmlType.Q4_K:
     case GgmlType.Q5_K:
     case GgmlType.Q6_K:
-    case GgmlType.IQ4_XS: return 256;
+    case GgmlType.IQ4_XS:
+    case GgmlType.IQ2_XXS:
+    case GgmlType.IQ2_XS:
+    case GgmlType.IQ3_XXS:
+    case GgmlType.IQ1_S:
+    case GgmlType.IQ3_S:
+    case GgmlType.IQ2_S:
+    case GgmlType.IQ1_M:
+    case GgmlType.IQ2_K:
+    case GgmlType.IQ3_K:
+    case GgmlType.IQ4_K:
+    case GgmlType.IQ5_K:
+    case GgmlType.IQ6_K:
+    case GgmlType.IQ4_KS:
+    case GgmlType.IQ2_KS:
+    case GgmlType.IQ4_KSS:
+    case GgmlType.IQ5_KS:
+    case GgmlType.IQ2_KT:
+    case GgmlType.IQ3_KT:
+    case GgmlType.IQ4_KT:
+    case GgmlType.IQ3_KS:
+    case GgmlType.IQ2_KL:
+    case GgmlType.IQ1_KT:
+    case GgmlType.TQ1_0:
+    case GgmlType.TQ2_0: return 256;
     default: return 0;
   }
 }
@@ -66,6 +131,38 @@ export function blockBytes(type: u32): u32 {
     case GgmlType.IQ4_NL: return 18;
     case GgmlType.IQ4_XS: return 136;
     case GgmlType.BF16: return 2;
+    case GgmlType.IQ2_XXS: return 66;
+    case GgmlType.IQ2_XS: return 74;
+    case GgmlType.IQ3_XXS: return 98;
+    case GgmlType.IQ1_S: return 50;
+    case GgmlType.IQ3_S: return 110;
+    case GgmlType.IQ2_S: return 82;
+    case GgmlType.IQ1_M: return 56;
+    case GgmlType.TQ1_0: return 54;
+    case GgmlType.TQ2_0: return 66;
+    case GgmlType.MXFP4: return 17;
+    case GgmlType.NVFP4: return 36;
+    case GgmlType.Q1_0: return 18;
+    case GgmlType.Q2_0: return 18;
+    case GgmlType.Q6_0: return 26;
+    case GgmlType.IQ1_BN: return 13;
+    case GgmlType.IQ2_BN: return 16;
+    case GgmlType.Q8_KV: return 32;
+    case GgmlType.IQ2_K: return 76;
+    case GgmlType.IQ3_K: return 110;
+    case GgmlType.IQ4_K: return 144;
+    case GgmlType.IQ5_K: return 176;
+    case GgmlType.IQ6_K: return 212;
+    case GgmlType.IQ4_KS: return 136;
+    case GgmlType.IQ2_KS: return 70;
+    case GgmlType.IQ4_KSS: return 128;
+    case GgmlType.IQ5_KS: return 168;
+    case GgmlType.IQ2_KT: return 68;
+    case GgmlType.IQ3_KT: return 100;
+    case GgmlType.IQ4_KT: return 128;
+    case GgmlType.IQ3_KS: return 102;
+    case GgmlType.IQ2_KL: return 86;
+    case GgmlType.IQ1_KT: return 56;
     default: return 0;
   }
 }
@@ -76,15 +173,99 @@ export function packFormat(type: u32): u32 {
     case GgmlType.Q4_0:
     case GgmlType.Q4_1:
     case GgmlType.Q5_0:
-    case GgmlType.Q5_1: return PackFormat.q8x32;
+    case GgmlType.Q5_1:
+    case GgmlType.MXFP4:
+    case GgmlType.Q1_0:
+    case GgmlType.Q2_0:
+    case GgmlType.Q6_0:
+    case GgmlType.IQ1_BN:
+    case GgmlType.IQ2_BN: return PackFormat.q8x32;
     case GgmlType.Q8_0:
-    case GgmlType.IQ4_NL: return PackFormat.q8x32Split;
+    case GgmlType.IQ4_NL:
+    case GgmlType.NVFP4:
+    case GgmlType.Q8_KV: return PackFormat.q8x32Split;
     case GgmlType.Q2_K:
     case GgmlType.Q3_K:
     case GgmlType.Q4_K:
     case GgmlType.Q5_K:
     case GgmlType.Q6_K:
-    case GgmlType.IQ4_XS: return PackFormat.q8x256;
+    case GgmlType.IQ4_XS:
+    case GgmlType.IQ2_XXS:
+    case GgmlType.IQ2_XS:
+    case GgmlType.IQ3_XXS:
+    case GgmlType.IQ1_S:
+    case GgmlType.IQ3_S:
+    case GgmlType.IQ2_S:
+    case GgmlType.IQ1_M:
+    case GgmlType.IQ2_K:
+    case GgmlType.IQ3_K:
+    case GgmlType.IQ2_KS:
+    case GgmlType.IQ3_KS:
+    case GgmlType.IQ2_KL:
+    case GgmlType.TQ1_0:
+    case GgmlType.TQ2_0: return PackFormat.q8x256;
+    case GgmlType.IQ4_K:
+    case GgmlType.IQ5_K:
+    case GgmlType.IQ6_K:
+    case GgmlType.IQ4_KS:
+    case GgmlType.IQ4_KSS:
+    case GgmlType.IQ5_KS:
+    case GgmlType.IQ2_KT:
+    case GgmlType.IQ3_KT:
+    case GgmlType.IQ4_KT:
+    case GgmlType.IQ1_KT: return PackFormat.q8x256Split;
     default: return PackFormat.f32;
+  }
+}
+
+/** Bytes before the blocks of a row. */
+export function rowMetaBytes(type: u32): u32 {
+  switch (type) {
+    case GgmlType.Q8_KV: return 8;
+    case GgmlType.IQ2_BN:
+    case GgmlType.IQ4_KS:
+    case GgmlType.IQ4_KSS:
+    case GgmlType.IQ5_KS:
+    case GgmlType.IQ2_KT:
+    case GgmlType.IQ3_KT:
+    case GgmlType.IQ4_KT:
+    case GgmlType.IQ1_KT: return 4;
+    case GgmlType.IQ1_BN:
+    case GgmlType.IQ2_KS:
+    case GgmlType.IQ3_KS:
+    case GgmlType.IQ2_KL: return 2;
+    default: return 0;
+  }
+}
+
+/** The products of quants/slab.ts. */
+export enum SlabKind { none = 0, unsigned7 = 1, signed8 = 2 }
+
+/** Whether and how the type's matmul unpacks its weights to slabs first. */
+export function slabKind(type: u32): SlabKind {
+  switch (type) {
+    case GgmlType.IQ2_XXS:
+    case GgmlType.IQ2_XS:
+    case GgmlType.IQ3_XXS:
+    case GgmlType.IQ1_S:
+    case GgmlType.IQ3_S:
+    case GgmlType.IQ2_S:
+    case GgmlType.IQ1_M:
+    case GgmlType.IQ2_K:
+    case GgmlType.IQ3_K:
+    case GgmlType.IQ2_KS:
+    case GgmlType.IQ3_KS:
+    case GgmlType.IQ2_KL: return SlabKind.unsigned7;
+    case GgmlType.IQ4_K:
+    case GgmlType.IQ5_K:
+    case GgmlType.IQ6_K:
+    case GgmlType.IQ4_KS:
+    case GgmlType.IQ4_KSS:
+    case GgmlType.IQ5_KS:
+    case GgmlType.IQ2_KT:
+    case GgmlType.IQ3_KT:
+    case GgmlType.IQ4_KT:
+    case GgmlType.IQ1_KT: return SlabKind.signed8;
+    default: return SlabKind.none;
   }
 }

@@ -16,11 +16,13 @@ export interface KernelExports {
   // weights
   isSupported(type: number): boolean | number;
   groupBytes(type: number, k: number): number;
+  /** Bytes of working memory for dequantizeRow and matmulTile, aligned to 16. */
+  scratchBytes(): number;
   packFormat(type: number): number;
   tileColumns(format: number): number;
   packTileBytes(format: number, columns: number, k: number): number;
   repackGroup(type: number, src: number, rowBytes: number, nRows: number, k: number, dst: number): void;
-  dequantizeRow(type: number, group: number, lane: number, k: number, out: number): void;
+  dequantizeRow(type: number, group: number, lane: number, k: number, out: number, scratch: number): void;
   packTile(
     format: number, columns: number, x: number, xStride: number, nColumns: number, k: number, fromUnit: number,
     toUnit: number, dst: number,
@@ -28,7 +30,7 @@ export interface KernelExports {
   packUnits(format: number, k: number): number;
   matmulTile(
     type: number, nGroups: number, w: number, groupBytes: number, y: number, k: number, columns: number, out: number,
-    outStride: number,
+    outStride: number, scratch: number,
   ): void;
   // quantising (assembly/quantize)
   isQuantizable(type: number): boolean | number;

@@ -28,6 +28,7 @@ export function probeBuild(kernels: KernelExports, memory: WebAssembly.Memory, m
   const x = take(4 * K * 8), floats = new Float32Array(memory.buffer, x, K * 8);
   for (let i = 0; i < floats.length; i++) floats[i] = (random() % 2001 - 1000) / 256;
 
+  const scratch = take(kernels.scratchBytes());
   let hash = 0x811c9dc5, microseconds = 0;
   for (const { id, rowBytes } of TYPES) {
     const group = kernels.groupBytes(id, K), raw = take(rowBytes * 4), weights = take(group * GROUPS);
@@ -49,7 +50,7 @@ export function probeBuild(kernels: KernelExports, memory: WebAssembly.Memory, m
         for (const byte of bytes.subarray(out, out + GROUPS * 16 * c)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
       };
       for (let round = 0, now = begin; round < MIN_ROUNDS || now - begin < milliseconds / (2 * TYPES.length); round++) {
-        kernels.matmulTile(id, GROUPS, weights, group, tile, K, c, out, GROUPS * 16);
+        kernels.matmulTile(id, GROUPS, weights, group, tile, K, c, out, GROUPS * 16, scratch);
         const end = performance.now();
         best = Math.min(best, end - now);
         now = end;

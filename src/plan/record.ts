@@ -3,7 +3,8 @@
 // shared by all that read it, and a product) and notes what is read and written. Addresses come later.
 
 import type {
-  Activation, AttentionParams, KvCache, NormParams, Ops, RopeParams, RouteParams, Routing, Rows, State, Tensor, Weight,
+  Activation, AttentionParams, KvCache, NormParams, Ops, RopeParams, RouteParams, Routing, Rows, State,
+  TemperatureParams, Tensor, Weight,
 } from "../../models/ops.ts";
 import { checkWeight } from "../../models/errors.ts";
 import { PlanError } from "../errors.ts";
@@ -11,6 +12,7 @@ import {
   BinaryKind, BinaryWord, EmbedIndex, EmbedWord, ExpertMatmulWord, ExpertSortWord, ExpertSumWord, GatedWord,
   GatherWord, Gating, KvStoreWord, LowRankWord, MatmulWord, NormKind, NormWord, Op, PackRowsWord, PackWord,
   RopeMode, RopeTableWord, RopeWord, RouteWord, StateWord, SumSquaresWord, UnaryKind, UnaryWord, Word, AttentionWord, Kv,
+  ClampedGateWord, CopyRunsWord, ExpertRowWord, GaussianTopKWord, MagnitudeWord, ScaleRunsWord, TemperatureWord,
 } from "../memory/abi.generated.ts";
 import type { KernelExports } from "../kernels/exports.ts";
 import type { PlacedCache, PlacedState, PlacedWeight } from "../memory/placed.ts";
@@ -93,6 +95,8 @@ export class Recorder implements Ops {
   private readonly packs = new Map<string, Value>();
   private readonly sorts = new Map<string, Value>();
   private readonly ropeTables = new Map<string, Recorded>();
+  /** Routings of every row through all of n matrices, by kind of rows and n. */
+  private readonly allOf = new Map<string, RecordedRouting>();
   private readonly taps = new Map<string, Recorded>();
   private result: Recorded | undefined;
   private nanFlag: Value | undefined;
@@ -208,8 +212,8 @@ export class Recorder implements Ops {
     return this.embedBy(w, EmbedIndex.token);
   }
 
-  embedAt(w: Weight, index: "position" | "zero"): Tensor {
-    return this.embedBy(w, index === "position" ? EmbedIndex.position : EmbedIndex.zero);
+  embedAt(w: Weight, index: "position" | "zero" | "tokenOrZero"): Tensor {
+    return this.embedBy(w, EmbedIndex[index]);
   }
 
   private embedBy(w: Weight, index: EmbedIndex): Recorded {
@@ -276,6 +280,10 @@ export class Recorder implements Ops {
     return this.binaryOf("add", BinaryKind.add, a, b);
   }
 
+  sub(a: Tensor, b: Tensor): Tensor {
+    return this.binaryOf("sub", BinaryKind.sub, a, b);
+  }
+
   mul(a: Tensor, b: Tensor): Tensor {
     return this.binaryOf("mul", BinaryKind.mul, a, b);
   }
@@ -291,6 +299,8 @@ export class Recorder implements Ops {
   }
 
   mulWeight(x: Tensor, w: Weight): Tensor {
+    const isScalar = w.shape.every((n) => n === 1);
+    if (isScalar) return this.unary(UnaryKind.scaleBy, w.name, x as Recorded, this.vector(w));
     return this.weighted(BinaryKind.mul, x as Recorded, w);
   }
 
@@ -300,16 +310,20 @@ export class Recorder implements Ops {
     return this.binary(kind, w.name, x, this.vector(w), 0, []);
   }
 
-  private unary(kind: UnaryKind, label: string, x: Recorded, param = 0): Recorded {
+  private unary(kind: UnaryKind, label: string, x: Recorded, param: number | Ref = 0): Recorded {
     const dst = this.tensor(label, x.rows, x.width);
     this.emit(Op.unary, label, x.rows, [
-      ...this.common(dst, x), [UnaryWord.kind, kind], [UnaryWord.param, f32Bits(param)],
+      ...this.common(dst, x), [UnaryWord.kind, kind], [UnaryWord.param, typeof param === "number" ? f32Bits(param) : param],
     ], [ref(x)], [ref(dst)]);
     return dst;
   }
 
   scale(x: Tensor, factor: number): Tensor {
     return this.unary(UnaryKind.scale, "scale", x as Recorded, factor);
+  }
+
+  clamp(x: Tensor, limit: number): Tensor {
+    return this.unary(UnaryKind.clamp, "clamp", x as Recorded, limit);
   }
 
   softcap(x: Tensor, cap: number): Tensor {
@@ -327,6 +341,25 @@ export class Recorder implements Ops {
     this.emit(Op.gated, `gated ${kind}`, a.rows, [
       ...this.common(dst, a), [GatedWord.kind, UnaryKind[kind]], [GatedWord.b, ref(b)], [GatedWord.bStride, b.stride],
     ], [ref(a), ref(b)], [ref(dst)]);
+    return dst;
+  }
+
+  clampedGate(gate: Tensor, up: Tensor, limit: number): Tensor {
+    const a = gate as Recorded, b = up as Recorded;
+    this.sameShape("clampedGate", a, b);
+    const dst = this.tensor("clamped gate", a.rows, a.width);
+    this.emit(Op.clampedGate, "clamped gate", a.rows, [
+      ...this.common(dst, a), [ClampedGateWord.limit, f32Bits(limit)], [ClampedGateWord.b, ref(b)],
+      [ClampedGateWord.bStride, b.stride],
+    ], [ref(a), ref(b)], [ref(dst)]);
+    return dst;
+  }
+
+  gaussianTopK(x: Tensor, multiplier: number): Tensor {
+    const a = x as Recorded, dst = this.tensor("gaussian top k", a.rows, a.width);
+    this.emit(Op.gaussianTopK, "gaussian top k", a.rows, [
+      ...this.common(dst, a), [GaussianTopKWord.multiplier, f32Bits(multiplier)],
+    ], [ref(a)], [ref(dst)]);
     return dst;
   }
 
@@ -375,7 +408,91 @@ export class Recorder implements Ops {
     return new Recorded(a.value, a.rows, width, a.stride, a.offset + start * 4);
   }
 
+  // ---- runs of a row
+
+  /** Length of each of n runs of x. */
+  private runLength(op: string, x: Recorded, n: number): number {
+    if (n < 1 || x.width % n !== 0) throw new PlanError(`${op}: expected a width that is a multiple of ${n}, found ${x.width}`);
+    return x.width / n;
+  }
+
+  /** Copies n runs of `run` elements; steps and starts in elements. */
+  private copyRuns(dst: Recorded, toStart: number, toStep: number, a: Recorded, fromStart: number, fromStep: number, run: number, n: number): void {
+    const to: Ref = { kind: "value", value: dst.value, offset: dst.offset + toStart * 4 };
+    const from: Ref = { kind: "value", value: a.value, offset: a.offset + fromStart * 4 };
+    this.emit(Op.copyRuns, dst.value.name, a.rows, [
+      [Word.dst, to], [Word.dstStride, dst.stride], [Word.a, from], [Word.aStride, a.stride], [Word.width, n * run],
+      [CopyRunsWord.run, run], [CopyRunsWord.fromStep, fromStep * 4], [CopyRunsWord.toStep, toStep * 4],
+    ], [from], [to]);
+  }
+
+  sliceRuns(x: Tensor, n: number, start: number, width: number): Tensor {
+    const a = x as Recorded, run = this.runLength("sliceRuns", a, n);
+    if (start < 0 || width < 1 || start + width > run) {
+      throw new PlanError(`sliceRuns: expected columns inside runs of ${run}, found [${start}, ${start + width})`);
+    }
+    const dst = this.tensor(`slice ${a.value.name}`, a.rows, n * width);
+    this.copyRuns(dst, 0, width, a, start, run, width, n);
+    return dst;
+  }
+
+  repeat(x: Tensor, n: number): Tensor {
+    const a = x as Recorded, dst = this.tensor(`repeat ${a.value.name}`, a.rows, n * a.width);
+    this.copyRuns(dst, 0, a.width, a, 0, 0, a.width, n);
+    return dst;
+  }
+
+  concat(parts: readonly Tensor[], n = 1): Tensor {
+    const all = parts as readonly Recorded[], lengths = all.map((part) => this.runLength("concat", part, n));
+    for (const part of all) {
+      if (part.rows !== all[0].rows) throw new PlanError(`concat: expected parts with the same rows, found ${all[0].rows} and ${part.rows}`);
+    }
+    const run = lengths.reduce((a, b) => a + b, 0), dst = this.tensor("concat", all[0].rows, n * run);
+    let start = 0;
+    all.forEach((part, i) => {
+      this.copyRuns(dst, start, run, part, 0, lengths[i], lengths[i], n);
+      start += lengths[i];
+    });
+    return dst;
+  }
+
+  scaleRuns(x: Tensor, factors: Tensor): Tensor {
+    const a = x as Recorded, f = factors as Recorded, run = this.runLength("scaleRuns", a, f.width);
+    if (a.rows !== f.rows) throw new PlanError(`scaleRuns: expected factors with the same rows, found ${a.rows} and ${f.rows}`);
+    const dst = this.tensor(`scaled ${a.value.name}`, a.rows, a.width);
+    this.emit(Op.scaleRuns, "scale runs", a.rows, [
+      ...this.common(dst, a), [ScaleRunsWord.run, run], [ScaleRunsWord.factors, ref(f)], [ScaleRunsWord.factorsStride, f.stride],
+    ], [ref(a), ref(f)], [ref(dst)]);
+    return dst;
+  }
+
+  weightedSum(x: Tensor, weights: Tensor): Tensor {
+    const a = x as Recorded, w = weights as Recorded, run = this.runLength("weightedSum", a, w.width);
+    if (a.rows !== w.rows) throw new PlanError(`weightedSum: expected weights with the same rows, found ${a.rows} and ${w.rows}`);
+    const dst = this.tensor("weighted sum", a.rows, run);
+    this.emit(Op.expertSum, "weighted sum", a.rows, [
+      ...this.common(dst, a), [ExpertSumWord.weights, ref(w)], [ExpertSumWord.weightsStride, w.stride],
+      [ExpertSumWord.nUsed, w.width],
+    ], [ref(a), ref(w)], [ref(dst)]);
+    return dst;
+  }
+
+  magnitude(x: Tensor, n = 1): Tensor {
+    const a = x as Recorded, run = this.runLength("magnitude", a, n), dst = this.tensor("magnitude", a.rows, n);
+    this.emit(Op.magnitude, "magnitude", a.rows, [...this.common(dst, a), [MagnitudeWord.run, run]], [ref(a)], [ref(dst)]);
+    return dst;
+  }
+
   // ---- position and attention
+
+  temperature({ scale, floor, offset }: TemperatureParams): Tensor {
+    const dst = this.tensor("temperature", "tokens", 1);
+    this.emit(Op.temperature, "temperature", "tokens", [
+      [Word.dst, ref(dst)], [Word.dstStride, dst.stride], [Word.width, 1], [TemperatureWord.scale, f32Bits(scale)],
+      [TemperatureWord.floor, f32Bits(floor)], [TemperatureWord.offset, f32Bits(offset)],
+    ], [], [ref(dst)]);
+    return dst;
+  }
 
   rope(x: Tensor, params: RopeParams): Tensor {
     const a = x as Recorded, { headDim, nRot } = params;
@@ -398,7 +515,10 @@ export class Recorder implements Ops {
       const { kernels } = this.options;
       table = this.tensor("rope table", "tokens", nRot);
       const [low, high] = yarn ? yarnCorrection(kernels, nRot, freqBase, yarn) : [0, 0];
-      const mscale = yarn && yarn.extFactor !== 0 ? attnFactor * yarnMagnitude(kernels, freqScale, yarn.logMultiplier) : attnFactor;
+      let mscale = attnFactor;
+      if (yarn && yarn.extFactor !== 0) {
+        mscale *= yarnMagnitude(kernels, freqScale, yarn.logMultiplier) / yarnMagnitude(kernels, freqScale, yarn.logDivisor ?? 0);
+      }
       const thetaScale = kernels.pow64(Math.fround(freqBase), Math.fround(-2 / nRot));
       this.emit(Op.ropeTable, "rope table", "tokens", [
         [Word.dst, ref(table)], [Word.dstStride, table.stride], [Word.width, nRot], [RopeTableWord.nRot, nRot],
@@ -435,11 +555,14 @@ export class Recorder implements Ops {
   }
 
   attention(q: Tensor, params: AttentionParams): Tensor {
-    const a = q as Recorded, { nHead, scale, softcap = 0, window = 0, alibiMaxBias, sinks, causal = true } = params;
+    const a = q as Recorded;
+    const { nHead, softcap = 0, window = 0, chunk = 0, alibiMaxBias, sinks, causal = true, yarnScale } = params;
     const cache = (params.cache as RecordedCache).placed, { kernels, kType, vType } = this.options;
     if (a.width !== nHead * cache.headDimK || nHead % cache.nHeadKv !== 0) {
       throw new PlanError(`attention: expected ${nHead} heads of ${cache.headDimK} over ${cache.nHeadKv} kv heads, found width ${a.width}`);
     }
+    const stretch = yarnScale ? yarnMagnitude(kernels, yarnScale.freqScale, yarnScale.logMultiplier) : 1;
+    const scale = params.scale * stretch * stretch;
     const dst = this.tensor(`attention ${cache.layer}`, a.rows, nHead * cache.headDimV);
     const kRef: Ref = { kind: "cache", cache, part: "k" }, vRef: Ref = { kind: "cache", cache, part: "v" };
     const slopes = alibiMaxBias ? this.constant(`alibi ${nHead} ${alibiMaxBias}`, alibiSlopes(kernels, nHead, alibiMaxBias)) : 0;
@@ -450,7 +573,7 @@ export class Recorder implements Ops {
       [AttentionWord.kPageBytes, cache.kPageBytes], [AttentionWord.vPageBytes, cache.vPageBytes],
       [AttentionWord.scale, f32Bits(scale)], [AttentionWord.softcap, f32Bits(softcap)], [AttentionWord.window, window],
       [AttentionWord.slopes, slopes], [AttentionWord.sinks, sinks ? this.vector(sinks) : 0],
-      [AttentionWord.causal, causal ? 1 : 0], ...this.partials(nHead, cache),
+      [AttentionWord.causal, causal ? 1 : 0], [AttentionWord.chunk, chunk], ...this.partials(nHead, cache),
     ], [ref(a), kRef, vRef], [ref(dst)]);
     return dst;
   }
@@ -549,6 +672,52 @@ export class Recorder implements Ops {
     return dst;
   }
 
+  private expertRow(kind: BinaryKind, input: Tensor, w: Weight, bWidth: number, routed: Routing): Tensor {
+    const x = input as Recorded, routing = routed as RecordedRouting, n = w.shape.reduce((a, b) => a * b, 1);
+    const slotWidth = this.runLength(w.name, x, routing.nUsed);
+    if (n !== bWidth * routing.nExpert || (bWidth !== 1 && bWidth !== slotWidth)) {
+      throw new PlanError(`${w.name}: expected ${bWidth} elements for each of ${routing.nExpert} experts, found ${n}`);
+    }
+    const dst = this.tensor(w.name, x.rows, x.width), ids: Ref = { kind: "value", value: routing.ids, offset: 0 };
+    this.emit(Op.expertRow, w.name, x.rows, [
+      ...this.common(dst, x), [ExpertRowWord.kind, kind], [ExpertRowWord.b, this.vector(w)], [ExpertRowWord.bWidth, bWidth],
+      [ExpertRowWord.slotWidth, slotWidth], [ExpertRowWord.ids, ids], [ExpertRowWord.idsStride, routing.stride],
+    ], [ref(x), ids], [ref(dst)]);
+    return dst;
+  }
+
+  expertAdd(x: Tensor, w: Weight, routing: Routing): Tensor {
+    return this.expertRow(BinaryKind.add, x, w, x.width / routing.nUsed, routing);
+  }
+
+  expertScale(x: Tensor, w: Weight, routing: Routing): Tensor {
+    return this.expertRow(BinaryKind.mul, x, w, 1, routing);
+  }
+
+  routingWeights(routing: Routing): Tensor {
+    const { weights, rows, nUsed, stride } = routing as RecordedRouting;
+    return new Recorded(weights, rows, nUsed, stride);
+  }
+
+  matmulByRun(w: Weight, input: Tensor): Tensor {
+    const x = input as Recorded, [k, , n = 1] = w.shape;
+    if (x.width !== n * k) throw new PlanError(`${w.name}: expected an input of width ${n} * ${k}, found ${x.width}`);
+    return n === 1 ? this.matmul(w, x) : this.expertMatmul(w, x, this.throughAll(x.rows, n));
+  }
+
+  /** Slot i of every row belongs to matrix i: the experts' machinery then multiplies runs by matrices of their own. */
+  private throughAll(rows: Rows, n: number): RecordedRouting {
+    const key = `${rows}:${n}`, stride = align(n, 4) * 4;
+    let routing = this.allOf.get(key);
+    if (!routing) {
+      const ids = this.value("run ids", rows, align(this.maxRows(rows), ROW_ROUND) * stride, stride);
+      const dst: Ref = { kind: "value", value: ids, offset: 0 };
+      this.emit(Op.eachExpert, "run ids", rows, [[Word.dst, dst], [Word.dstStride, stride], [Word.width, n]], [], [dst]);
+      this.allOf.set(key, (routing = new RecordedRouting(rows, n, n, ids, ids, stride)));
+    }
+    return routing;
+  }
+
   // ---- rows
 
   outputRows(x: Tensor): Tensor {
@@ -625,8 +794,9 @@ export class Recorder implements Ops {
   addVector(x: Tensor, layer: number): Tensor {
     const vector = this.options.controlVectors?.get(layer), a = x as Recorded;
     if (!vector) return x;
-    if (vector.length !== a.width) throw new PlanError(`control vector ${layer}: expected ${a.width} elements, found ${vector.length}`);
-    return this.binary(BinaryKind.add, `control vector ${layer}`, a, this.constant(`control ${layer}`, vector), 0, []);
+    if (a.width % vector.length !== 0) throw new PlanError(`control vector ${layer}: expected ${a.width} elements, found ${vector.length}`);
+    const repeated = Float32Array.from({ length: a.width }, (_, i) => vector[i % vector.length]);
+    return this.binary(BinaryKind.add, `control vector ${layer}`, a, this.constant(`control ${layer}`, repeated), 0, []);
   }
 
   // ---- sequence state

@@ -16,6 +16,10 @@ export const browserPlatform: Platform = {
   },
 
   async startWorker(): Promise<WorkerHandle> {
+    if ((globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === false) {
+      throw new SamebitError("page: expected cross-origin isolation, which shared memory needs, found none; serve it with " +
+        "Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp");
+    }
     const worker = new Worker(new URL("../threads/worker.js", import.meta.url), { type: "module" });
     return {
       post: (message) => worker.postMessage(message),

@@ -50,6 +50,7 @@ export class ThreadPool {
       this.timers.add(timer);
       worker.onMessage((received) => {
         const answer = received as ThreadMessage;
+        if (answer.kind === "listening") return worker.post(message);
         if (answer.kind === "done") return this.finish(answer);
         if (answer.kind === "trapped") {
           this.traps.push(answer);
@@ -66,7 +67,6 @@ export class ThreadPool {
         reject(error);
         this.die(error);
       });
-      worker.post(message);
     });
   }
 

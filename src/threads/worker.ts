@@ -22,6 +22,8 @@ export interface RunMessage {
   readonly schedule: number;
 }
 export type ThreadMessage =
+  /** The thread listens now. Browsers drop what is sent before: modules load in several steps there. */
+  | { readonly kind: "listening" }
   | { readonly kind: "ready" }
   /** The thread could not start. */
   | { readonly kind: "failed"; readonly message: string }
@@ -69,6 +71,8 @@ port.onMessage((message) => {
   port.post({ kind: "ready" } satisfies ThreadMessage);
   if (thread > 0) follow();
 });
+
+port.post({ kind: "listening" } satisfies ThreadMessage);
 
 function start(message: StartMessage): void {
   ({ thread, nThreads } = message);

@@ -1,8 +1,11 @@
 // The registry and the hyperparameters: what is refused, with which words, and what defaults mean.
 import { describe, expect, it } from "vitest";
 import { Metadata, type MetadataValue } from "../../formats/metadata.ts";
-import { ARCHITECTURES, describeModel, ModelError, ModelKeys } from "../../models/index.ts";
+import { ARCHITECTURES, describeModel, ModelError, ModelKeys, TESTED } from "../../models/index.ts";
 import { readHparams } from "../../models/hparams.ts";
+import { RANDOM_MODELS } from "../reference/random-models.ts";
+import { hasShared } from "../reference/vectors.ts";
+import { loadZooCase, zooNames } from "../reference/zoo.ts";
 
 type Entries = Record<string, number | string | boolean | number[]>;
 
@@ -52,6 +55,19 @@ describe("describeModel", () => {
   it("serves no name twice", () => {
     const names = ARCHITECTURES.flatMap((a) => a.names);
     expect(new Set(names).size).toBe(names.length);
+  });
+
+  it("says of every name how it is tested, and is", () => {
+    expect(Object.keys(TESTED).sort()).toEqual(ARCHITECTURES.flatMap((a) => a.names).sort());
+    const random = (arch: string): (false | undefined)[] =>
+      RANDOM_MODELS.filter((model) => model.arch === arch).map((model) => model.peer);
+    for (const [name, tested] of Object.entries(TESTED)) {
+      if (tested === "llama.cpp") expect(random(name), name).toContain(undefined);
+      if (tested === "reference") expect(random(name), name).toContain(false);
+    }
+    const inZoo = zooNames().map((name) => loadZooCase(name).arch);
+    const missing = Object.keys(TESTED).filter((n) => TESTED[n] === "zoo" && !inZoo.includes(n));
+    if (hasShared("zoo")) expect(missing).toEqual([]);
   });
 
   it("refuses an unknown architecture and lists the known ones", () => {

@@ -15,6 +15,12 @@ export const ACTIVATIONS: Record<Activation, (x: number) => number> = {
   exp: Math.exp,
 };
 
+/** The gate of gpt-oss's experts. */
+export function clampedGate(gate: number, up: number, limit: number): number {
+  const g = Math.min(gate, limit);
+  return g * sigmoid(1.702 * g) * (Math.min(Math.max(up, -limit), limit) + 1);
+}
+
 export function sigmoid(x: number): number {
   return 1 / (1 + Math.exp(-x));
 }

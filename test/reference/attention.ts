@@ -78,6 +78,8 @@ export function attendRow(
 
 function isVisible(position: number, keyPosition: number, params: AttentionParams): boolean {
   if (params.causal !== false && keyPosition > position) return false;
+  const { chunk } = params;
+  if (chunk && Math.floor(position / chunk) !== Math.floor(keyPosition / chunk)) return false;
   return params.window === undefined || position - keyPosition < params.window;
 }
 
@@ -94,8 +96,11 @@ function headOf(
 }
 
 function score(product: number, distance: number, h: number, params: AttentionParams): number {
-  const { scale, softcap, alibiMaxBias, nHead } = params;
+  const { scale, softcap, alibiMaxBias, nHead, yarnScale } = params;
   let s = product * scale;
+  if (yarnScale && yarnScale.freqScale < 1) {
+    s *= (1 + yarnScale.logMultiplier * Math.log(1 / yarnScale.freqScale)) ** 2;
+  }
   if (softcap !== undefined) s = softcap * Math.tanh(s / softcap);
   if (alibiMaxBias !== undefined) s -= alibiSlope(h, nHead, alibiMaxBias) * distance;
   return s;

@@ -230,6 +230,20 @@ describe("attention", () => {
     expect(attend(zero, zero, { causal: false })).toEqual(near(Array(4).fill([15 / 4])));
   });
 
+  it("hides what lies before a stretch of positions, and stretches the scale as YaRN says", () => {
+    expect(attend(zero, zero, { chunk: 2 })).toEqual(near([[1], [1.5], [4], [6]]));
+    const query = [[0], [0], [0], [1]];
+    const keys = [[0], [0], [0], [1]];
+    const yarnScale = { freqScale: 1 / 8, logMultiplier: 0.5 };
+    const e = Math.exp((1 + 0.5 * Math.log(8)) ** 2);
+    expect(attend(query, keys, { yarnScale })[3]).toEqual([
+      expect.closeTo((7 + 8 * e) / (3 + e), 5),
+    ]);
+    expect(attend(query, keys, { yarnScale: { ...yarnScale, freqScale: 1 } })[3]).toEqual([
+      expect.closeTo((7 + 8 * Math.E) / (3 + Math.E), 5),
+    ]);
+  });
+
   it("gives a sink its share and no value", () => {
     expect(attend(zero, zero, { sinks: weight([1], [0]) })).toEqual(
       near([[0.5], [1], [7 / 4], [3]]),
@@ -316,6 +330,80 @@ describe("experts", () => {
     expect(rowsOf(shared)).toEqual([[200, 20]]);
     expect(rowsOf(ops.expertMatmul(w, shared, routing))).toEqual([[20000, 200]]);
     expect(rowsOf(ops.expertSum(shared, routing))).toEqual([[155]]);
+    // Expert 1 is the better one: its vector goes to the first slot.
+    expect(rowsOf(ops.expertAdd(shared, weight([1, 2], [7, 5]), routing))).toEqual([[205, 27]]);
+    expect(rowsOf(ops.expertScale(shared, weight([2], [3, 2]), routing))).toEqual([[400, 60]]);
+    expect(rowsOf(ops.routingWeights(routing))).toEqual([[0.75, 0.25]]);
+    expect(() => ops.expertAdd(shared, weight([1, 3], [7, 5, 1]), routing)).toThrow("found 3");
+  });
+});
+
+describe("runs of a row", () => {
+  const x = tensor([[1, 2, 3, 4, 5, 6]]);
+
+  it("slices, repeats, joins", () => {
+    const ops = opsFor(1);
+    expect(rowsOf(ops.sliceRuns(x, 2, 1, 2))).toEqual([[2, 3, 5, 6]]);
+    expect(rowsOf(ops.repeat(tensor([[1, 2]]), 3))).toEqual([[1, 2, 1, 2, 1, 2]]);
+    expect(rowsOf(ops.concat([x, tensor([[9, 8]])]))).toEqual([[1, 2, 3, 4, 5, 6, 9, 8]]);
+    expect(rowsOf(ops.concat([x, tensor([[9, 8]])], 2))).toEqual([[1, 2, 3, 9, 4, 5, 6, 8]]);
+    expect(() => ops.sliceRuns(x, 2, 2, 2)).toThrow(PlanError);
+    expect(() => ops.concat([x, tensor([[9]])], 2)).toThrow("concat: width: expected 0, found 1");
+  });
+
+  it("scales, sums and measures", () => {
+    const ops = opsFor(1);
+    expect(rowsOf(ops.scaleRuns(x, tensor([[10, 100]])))).toEqual([[10, 20, 30, 400, 500, 600]]);
+    expect(rowsOf(ops.weightedSum(x, tensor([[1, 10]])))).toEqual([[41, 52, 63]]);
+    expect(rowsOf(ops.magnitude(tensor([[3, 4, 6, 8]]), 2))).toEqual([[5, 10]]);
+    expect(rowsOf(ops.magnitude(tensor([[2, 2, 2, 2]])))).toEqual([[4]]);
+  });
+
+  it("sends every run through a matrix of its own", () => {
+    const w = weight([3, 1, 2], [1, 1, 1, 100, 10, 1]);
+    expect(rowsOf(opsFor(1).matmulByRun(w, x))).toEqual([[6, 456]]);
+    expect(() => opsFor(1).matmulByRun(w, tensor([[1, 2, 3]]))).toThrow("expected 6, found 3");
+  });
+});
+
+describe("ops of single architectures", () => {
+  it("subtract, clamp, scale by one element", () => {
+    const ops = opsFor(1);
+    const x = tensor([[-9, 1, 9]]);
+    expect(rowsOf(ops.sub(x, tensor([[1, 2, 3]])))).toEqual([[-10, -1, 6]]);
+    expect(rowsOf(ops.clamp(x, 4))).toEqual([[-4, 1, 4]]);
+    expect(rowsOf(ops.mulWeight(x, weight([1], [2])))).toEqual([[-18, 2, 18]]);
+  });
+
+  it("keep what lies well above the mean", () => {
+    // The mean is 3; only the last element is half a deviation above it.
+    const kept = opsFor(1).gaussianTopK(tensor([[1, 3, 3, 3, 3, 3, 1, 7]]), 0.5);
+    const deviation = Math.sqrt((4 + 4 + 16) / 7);
+    expect(rowsOf(kept)[0][7]).toBeCloseTo(4 - 0.5 * deviation, 5);
+    expect(rowsOf(kept)[0].slice(0, 7)).toEqual(Array(7).fill(0));
+  });
+
+  it("clamp both sides of gpt-oss's gate", () => {
+    const [[inside, both, low]] = rowsOf(
+      opsFor(1).clampedGate(tensor([[1, 9, -9]]), tensor([[2, 9, -9]]), 7),
+    );
+    const sigmoid = (v: number): number => 1 / (1 + Math.exp(-v));
+    expect(inside).toBeCloseTo(sigmoid(1.702) * 3, 5);
+    expect(both).toBeCloseTo(7 * sigmoid(1.702 * 7) * 8, 4);
+    // Only the upper side of the gate is clamped.
+    expect(low).toBeCloseTo(-9 * sigmoid(1.702 * -9) * -6, 8);
+  });
+
+  it("warm the queries of late positions", () => {
+    const ops = opsFor(3, { positions: [0, 7, 8] });
+    const rows = rowsOf(ops.temperature({ scale: 0.1, floor: 8, offset: 1 }));
+    expect(rows).toEqual([[1], [expect.closeTo(1 + 0.1 * Math.log(2), 6)], [rows[1][0]]]);
+  });
+
+  it("look up rows by token, row 0 for embedding rows", () => {
+    const ops = opsFor(3, { tokens: [1, Float32Array.of(1), 0] });
+    const w = weight([1, 2], [5, 6]);
+    expect(rowsOf(ops.embedAt(w, "tokenOrZero"))).toEqual([[6], [5], [5]]);
   });
 });
 
@@ -385,6 +473,7 @@ describe("ops beside the stream", () => {
     expect(rowsOf(ops.addVector(x, 0))).toEqual([[1, 2]]);
     expect(rowsOf(ops.tap(ops.addVector(x, 1), "l_out-1"))).toEqual([[6, 7]]);
     expect(seen).toEqual(["addVector", "tap l_out-1 2"]);
+    expect(rowsOf(ops.addVector(tensor([[1, 2, 3, 4]]), 1))).toEqual([[6, 7, 8, 9]]);
   });
 
   it("sums squares by column of every matrix product of a model", () => {

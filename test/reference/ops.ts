@@ -13,11 +13,12 @@ import type {
   Routing,
   Rows,
   State,
+  TemperatureParams,
   Tensor,
   Weight,
 } from "../../models/ops.ts";
 import { PlanError } from "../../src/errors.ts";
-import { ACTIVATIONS, softmax } from "./activations.ts";
+import { ACTIVATIONS, clampedGate, softmax } from "./activations.ts";
 import { attendRow } from "./attention.ts";
 import { chooseExperts, type ReferenceRouting, routingOf, slotOf } from "./experts.ts";
 import type { ReferenceModel } from "./model.ts";
@@ -79,8 +80,14 @@ export class ReferenceOps implements Ops {
     return this.#done("embed", { rows: "tokens", width: w.shape[0], data });
   }
 
-  embedAt(w: Weight, index: "position" | "zero"): Tensor {
-    const data = this.#batch.positions.map((p) => weightRow(w, index === "zero" ? 0 : p));
+  embedAt(w: Weight, index: "position" | "zero" | "tokenOrZero"): Tensor {
+    const { positions, tokens } = this.#batch;
+    const rowOf = (p: number, i: number): number => {
+      if (index === "position") return p;
+      const token = tokens[i];
+      return index === "tokenOrZero" && typeof token === "number" ? token : 0;
+    };
+    const data = positions.map((p, i) => weightRow(w, rowOf(p, i)));
     return this.#done("embedAt", { rows: "tokens", width: w.shape[0], data });
   }
 
@@ -90,6 +97,24 @@ export class ReferenceOps implements Ops {
     return this.#done(
       "matmul",
       mapRows(x, nOut, (row) => outputs(nOut, (m) => dot(weightRow(w, m), row))),
+    );
+  }
+
+  matmulByRun(w: Weight, x: Tensor): Tensor {
+    const [nIn, nOut, n = 1] = w.shape;
+    expectSize(`matmulByRun ${w.name}: width`, n * nIn, x.width);
+    const row = (r: Float32Array): number[] =>
+      outputs(n * nOut, (m) => {
+        const run = Math.floor(m / nOut);
+        return dot(weightRow(w, m), r.subarray(run * nIn, (run + 1) * nIn));
+      });
+    return this.#done("matmulByRun", mapRows(x, n * nOut, row));
+  }
+
+  sub(a: Tensor, b: Tensor): Tensor {
+    return this.#done(
+      "sub",
+      elementwise("sub", a, b, (x, y) => x - y),
     );
   }
 
@@ -117,11 +142,11 @@ export class ReferenceOps implements Ops {
   }
 
   mulWeight(x: Tensor, w: Weight): Tensor {
-    expectSize(`mulWeight ${w.name}: width`, vectorLength(w), x.width);
     const { data } = weightOf(w);
+    if (data.length !== 1) expectSize(`mulWeight ${w.name}: width`, vectorLength(w), x.width);
     return this.#done(
       "mulWeight",
-      mapRows(x, x.width, (row) => row.map((v, i) => v * data[i])),
+      mapRows(x, x.width, (row) => row.map((v, i) => v * data[i % data.length])),
     );
   }
 
@@ -129,6 +154,13 @@ export class ReferenceOps implements Ops {
     return this.#done(
       "scale",
       mapElements(x, (v) => v * factor),
+    );
+  }
+
+  clamp(x: Tensor, limit: number): Tensor {
+    return this.#done(
+      "clamp",
+      mapElements(x, (v) => Math.min(Math.max(v, -limit), limit)),
     );
   }
 
@@ -148,6 +180,23 @@ export class ReferenceOps implements Ops {
       "gated",
       elementwise("gated", gate, up, (g, u) => Math.fround(ACTIVATIONS[kind](g)) * u),
     );
+  }
+
+  clampedGate(gate: Tensor, up: Tensor, limit: number): Tensor {
+    return this.#done(
+      "clampedGate",
+      elementwise("clampedGate", gate, up, (g, u) => clampedGate(g, u, limit)),
+    );
+  }
+
+  gaussianTopK(x: Tensor, multiplier: number): Tensor {
+    const row = (r: Float32Array): number[] => {
+      const mean = sum(r) / r.length;
+      const variance = sum([...r].map((v) => (v - mean) ** 2)) / (r.length - 1);
+      const cutoff = mean + multiplier * Math.sqrt(variance);
+      return [...r].map((v) => Math.max(v - cutoff, 0));
+    };
+    return this.#done("gaussianTopK", mapRows(x, x.width, row));
   }
 
   softmax(x: Tensor, group?: number): Tensor {
@@ -193,6 +242,75 @@ export class ReferenceOps implements Ops {
       "slice",
       mapRows(x, width, (row) => row.subarray(start, start + width)),
     );
+  }
+
+  sliceRuns(x: Tensor, n: number, start: number, width: number): Tensor {
+    const run = x.width / n;
+    if (!Number.isInteger(run) || start < 0 || start + width > run) {
+      throw new PlanError(
+        `sliceRuns: expected columns inside runs of ${run}, found ${start} to ${start + width}`,
+      );
+    }
+    const row = (r: Float32Array): number[] =>
+      outputs(n * width, (i) => r[Math.floor(i / width) * run + start + (i % width)]);
+    return this.#done("sliceRuns", mapRows(x, n * width, row));
+  }
+
+  repeat(x: Tensor, n: number): Tensor {
+    const row = (r: Float32Array): number[] => outputs(n * x.width, (i) => r[i % x.width]);
+    return this.#done("repeat", mapRows(x, n * x.width, row));
+  }
+
+  concat(parts: readonly Tensor[], n = 1): Tensor {
+    const width = sum(parts.map((part) => part.width));
+    for (const part of parts) {
+      expectSameRows("concat", part.rows, parts[0].rows);
+      expectSize("concat: width", Math.floor(part.width / n) * n, part.width);
+    }
+    const row = (_: Float32Array, i: number): number[] =>
+      outputs(n, (run) => run).flatMap((run) =>
+        parts.flatMap((part) => {
+          const length = part.width / n;
+          return [...valueOf(part).data[i].subarray(run * length, (run + 1) * length)];
+        }),
+      );
+    return this.#done("concat", mapRows(parts[0], width, row));
+  }
+
+  scaleRuns(x: Tensor, factors: Tensor): Tensor {
+    expectSameRows("scaleRuns", x.rows, factors.rows);
+    const run = x.width / factors.width;
+    expectSize("scaleRuns: width", Math.floor(run) * factors.width, x.width);
+    const row = (r: Float32Array, i: number): Float32Array =>
+      r.map((v, c) => v * valueOf(factors).data[i][Math.floor(c / run)]);
+    return this.#done("scaleRuns", mapRows(x, x.width, row));
+  }
+
+  weightedSum(x: Tensor, weights: Tensor): Tensor {
+    expectSameRows("weightedSum", x.rows, weights.rows);
+    const width = x.width / weights.width;
+    expectSize("weightedSum: width", Math.floor(width) * weights.width, x.width);
+    const row = (r: Float32Array, i: number): number[] =>
+      outputs(width, (m) => sum([...valueOf(weights).data[i]].map((w, s) => w * r[s * width + m])));
+    return this.#done("weightedSum", mapRows(x, width, row));
+  }
+
+  magnitude(x: Tensor, n = 1): Tensor {
+    const run = x.width / n;
+    expectSize("magnitude: width", Math.floor(run) * n, x.width);
+    const row = (r: Float32Array): number[] =>
+      outputs(n, (i) => {
+        const part = r.subarray(i * run, (i + 1) * run);
+        return Math.sqrt(dot(part, part));
+      });
+    return this.#done("magnitude", mapRows(x, n, row));
+  }
+
+  temperature({ scale, floor, offset }: TemperatureParams): Tensor {
+    const data = this.#batch.positions.map((p) =>
+      Float32Array.of(Math.log(Math.floor((p + offset) / floor) + 1) * scale + 1),
+    );
+    return this.#done("temperature", { rows: "tokens", width: 1, data });
   }
 
   rope(x: Tensor, params: RopeParams): Tensor {
@@ -270,6 +388,30 @@ export class ReferenceOps implements Ops {
     return this.#done("expertSum", mapRows(x, width, row));
   }
 
+  expertAdd(x: Tensor, w: Weight, routing: Routing): Tensor {
+    const [width, nExpert] = w.shape;
+    expectSize(`expertAdd ${w.name}: experts`, routing.nExpert, nExpert);
+    expectSize(`expertAdd ${w.name}: width`, routing.nUsed * width, x.width);
+    const { choices } = routingOf(routing);
+    const row = (r: Float32Array, i: number): Float32Array =>
+      r.map((v, c) => v + weightRow(w, choices[i].experts[Math.floor(c / width)])[c % width]);
+    return this.#done("expertAdd", mapRows(x, x.width, row));
+  }
+
+  expertScale(x: Tensor, w: Weight, routing: Routing): Tensor {
+    expectSize(`expertScale ${w.name}: experts`, routing.nExpert, vectorLength(w));
+    const width = x.width / routing.nUsed;
+    const { choices } = routingOf(routing);
+    const row = (r: Float32Array, i: number): Float32Array =>
+      r.map((v, c) => v * weightOf(w).data[choices[i].experts[Math.floor(c / width)]]);
+    return this.#done("expertScale", mapRows(x, x.width, row));
+  }
+
+  routingWeights(routing: Routing): Tensor {
+    const data = routingOf(routing).choices.map(({ weights }) => weights);
+    return this.#done("routingWeights", { rows: routing.rows, width: routing.nUsed, data });
+  }
+
   outputRows(x: Tensor): Tensor {
     const data = valueOf(x).data.filter((_, i) => this.#batch.outputs[i]);
     return this.#done("outputRows", { rows: "outputs", width: x.width, data });
@@ -322,7 +464,7 @@ export class ReferenceOps implements Ops {
     if (vector === undefined) return x;
     return this.#done(
       "addVector",
-      mapRows(x, x.width, (row) => row.map((v, i) => v + vector[i])),
+      mapRows(x, x.width, (row) => row.map((v, i) => v + vector[i % vector.length])),
     );
   }
 

@@ -27,7 +27,10 @@ function cosSin(position: number, params: RopeParams): { cos: number; sin: numbe
   const { nRot, freqBase, freqScale, attnFactor, factors, yarn } = params;
   const thetaScale = f(freqBase ** (-2 / nRot));
   let magnitude = attnFactor;
-  if (yarn && freqScale < 1) magnitude *= 1 + yarn.logMultiplier * Math.log(1 / freqScale);
+  if (yarn && freqScale < 1) {
+    const stretch = Math.log(1 / freqScale);
+    magnitude *= (1 + yarn.logMultiplier * stretch) / (1 + (yarn.logDivisor ?? 0) * stretch);
+  }
 
   const pairs = [];
   let theta = position;

@@ -18,6 +18,7 @@ if (process.platform !== "linux") {
 }
 
 const packages = {
+  "playwright-core": "^1", // drives the browser, which is Debian's chromium where it is installed
   node24: `npm:node-linux-${cpu}@24`,
   deno: `npm:@deno/linux-${cpu}-glibc@2`,
   bun: cpu === "x64" ? "npm:@oven/bun-linux-x64@1" : "npm:@oven/bun-linux-aarch64@1",

@@ -1,7 +1,7 @@
 // dequantize against ggml's own values, bit for bit (-0 and 0 count as equal, and so do all NaN: README of
 // ../shared/reference/quants), and what it refuses.
 
-import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { typeByName } from "../../formats/types.ts";
 import type * as Quants from "../../src/quants.ts";
@@ -13,8 +13,9 @@ const TYPES = await supportedTypes();
 const BLOCK_TYPES = TYPES.filter((name) => typeByName(name).blockSize > 1);
 const shared = hasShared("quants/ggml");
 
-const fixture: { types: Record<string, { bytes: string; f32: string }[]> } =
-  JSON.parse(readFileSync(new URL("../fixtures/quants/blocks.json", import.meta.url), "utf8"));
+const fixtures = fileURLToPath(new URL("../fixtures/quants/", import.meta.url));
+/** Codes and values: without importance weights, with them, random bytes. */
+const PAIRS = [["q", "dq"], ["qi", "dqi"], ["rnd_q", "rnd_dq"]] as const;
 
 function firstDifference(found: Float32Array, expected: Float32Array): number {
   if (found.length !== expected.length) return Math.min(found.length, expected.length);
@@ -27,21 +28,28 @@ describe("dequantize", () => {
   });
 
   it.each(BLOCK_TYPES)("%s gives ggml's bits on the committed blocks", async (name) => {
-    expect(fixture.types[name].length).toBeGreaterThan(0);
-    for (const { bytes, f32 } of fixture.types[name]) {
-      const expected = new Float32Array(new Uint8Array(Buffer.from(f32, "hex")).buffer);
-      expect(firstDifference(await dequantize(name, new Uint8Array(Buffer.from(bytes, "hex")), expected.length), expected)).toBe(-1);
+    const vectors = loadVectors(fixtures + name);
+    let compared = 0;
+    for (const [bytes, values] of PAIRS) {
+      const section = vectors.get(values);
+      if (!section) continue;
+      const expected = f32Of(section), nPerRow = section.shape[1];
+      const found = await dequantize(name, vectors.get(bytes)!.bytes, expected.length, { nPerRow });
+      expect(firstDifference(found, expected), values).toBe(-1);
+      compared += expected.length;
     }
+    expect(compared).toBeGreaterThan(0);
   });
 
   it.skipIf(!shared).each(BLOCK_TYPES)("%s gives ggml's bits on the shared vectors, in one row and in many", async (name) => {
-    const vectors = loadVectors(`${SHARED}quants/ggml/${name}`);
+    const folder = typeByName(name).id > 132 ? "ik" : "ggml", meta = typeByName(name).rowMetaBytes;
+    const vectors = loadVectors(`${SHARED}quants/${folder}/${name}`);
     let compared = 0;
-    for (const [bytes, values] of [["q", "dq"], ["qi", "dqi"], ["rnd_q", "rnd_dq"]]) {
+    for (const [bytes, values] of PAIRS) {
       const section = vectors.get(values);
       if (!section) continue;
       const expected = f32Of(section), data = (vectors.get(bytes) ?? vectors.get("q")!).bytes;
-      for (const nPerRow of [expected.length, 256]) {
+      for (const nPerRow of meta > 0 ? [section.shape[1]] : [expected.length, 256]) {
         const found = await dequantize(name, data, expected.length, { nPerRow });
         expect(firstDifference(found, expected), `${values}, rows of ${nPerRow}: first weight that differs`).toBe(-1);
       }

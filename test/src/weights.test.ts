@@ -67,7 +67,7 @@ async function load(gguf: Gguf, bank: Bank, weights: readonly PlacedWeight[]): P
 function rowOf(bank: Bank, weight: PlacedWeight, expert: number, row: number): Float32Array {
   const kernels = instantiateKernels(module, bank.memory), out = bank.staging.address, [k] = weight.shape;
   const group = bank.weightAddress(weight) + expert * weight.expertBytes + (row >> 2) * weight.groupBytes;
-  kernels.dequantizeRow(weight.type, group, row & 3, k, out);
+  kernels.dequantizeRow(weight.type, group, row & 3, k, out, out + k * 4);
   return bank.f32(out, k).slice();
 }
 

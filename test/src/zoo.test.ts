@@ -9,7 +9,7 @@ import { compareZoo, loadZooCase, zooNames, type ZooCase } from "../reference/zo
 
 const known = new Set(ARCHITECTURES.flatMap((a) => a.names));
 /** Types the kernels of this version multiply; others come with their own issue. */
-const KERNEL_TYPES = new Set(["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"].map((name) => typeByName(name).id));
+const KERNEL_TYPES = new Set(["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q1_0", "Q2_0"].map((name) => typeByName(name).id));
 
 function runnable(zoo: ZooCase): boolean {
   return zoo.kind === "causal" && known.has(zoo.arch) && Object.keys(zoo.weight_types).every((t) => KERNEL_TYPES.has(typeByName(t).id));

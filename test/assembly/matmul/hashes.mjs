@@ -1,7 +1,14 @@
 // A hash of every type's matrix products: the same for every build, tile, engine and CPU. Plain JavaScript without
 // imports, so that any runtime can run it: test/runtimes does, matmul/golden.test.ts compares with golden.json.
 
-/** id, weights and bytes of a block, offsets of its f16 fields. A copy of what blocks.ts says, for plain runtimes. */
+const tameRow4 = (v, o, next) => v.setFloat32(o, ((next() / 2 ** 32 - 0.5) / 64) * (next() % 16 === 0 ? 2 ** -100 : 1), true);
+const tameRow2 = (v, o, next) => v.setUint16(o, (next() & 0x8000) | (0x1000 + (next() % 0x2000)), true);
+
+/**
+ * id, weights and bytes of a block, offsets of its f16 fields, what else makes random bytes ordinary numbers; bytes before a
+ * row's blocks and what makes them an ordinary scale. A copy of
+ * what blocks.ts says, for plain runtimes.
+ */
 const types = {
   F32: [0, 1, 4, []],
   F16: [1, 1, 2, [0]],
@@ -15,9 +22,41 @@ const types = {
   Q4_K: [12, 256, 144, [0, 2]],
   Q5_K: [13, 256, 176, [0, 2]],
   Q6_K: [14, 256, 210, [208]],
+  IQ2_XXS: [16, 256, 66, [0]],
+  IQ2_XS: [17, 256, 74, [0]],
+  IQ3_XXS: [18, 256, 98, [0]],
+  IQ1_S: [19, 256, 50, [0]],
   IQ4_NL: [20, 32, 18, [0]],
+  IQ3_S: [21, 256, 110, [0]],
+  IQ2_S: [22, 256, 82, [0]],
   IQ4_XS: [23, 256, 136, [0]],
+  IQ1_M: [29, 256, 56, [], (v, o) => v.setUint8(o + 55, v.getUint8(o + 55) & 0xbf)],
   BF16: [30, 1, 2, []],
+  TQ1_0: [34, 256, 54, [52]],
+  TQ2_0: [35, 256, 66, [64]],
+  MXFP4: [39, 32, 17, [], (v, o, next) => v.setUint8(o, next() % 16 === 0 ? next() % 4 : 115 + (next() % 20))],
+  NVFP4: [40, 64, 36, []],
+  Q1_0: [41, 128, 18, [0]],
+  Q2_0: [42, 64, 18, [0]],
+  Q6_0: [133, 32, 26, [0]],
+  IQ1_BN: [134, 64, 13, [], undefined, 2, tameRow2],
+  IQ2_BN: [135, 64, 16, [], undefined, 4, tameRow4],
+  IQ2_K: [137, 256, 76, [0]],
+  IQ3_K: [138, 256, 110, [0]],
+  IQ4_K: [139, 256, 144, [0]],
+  IQ5_K: [140, 256, 176, [0]],
+  IQ6_K: [141, 256, 212, [0]],
+  IQ4_KS: [144, 256, 136, [], undefined, 4, tameRow4],
+  IQ2_KS: [145, 256, 70, [], undefined, 2, tameRow2],
+  IQ4_KSS: [146, 256, 128, [], undefined, 4, tameRow4],
+  Q8_KV: [151, 32, 32, [], undefined, 8, tameRow4],
+  IQ5_KS: [152, 256, 168, [], undefined, 4, tameRow4],
+  IQ2_KT: [153, 256, 68, [], undefined, 4, tameRow4],
+  IQ3_KT: [154, 256, 100, [], undefined, 4, tameRow4],
+  IQ4_KT: [155, 256, 128, [], undefined, 4, tameRow4],
+  IQ3_KS: [156, 256, 102, [], undefined, 2, tameRow2],
+  IQ2_KL: [157, 256, 86, [], undefined, 2, tameRow2],
+  IQ1_KT: [158, 256, 56, [], undefined, 4, tameRow4],
 };
 
 const K = 1536, ROWS = 37, COLUMNS = 11;
@@ -49,7 +88,7 @@ function fnv(bytes) {
  */
 export function matmulHashes(exports, memory, heap) {
   const found = {};
-  for (const [name, [id, weights, bytes, halves]] of Object.entries(types)) {
+  for (const [name, [id, weights, bytes, halves, tame, meta = 0, tameRow]] of Object.entries(types)) {
     const next = random(4321 + id);
     let top = (heap + 15) & ~15;
     const allocate = (n) => {
@@ -58,14 +97,18 @@ export function matmulHashes(exports, memory, heap) {
       if (top > memory.buffer.byteLength) memory.grow(Math.ceil((top - memory.buffer.byteLength) / 65536));
       return address;
     };
-    const rowBytes = (K / weights) * bytes, groupBytes = exports.groupBytes(id, K), nGroups = Math.ceil(ROWS / 4);
+    const rowBytes = meta + (K / weights) * bytes, groupBytes = exports.groupBytes(id, K), nGroups = Math.ceil(ROWS / 4);
     const source = allocate(ROWS * rowBytes), w = allocate(nGroups * groupBytes), x = allocate(COLUMNS * K * 4);
     const format = exports.packFormat(id), T = exports.tileColumns(format);
     const tile = allocate(exports.packTileBytes(format, T, K));
-    const out = allocate((COLUMNS + T) * nGroups * 16);
+    const out = allocate((COLUMNS + T) * nGroups * 16), scratch = allocate(exports.scratchBytes());
     const v = new DataView(memory.buffer);
     for (let i = 0; i < ROWS * rowBytes; i++) v.setUint8(source + i, next() >>> 24);
     for (let o = 0; o < ROWS * rowBytes; o += bytes) {
+      if (o % rowBytes === 0) {
+        tameRow?.(v, source + o, next);
+        o += meta;
+      }
       if (name === "F32") v.setFloat32(source + o, (next() / 2 ** 32 - 0.5) / 8, true);
       if (name === "BF16") v.setUint16(source + o, (next() & 0x8000) | (0x3b00 + (next() % 0x280)), true);
       for (const field of halves) {
@@ -73,6 +116,7 @@ export function matmulHashes(exports, memory, heap) {
         const bits = next() % 16 === 0 ? next() % 0x400 : 0x1000 + (next() % 0x2000);
         v.setUint16(source + o + field, sign | bits, true);
       }
+      tame?.(v, source + o, next);
     }
     for (let i = 0; i < COLUMNS * K; i++) v.setFloat32(x + 4 * i, (next() + next() + next()) / 2 ** 31 - 3, true);
     for (let g = 0; g < nGroups; g++) {
@@ -84,7 +128,7 @@ export function matmulHashes(exports, memory, heap) {
       for (let c = 0; c < COLUMNS; c += columns) {
         const given = Math.min(columns, COLUMNS - c);
         exports.packTile(format, columns, x + c * K * 4, K * 4, given, K, 0, exports.packUnits(format, K), tile);
-        exports.matmulTile(id, nGroups, w, groupBytes, tile, K, columns, out + c * stride, stride);
+        exports.matmulTile(id, nGroups, w, groupBytes, tile, K, columns, out + c * stride, stride, scratch);
       }
       return fnv(new Uint8Array(memory.buffer, out, COLUMNS * stride));
     };

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import asc from "assemblyscript/asc";
 import { generateTiles } from "../../../assembly/matmul/generate-tiles.mjs";
+import { generateTables } from "../../../assembly/quants/tables/generate-tables.mjs";
 
 const root = join(import.meta.dirname, "../../..");
 const entry = `
@@ -131,11 +132,12 @@ export class Kernels {
     const tile = this.allocate(tileBytes);
     const stride = nGroups * 16;
     const out = this.allocate(columns * stride);
+    const scratch = this.allocate(call.scratchBytes!());
     const y = new Float32Array(nColumns * nRows);
     for (let c = 0; c < nColumns; c += columns) {
       const given = Math.min(columns, nColumns - c);
       call.packTile!(format, columns, source + c * k * 4, k * 4, given, k, 0, call.packUnits!(format, k), tile);
-      call.matmulTile!(type, nGroups, w, groupBytes, tile, k, columns, out, stride);
+      call.matmulTile!(type, nGroups, w, groupBytes, tile, k, columns, out, stride, scratch);
       for (let i = 0; i < given; i++) y.set(this.f32(out + i * stride, nRows), (c + i) * nRows);
     }
     return y;
@@ -143,18 +145,18 @@ export class Kernels {
 
   /** Row `row` of interleaved weights as floats. */
   dequantize(type: number, w: number, row: number, k: number): Float32Array {
-    const out = this.allocate(k * 4);
-    this.call.dequantizeRow!(type, w + (row >> 2) * this.call.groupBytes!(type, k), row & 3, k, out);
+    const out = this.allocate(k * 4), scratch = this.allocate(this.call.scratchBytes!());
+    this.call.dequantizeRow!(type, w + (row >> 2) * this.call.groupBytes!(type, k), row & 3, k, out, scratch);
     return this.f32(out, k).slice();
   }
 }
 
 /** The module of a build, from a cache keyed by its sources. */
 async function compiled(build: Build): Promise<Uint8Array<ArrayBuffer>> {
-  const tiles = generateTiles();
-  const hash = createHash("sha256").update(entry).update(tiles).update(build);
-  const sources = ["abi.ts", "half.ts", "lanes.ts", "work.ts", "matmul/index.ts", "matmul/ops.ts"].concat(
-    readdirSync(join(root, "assembly/quants")).sort().map((name) => `quants/${name}`),
+  const tiles = generateTiles(), tables = generateTables();
+  const hash = createHash("sha256").update(entry).update(tiles).update(tables).update(build);
+  const sources = ["abi.ts", "half.ts", "lanes.ts", "work.ts", "matmul/index.ts", "matmul/ops.ts", "matmul/slabs.ts"].concat(
+    readdirSync(join(root, "assembly/quants")).filter((name) => name.endsWith(".ts")).sort().map((name) => `quants/${name}`),
   );
   for (const name of sources) hash.update(readFileSync(join(root, "assembly", name)));
   hash.update(readFileSync(join(root, "asconfig.json")));
@@ -167,6 +169,7 @@ async function compiled(build: Build): Promise<Uint8Array<ArrayBuffer>> {
     readFile: (name) => {
       if (name === "matmul-test-entry.ts") return entry;
       if (name.endsWith("assembly/matmul/tiles.generated.ts")) return tiles;
+      if (name.endsWith("assembly/quants/grids.generated.ts")) return tables;
       const path = join(root, name);
       return existsSync(path) ? readFileSync(path, "utf8") : null;
     },

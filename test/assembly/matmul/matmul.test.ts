@@ -6,7 +6,7 @@ import { Kernels, builds } from "./kernels.ts";
 import { multiply } from "./reference.ts";
 
 /** Row lengths that a type allows: one block, several, and for block types of 32 no multiple of 256. */
-const lengths: Record<number, number[]> = { 1: [1, 3, 7, 32, 259], 32: [32, 96, 256, 288], 256: [256, 768] };
+const lengths: Record<number, number[]> = { 1: [1, 3, 7, 32, 259], 32: [32, 96, 256, 288], 64: [64, 192, 320], 128: [128, 384], 256: [256, 768] };
 
 for (const build of builds) {
   describe(build, async () => {
@@ -28,6 +28,26 @@ for (const build of builds) {
         }
       });
 
+      it(`${type.name}: tiles together give what they give apart`, () => {
+        // more blocks and groups than a slab holds (slabs.ts)
+        const k = type.weights === 1 ? 40 : 10 * 256, nRows = 21, nTiles = 3, columns = T(type.id);
+        kernels.reset();
+        const { call } = kernels;
+        const w = kernels.repack(type.id, randomRows(type, nRows, k, 17), nRows, k);
+        const x = randomActivations(nTiles * columns * k, 19), from = kernels.floats(x);
+        const format = call.packFormat!(type.id), tileBytes = call.packTileBytes!(format, columns, k);
+        const tiles = kernels.allocate(nTiles * tileBytes), scratch = kernels.allocate(call.scratchBytes!());
+        for (let t = 0; t < nTiles; t++) {
+          call.packTile!(format, columns, from + t * columns * k * 4, 4 * k, columns, k, 0, call.packUnits!(format, k), tiles + t * tileBytes);
+        }
+        const stride = 96, out = kernels.allocate(nTiles * columns * stride);
+        call.matmulTiles!(type.id, 6, w, call.groupBytes!(type.id, k), tiles, tileBytes, nTiles, k, columns, out, stride, scratch);
+        const apart = kernels.multiply(type.id, w, nRows, k, x, 1);
+        for (let c = 0; c < nTiles * columns; c++) {
+          expect(kernels.f32(out + c * stride, nRows)).toEqual(apart.subarray(c * nRows, (c + 1) * nRows));
+        }
+      });
+
       it(`${type.name}: extreme codes do not overflow`, () => {
         const k = type.weights === 1 ? 32 : 2 * type.weights;
         for (const fill of [0x00, 0x7f, 0x80, 0xff]) {
@@ -35,9 +55,13 @@ for (const build of builds) {
           const rows = randomRows(type, 4, k, 5);
           if (type.decode) {
             rows.forEach((_, i) => {
-              const offset = i % type.bytes;
+              const meta = type.rowMeta ?? 0, inRow = i % (rows.length / 4);
+              if (inRow < meta) return;
+              const offset = (inRow - meta) % type.bytes;
               if (!type.halves.some((o) => offset === o || offset === o + 1)) rows[i] = fill;
             });
+            const v = new DataView(rows.buffer);
+            if (type.tame) for (let o = 0; o < rows.length; o += type.bytes) type.tame(v, o, () => fill);
           }
           const w = kernels.repack(type.id, rows, 4, k);
           // all elements at the limit: every product of a step has the largest magnitude and one sign

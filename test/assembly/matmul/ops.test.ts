@@ -99,6 +99,7 @@ for (const build of builds) {
       expect(embedded(EmbedIndex.token)).toEqual([row(5), input.slice(k, 2 * k), row(2)]);
       expect(embedded(EmbedIndex.position)).toEqual([row(1), row(4), row(0)]);
       expect(embedded(EmbedIndex.zero)).toEqual([row(0), row(0), row(0)]);
+      expect(embedded(EmbedIndex.tokenOrZero)).toEqual([row(5), row(0), row(2)]);
       setBatch(kernels, [6, 0, 0], [0, 0, 0], input);
       expect(() => embedded(EmbedIndex.token)).toThrow();
     });

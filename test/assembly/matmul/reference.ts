@@ -40,7 +40,7 @@ export function multiply(type: BlockType, rows: Uint8Array, nRows: number, k: nu
   const out = new Float32Array(nColumns * nRows);
   for (let c = 0; c < nColumns; c++) {
     const column = x.subarray(c * k, c * k + k);
-    const packed = type.decode ? quantize(column, type.weights) : undefined;
+    const packed = type.decode ? quantize(column, type.activations ?? type.weights) : undefined;
     for (let r = 0; r < nRows; r++) {
       out[c * nRows + r] = packed ? dotBlocks(type, v, r * rowBytes, packed) : dotFloats(type, v, r * rowBytes, column);
     }
@@ -65,23 +65,33 @@ function dotFloats(type: BlockType, v: DataView, o: number, x: Float32Array): nu
 }
 
 function dotBlocks(type: BlockType, v: DataView, o: number, y: { q: number[]; d: number[] }): number {
+  const activations = type.activations ?? type.weights, row = o;
+  o += type.rowMeta ?? 0;
   let sum = 0;
-  y.d.forEach((dy, b) => {
-    const block = type.decode!(v, o + b * type.bytes);
+  for (let b = 0; b < (y.q.length / type.weights); b++) {
+    const block = type.decode!(v, o + b * type.bytes, row);
     const q = y.q.slice(b * type.weights, (b + 1) * type.weights);
-    if (block.mins) {
-      const part = type.weights / block.mins.length;
-      const total = q.reduce((s, value, e) => s + value * block.mins![Math.floor(e / part)]!, 0);
-      sum = f(sum - f(f(total) * f(block.dmin! * dy)));
+    const perScale = type.weights / (block.scales?.length ?? 1);
+    const ds = typeof block.d === "number" ? [block.d] : block.d;
+    // a product of integers reaches as far as one scale of the weights and one of the activations
+    const run = Math.min(activations, type.weights / ds.length);
+    for (let from = 0; from < type.weights; from += run) {
+      const part = q.slice(from, from + run);
+      const dy = y.d[Math.floor((b * type.weights + from) / activations)]!;
+      const d = ds[Math.floor((from * ds.length) / type.weights)]!;
+      if (block.mins) {
+        const perMin = type.weights / block.mins.length;
+        const total = part.reduce((s, value, e) => s + value * block.mins![Math.floor((from + e) / perMin)]!, 0);
+        sum = f(sum - f(f(total) * f(block.dmin! * dy)));
+      }
+      const total = part.reduce(
+        (s, value, e) => s + value * block.codes[from + e]! * (block.scales?.[Math.floor((from + e) / perScale)] ?? 1), 0,
+      );
+      sum = f(sum + f(f(total) * f(d * dy)));
+      if (block.m !== undefined) {
+        sum = f(sum + f(f(part.reduce((s, value) => s + value, 0)) * f(block.m * dy)));
+      }
     }
-    const part = type.weights / (block.scales?.length ?? 1);
-    const total = q.reduce(
-      (s, value, e) => s + value * block.codes[e]! * (block.scales?.[Math.floor(e / part)] ?? 1), 0,
-    );
-    sum = f(sum + f(f(total) * f(block.d * dy)));
-    if (block.m !== undefined) {
-      sum = f(sum + f(f(q.reduce((s, value) => s + value, 0)) * f(block.m * dy)));
-    }
-  });
+  }
   return sum;
 }

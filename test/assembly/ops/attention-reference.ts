@@ -9,6 +9,7 @@ export interface AttentionCase {
   readonly scale: number;
   readonly softcap?: number;
   readonly window?: number;
+  readonly chunk?: number;
   readonly slopes?: readonly number[];
   readonly sinks?: readonly number[];
   readonly causal?: boolean;
@@ -21,7 +22,8 @@ const f = Math.fround;
 
 /** Visible positions [first, end) of a row. */
 export function visible(c: AttentionCase, position: number, length: number): [number, number] {
-  const first = c.window ? Math.max(0, position - c.window + 1) : 0;
+  const windowed = c.window ? Math.max(0, position - c.window + 1) : 0;
+  const first = c.chunk ? Math.max(windowed, position - (position % c.chunk)) : windowed;
   return [first, (c.causal ?? true) ? position + 1 : length];
 }
 

@@ -102,6 +102,7 @@ class Scene {
         [AttentionWord.kPageBytes]: cache.kPageBytes,
         [AttentionWord.vPageBytes]: cache.vPageBytes,
         [AttentionWord.window]: c.window ?? 0,
+        [AttentionWord.chunk]: c.chunk ?? 0,
         [AttentionWord.slopes]: c.slopes ? machine.vector(c.slopes) : 0,
         [AttentionWord.sinks]: c.sinks ? machine.vector(c.sinks) : 0,
         [AttentionWord.causal]: (c.causal ?? true) ? 1 : 0,
@@ -274,6 +275,16 @@ describe("attention follows NUMERICS.md bit for bit", () => {
         { ...plain, window },
         { lengths: [300], rows, split: window % 2 === 0 },
       );
+      scene.check(scene.attend());
+    }
+  });
+
+  it("stretches of positions that hide what lies before them", () => {
+    for (const [chunk, window] of [[1], [16], [43], [100], [256], [299], [300], [301], [150, 20]]) {
+      machine.reset();
+      const rows = [{ position: 299 }, { position: 255 }, { position: 256 }, { position: 3 }];
+      const c = { ...plain, chunk, window };
+      const scene = new Scene(c, { lengths: [300], rows, split: chunk! % 2 === 0 });
       scene.check(scene.attend());
     }
   });

@@ -2,10 +2,13 @@
 // ../shared/reference/quants where it is there.
 
 import { describe, expect, it } from "vitest";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { GRIDS, gridEntries } from "../../../assembly/quants/tables/grids.mjs";
 import { SHARED, type Section, f32Of, hasShared, loadVectors } from "../../reference/vectors.ts";
 import { Kernels, builds } from "../matmul/kernels.ts";
-import { blockTypes } from "./blocks.ts";
+import { type BlockType, blockTypes } from "./blocks.ts";
+import { ikTypes } from "./ik-blocks.ts";
 
 const fixtures = fileURLToPath(new URL("../../fixtures/quants/", import.meta.url));
 const shared = hasShared("quants");
@@ -13,10 +16,13 @@ const shared = hasShared("quants");
 const pairs = [["q", "dq"], ["qi", "dqi"], ["rnd_q", "rnd_dq"]] as const;
 const named = blockTypes.filter((type) => type.name !== "F32");
 
+/** The vectors' folder. */
+const sharedOf = (type: BlockType): string => `${SHARED}quants/${ikTypes.includes(type) ? "ik" : "ggml"}/`;
+
 describe("reading back", async () => {
   const kernels = await Kernels.create("base");
 
-  function check(folder: string, type: (typeof blockTypes)[number]): number {
+  function check(folder: string, type: BlockType): number {
     const sections = loadVectors(folder + type.name);
     let rows = 0;
     for (const [codes, values] of pairs) {
@@ -39,7 +45,7 @@ describe("reading back", async () => {
   for (const type of named) {
     it(`${type.name}: committed slice`, () => expect(check(fixtures, type)).toBeGreaterThan(0));
     it.skipIf(!shared)(`${type.name}: all vectors`, () => {
-      expect(check(`${SHARED}quants/ggml/`, type)).toBeGreaterThanOrEqual(8);
+      expect(check(sharedOf(type), type)).toBeGreaterThanOrEqual(8);
     });
   }
 });
@@ -53,13 +59,14 @@ for (const build of builds) {
       it.skipIf(!shared)(`${type.name} agrees with the f64 product`, () => {
         // Our quantiser gives back ggml's codes from their values: amax is 127 d. (Q8_K's d may be negative and its
         // last bit may differ; codes change sign with it.)
-        const section = { 1: "act", 32: "act_Q8_0_deq", 256: "act_Q8_K_deq" }[type.weights];
+        const section = { 1: "act", 32: "act_Q8_0_deq", 256: "act_Q8_K_deq" }[type.activations ?? type.weights];
         const y = f32Of(input.get(section!)!);
         const k = 1024, nColumns = 4, nRows = 8;
-        const sections = loadVectors(`${SHARED}quants/ggml/${type.name}`);
+        const sections = loadVectors(sharedOf(type) + type.name);
         for (const [codes, values] of pairs.slice(0, 2)) {
-          const q = sections.get(codes), dq = sections.get(values);
-          if (!q || !dq) continue;
+          // dqk: the values of the source's products, where its decoder has others
+          const q = sections.get(codes), dq = (codes === "q" && sections.get("dqk")) || sections.get(values);
+          if (!q || !dq || (codes === "qi" && sections.has("dqk"))) continue;
           kernels.reset();
           const weights = f32Of(dq);
           const w = kernels.repack(type.id, q.bytes, nRows, k);
@@ -83,3 +90,10 @@ for (const build of builds) {
     }
   });
 }
+
+describe.skipIf(!shared)("grids", () => {
+  it.each(Object.keys(GRIDS) as (keyof typeof GRIDS)[])("%s is ggml's", (name) => {
+    const file = `${SHARED}quants/tables/${name}_grid.json`;
+    expect(gridEntries(name)).toEqual(JSON.parse(readFileSync(file, "utf8")));
+  });
+});

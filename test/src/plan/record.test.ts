@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ModelError } from "../../../models/index.ts";
 import { PlanError } from "../../../src/errors.ts";
-import { Op } from "../../../src/memory/abi.generated.ts";
+import type { Ops, Tensor } from "../../../models/ops.ts";
+import { AttentionWord, Op } from "../../../src/memory/abi.generated.ts";
 import { f32Bits } from "../../../src/plan/record.ts";
 import { forward, record, shapes } from "./planning.ts";
 
@@ -45,6 +46,39 @@ describe("Recorder", () => {
   ] as [string, (o: Parameters<typeof forward>[0]) => void, new (...a: never[]) => Error, RegExp][])("refuses %s", (_, run, type, message) => {
     expect(() => record(shapes, run)).toThrow(type);
     expect(() => record(shapes, run)).toThrow(message);
+  });
+
+  it("sends runs through matrices of their own with one list for all layers", () => {
+    const by = { embd: [16, 40], a: [4, 8, 4], b: [8, 4, 4] };
+    const { instrs } = record(by, (ops) => {
+      const x = ops.embed(ops.weight("embd", [16, 40]));
+      const y = ops.matmulByRun(ops.weight("b", [8, 4, 4]), ops.matmulByRun(ops.weight("a", [4, 8, 4]), x));
+      ops.logits(ops.outputRows(y));
+    });
+    const count = (op: Op) => instrs.filter((i) => i.op === op).length;
+    expect([count(Op.eachExpert), count(Op.expertSort), count(Op.expertMatmul)]).toEqual([1, 1, 2]);
+  });
+
+  it("multiplies YaRN's factor into the scale at planning", () => {
+    const { instrs } = record(shapes, (ops) => {
+      const x = ops.embed(ops.weight("token_embd.weight", [16, 40]));
+      const cache = ops.kvStore(0, x, x, { nHeadKv: 2, headDimK: 8, headDimV: 8 });
+      const yarnScale = { freqScale: 1 / 8, logMultiplier: 0.0707 };
+      ops.logits(ops.outputRows(ops.attention(x, { cache, nHead: 2, scale: 0.25, yarnScale })));
+    });
+    const attention = instrs.find((i) => i.op === Op.attention)!;
+    expect(attention.words.get(AttentionWord.scale)).toBe(f32Bits(0.25 * (1 + 0.0707 * Math.log(8)) ** 2));
+  });
+
+  it.each([
+    ["runs that do not divide a row", (o, x) => o.sliceRuns(x, 3, 0, 2), /multiple of 3, found 16/],
+    ["columns outside a run", (o, x) => o.sliceRuns(x, 4, 2, 3), /inside runs of 4, found \[2, 5\)/],
+    ["factors that do not divide a row", (o, x) => o.scaleRuns(x, o.slice(x, 0, 5)), /multiple of 5, found 16/],
+    ["parts with other rows", (o, x) => o.concat([x, o.outputRows(x)]), /same rows, found tokens and outputs/],
+    ["runs that no matrix fits", (o, x) => o.matmulByRun(o.weight("blk.0.q", [16, 16]), o.slice(x, 0, 8)), /expected an input of width 1 \* 16, found 8/],
+  ] as [string, (o: Ops, x: Tensor) => Tensor, RegExp][])("refuses %s", (_, run, message) => {
+    const forwardWith = (ops: Ops) => void run(ops, ops.embed(ops.weight("token_embd.weight", [16, 40])));
+    expect(() => record(shapes, forwardWith)).toThrow(message);
   });
 
   it("refuses a matrix type without kernels", () => {

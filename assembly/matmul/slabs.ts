@@ -1,0 +1,44 @@
+// Matrix products of the types that are unpacked first (quants/slab.ts): a piece of a few groups is unpacked in parts of a
+// few blocks, and every column tile multiplies a part before the next one takes its place in the cache.
+
+import { packTileBytes } from "../quants/activations";
+import { unpackBlocks } from "../quants/index";
+import { Slab } from "../quants/slab";
+import { SlabKind, packFormat, slabKind } from "../quants/types";
+import { slab7, slab8 } from "./tiles.generated";
+
+/** Groups of a part: those of the largest decode tile. */
+const GROUPS: u32 = 4;
+/** Blocks of a part, for one tile and for more. In all at most Slabs.bytes: 10 KB stay in L1, 41 KB in L2. */
+const BLOCKS1: u32 = 2;
+const BLOCKS: u32 = 8;
+
+export enum Slabs { bytes = 41472 }
+
+/**
+ * nGroups R4 groups times nTiles packed tiles of `columns` columns, tileBytes apart. Output of group g and column c of all
+ * columns: f32x4 at out + c * outStride + 16 * g. slab: Slabs.bytes of this thread's own.
+ */
+export function slabTiles(
+  type: u32, nGroups: u32, w: usize, groupBytes: usize, y: usize, tileBytes: usize, nTiles: u32, k: u32, columns: u32,
+  out: usize, outStride: usize, slab: usize,
+): void {
+  const nBlocks = k >> 8, kind = slabKind(type);
+  const perPart = nTiles == 1 ? BLOCKS1 : BLOCKS;
+  const slabBytes: usize = Slab.bytes * perPart;
+  const blockBytes: usize = packTileBytes(packFormat(type), columns, 256);
+  for (let g: u32 = 0; g < nGroups; g += GROUPS, w += groupBytes * GROUPS, out += 16 * GROUPS) {
+    const groups = min(GROUPS, nGroups - g);
+    for (let c: u32 = 0; c < nTiles * columns; c++) memory.fill(out + <usize>c * outStride, 0, groups << 4);
+    for (let b: u32 = 0; b < nBlocks; b += perPart) {
+      const n = min(perPart, nBlocks - b);
+      for (let i: u32 = 0; i < groups; i++) unpackBlocks(type, w + groupBytes * i, k, b, n, slab + slabBytes * i, true);
+      let tile = y + blockBytes * b;
+      let to = out;
+      for (let t: u32 = 0; t < nTiles; t++, tile += tileBytes, to += outStride * columns) {
+        if (kind == SlabKind.signed8) slab8(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
+        else slab7(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
+      }
+    }
+  }
+}

@@ -1,0 +1,114 @@
+// NVFP4: 64 weights of 4 bits (E2M1 floats) in 4 sub-blocks of 16 with a scale each, w = s[j] * values[q].
+//
+// GGUF block, 36 bytes:      0               4                  36
+//                            | scales 4 x u8 | qs 32 B          |
+//   s[j]: unsigned E4M3 (exponent in bits 3-6, bias 7, mantissa in bits 0-2), halved; bit 7 means nothing, but the
+//   byte 0x7f is 0 and 0xff is not
+//   sub-block j, element e < 8: low nibble of qs[8j + e]; else high of qs[8j + e - 8]
+//
+// R4 group of 4 rows, nb = K / 64 blocks:
+//   [nb x 16 B]    scales of block b, byte 4j + r: row r, sub-block j
+//   [nb x 128 B]   sub-block j: two vectors; vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
+
+import { M15, ONES, dotMinus, dotSigned, evenSigned, oddSigned, settleSigned } from "../lanes";
+import { MXFP4_VALUES } from "./mxfp4";
+
+const C: usize = memory.data<u32>([
+  0x7f, // 0: the byte without its top bit
+  0x3b800000, // 4: 119 << 23, the difference of the exponent biases, less 1 for the halving
+  0x3c000000, // 8: 2^-7
+], 16);
+
+/**
+ * Four scale bytes at p as f32x4. v is 2^(exponent - 8) * (1 + mantissa / 8); with exponent 0 the value is
+ * mantissa * 2^-10 = v + (v - 2^-7). Every step is exact, no operand subnormal.
+ */
+// @ts-ignore: decorator
+@inline
+export function loadUE4M3x4(p: usize): v128 {
+  const m127 = v128.load_splat<u32>(C);
+  const b = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(p)));
+  const v = i32x4.add(i32x4.shl(v128.and(b, m127), 20), v128.load_splat<u32>(C + 4));
+  const value = f32x4.add(v, f32x4.pmin(i32x4.splat(0), f32x4.sub(v, v128.load_splat<u32>(C + 8))));
+  return v128.andnot(value, i32x4.eq(b, m127));
+}
+
+/**
+ * One tile, per sub-block: acc = sum values[q] * y, f = f + acc * (s * d_y).
+ * @tiles 4x1 1x1 2x4 1x4
+ */
+function nvfp4(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const nb = k >> 5;
+  const zero = i32x4.splat(0), ones = v128.load_splat<u32>(ONES), m15 = v128.load_splat<u32>(M15);
+  const values = v128.load(MXFP4_VALUES);
+  let d$g = w + groupBytes * $g;
+  let q$g = d$g + (k >> 2);
+  let f$g$c = f32x4.splat(0);
+  // a block of the activations is half a block of weights
+  for (let b: u32 = 0; b < nb; b++) {
+    for (let $j = 0; $j < 2; $j++) {
+      let plus$g$c = zero, minus$g$c = zero;
+      for (let $i = 0; $i < 2; $i++) {
+        const v$g = v128.load(q$g, 32 * $j + 16 * $i);
+        const low$g = i8x16.swizzle(values, v128.and(v$g, m15));
+        const high$g = i8x16.swizzle(values, v128.and(i16x8.shr_u(v$g, 4), m15));
+        const lowEven$g = evenSigned(low$g), lowOdd$g = oddSigned(low$g);
+        const highEven$g = evenSigned(high$g), highOdd$g = oddSigned(high$g);
+        {
+          const y$c = v128.load_splat<u32>(y, 4 * ($C * (1 + 8 * $j + 4 * $i) + $c));
+          const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 8 * $j + 4 * $i) + $c));
+          plus$g$c = dotSigned(plus$g$c, lowEven$g, lowOdd$g, y$c, z$c, ones);
+          minus$g$c = dotMinus(minus$g$c, low$g, z$c);
+        }
+        {
+          const y$c = v128.load_splat<u32>(y, 4 * ($C * (3 + 8 * $j + 4 * $i) + $c));
+          const z$c = v128.load_splat<u32>(y, 4 * ($C * (4 + 8 * $j + 4 * $i) + $c));
+          plus$g$c = dotSigned(plus$g$c, highEven$g, highOdd$g, y$c, z$c, ones);
+          minus$g$c = dotMinus(minus$g$c, high$g, z$c);
+        }
+      }
+      const dw$g = loadUE4M3x4(d$g + 4 * $j);
+      {
+        const dy$c = v128.load_splat<u32>(y, 4 * $c);
+        const total$g$c = f32x4.convert_i32x4_s(settleSigned(plus$g$c, minus$g$c));
+        f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
+      }
+    }
+    d$g += 8;
+    q$g += 64;
+    y += $C * 68;
+  }
+  v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
+export function repackNVFP4(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
+  const nb = k >> 6;
+  for (let r: u32 = 0; r < nRows; r++) {
+    let block = src + <usize>r * rowBytes;
+    let d = dst + r, q = dst + (k >> 2) + (r << 2);
+    for (let b: u32 = 0; b < nb; b++, block += 36, d += 16, q += 128) {
+      for (let j: u32 = 0; j < 4; j++) {
+        store<u8>(d + (j << 2), load<u8>(block + j));
+        const first = load<u32>(block + (j << 3), 4), second = load<u32>(block + (j << 3), 8);
+        store<u32>(q + (j << 5), (first & 0x0f0f0f0f) | ((second & 0x0f0f0f0f) << 4));
+        store<u32>(q + (j << 5), ((first >> 4) & 0x0f0f0f0f) | (second & 0xf0f0f0f0), 16);
+      }
+    }
+  }
+}
+
+/** Row `lane` of a group as k f32. */
+export function dequantizeNVFP4(group: usize, lane: u32, k: u32, out: usize): void {
+  let d = group, q = group + (k >> 2) + (lane << 2);
+  for (const end = d + (k >> 2); d < end; d += 4, q += 32) {
+    const byte = <u32>load<u8>(d + lane), b = byte & 127, mantissa = b & 7;
+    const s: f32 = byte == 127 ? 0
+      : b < 8 ? <f32>mantissa * <f32>0.0009765625
+      : reinterpret<f32>((b << 20) + 0x3b800000);
+    for (let e: u32 = 0; e < 16; e++, out += 4) {
+      const code = (<u32>load<u8>(q + ((e >> 3) << 4) + (e & 3)) >> (e & 4)) & 15;
+      store<f32>(out, s * <f32>load<i8>(MXFP4_VALUES + code));
+    }
+  }
+}

@@ -1,0 +1,60 @@
+// Q8_KV (ik_llama.cpp): weights of 8 bits with one scale for a row, w = d_row * q.
+//
+// GGUF row:  [d_row f32][sum of the row's q, i32][K x i8]
+//
+// R4 group of 4 rows, nb = K / 32:
+//   [4 f32]        d_row
+//   [4 i32]        the sums, unused
+//   [nb x 128 B]   eight vectors; vector i, byte 4r + k: row r, element 4i + k
+
+import { ONES, dotMinus, dotSigned, evenSigned, oddSigned, settleSigned } from "../lanes";
+
+/**
+ * One tile, per 32 weights: acc = sum q * y, f = f + acc * (d_row * d_y).
+ * @tiles 4x1 1x1 2x4 1x4
+ */
+function q8_KV(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const nb = k >> 5;
+  const zero = i32x4.splat(0), ones = v128.load_splat<u32>(ONES);
+  let q$g = w + groupBytes * $g;
+  const dw$g = v128.load(q$g);
+  q$g += 32;
+  let f$g$c = f32x4.splat(0);
+  for (let b: u32 = 0; b < nb; b++) {
+    let plus$g$c = zero, minus$g$c = zero;
+    for (let $i = 0; $i < 8; $i++) {
+      const v$g = v128.load(q$g, 16 * $i);
+      const even$g = evenSigned(v$g), odd$g = oddSigned(v$g);
+      {
+        const y$c = v128.load_splat<u32>(y, 4 * ($C * (1 + 2 * $i) + $c));
+        const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i) + $c));
+        plus$g$c = dotSigned(plus$g$c, even$g, odd$g, y$c, z$c, ones);
+        minus$g$c = dotMinus(minus$g$c, v$g, z$c);
+      }
+    }
+    {
+      const dy$c = v128.load_splat<u32>(y, 4 * $c);
+      const total$g$c = f32x4.convert_i32x4_s(settleSigned(plus$g$c, minus$g$c));
+      f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
+    }
+    q$g += 128;
+    y += $C * 68;
+  }
+  v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
+export function repackQ8_KV(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
+  for (let r: u32 = 0; r < nRows; r++) {
+    const row = src + <usize>r * rowBytes, lane = dst + (r << 2);
+    store<u32>(lane, load<u32>(row));
+    store<u32>(lane, load<u32>(row, 4), 16);
+    for (let i: u32 = 0; i < k; i += 4) store<u32>(lane + (i << 2), load<u32>(row + i, 8), 32);
+  }
+}
+
+/** Row `lane` of a group as k f32. */
+export function dequantizeQ8_KV(group: usize, lane: u32, k: u32, out: usize): void {
+  const d = load<f32>(group + (lane << 2)), q = group + (lane << 2) + 32;
+  for (let e: u32 = 0; e < k; e++, out += 4) store<f32>(out, d * <f32>load<i8>(q + ((e >> 2) << 4) + (e & 3)));
+}
