@@ -30,43 +30,67 @@ export async function quantizableTypes(): Promise<string[]> {
  * away.
  */
 export async function quantize(
-  typeName: string, values: Float32Array, { nPerRow, imatrix }: QuantizeOptions = {},
+  typeName: string,
+  values: Float32Array,
+  { nPerRow, imatrix }: QuantizeOptions = {},
 ): Promise<Uint8Array> {
-  const kernels = await quantizers(), { exports, memory } = kernels;
+  const kernels = await quantizers(),
+    { exports, memory } = kernels;
   checkDenormals(exports);
   const type = typeCalled(typeName);
   if (!type || !exports.isQuantizable(type.id)) {
-    throw new OptionError(`type: expected one of ${(await quantizableTypes()).join(", ")}, found ${String(typeName)}`);
+    throw new OptionError(
+      `type: expected one of ${(await quantizableTypes()).join(", ")}, found ${String(typeName)}`,
+    );
   }
-  if (!(values instanceof Float32Array)) throw new OptionError(`${type.name}: expected values as a Float32Array, found something else`);
+  if (!(values instanceof Float32Array))
+    throw new OptionError(`${type.name}: expected values as a Float32Array, found something else`);
   const k = nPerRow ?? values.length;
   if (values.length === 0 && nPerRow === undefined) return new Uint8Array(0);
   if (!(Number.isInteger(k) && k > 0 && k % type.blockSize === 0 && values.length % k === 0)) {
-    throw new OptionError(`${type.name}: expected rows of a multiple of ${type.blockSize} weights that divide ${values.length}, found ${k}`);
+    throw new OptionError(
+      `${type.name}: expected rows of a multiple of ${type.blockSize} weights that divide ${values.length}, found ${k}`,
+    );
   }
   const bad = values.findIndex((v) => !Number.isFinite(v));
-  if (bad >= 0) throw new OptionError(`values: expected finite numbers, found ${values[bad]} (at ${bad})`);
+  if (bad >= 0)
+    throw new OptionError(`values: expected finite numbers, found ${values[bad]} (at ${bad})`);
   checkImatrix(type, imatrix, k, exports);
 
   // a long row is cut into pieces of whole blocks, unless its error weights depend on all of it
   const whole = imatrix !== undefined && NEEDS_ROW.has(type.name);
-  const width = whole ? k : Math.min(k, PIECE), rowsAtOnce = Math.max(1, Math.floor(PIECE / k));
+  const width = whole ? k : Math.min(k, PIECE),
+    rowsAtOnce = Math.max(1, Math.floor(PIECE / k));
   const out = new Uint8Array((values.length / k) * rowBytes(type, k));
-  const scratch = align(exports.heapBase()), tables = align(scratch + exports.quantizeScratchBytes());
+  const scratch = align(exports.heapBase()),
+    tables = align(scratch + exports.quantizeScratchBytes());
   const weights = align(tables + (exports.quantizeTableBytes(type.id) >>> 0));
-  const src = align(weights + width * 4), dst = align(src + width * rowsAtOnce * 4);
+  const src = align(weights + width * 4),
+    dst = align(src + width * rowsAtOnce * 4);
   const end = dst + rowBytes(type, width) * rowsAtOnce;
-  if (end > memory.buffer.byteLength) memory.grow(Math.ceil((end - memory.buffer.byteLength) / 65536));
+  if (end > memory.buffer.byteLength)
+    memory.grow(Math.ceil((end - memory.buffer.byteLength) / 65536));
   if (kernels.tables !== type.id) {
     exports.prepareQuantize(type.id, tables);
     kernels.tables = type.id;
   }
   for (let at = 0, to = 0; at < values.length;) {
     const column = at % k;
-    const n = Math.min(width, k - column), rows = n === k ? Math.min(rowsAtOnce, (values.length - at) / k) : 1;
+    const n = Math.min(width, k - column),
+      rows = n === k ? Math.min(rowsAtOnce, (values.length - at) / k) : 1;
     new Float32Array(memory.buffer, src, n * rows).set(values.subarray(at, at + n * rows));
-    if (imatrix) new Float32Array(memory.buffer, weights, n).set(imatrix.subarray(column, column + n));
-    const fits = exports.quantizeRows(type.id, src, rows, n, imatrix ? weights : 0, dst, scratch, tables);
+    if (imatrix)
+      new Float32Array(memory.buffer, weights, n).set(imatrix.subarray(column, column + n));
+    const fits = exports.quantizeRows(
+      type.id,
+      src,
+      rows,
+      n,
+      imatrix ? weights : 0,
+      dst,
+      scratch,
+      tables,
+    );
     if (!fits) {
       throw new OptionError(
         `values: expected magnitudes whose ${type.name} fits 16-bit floats, found larger ones (in ${at}..${at + n * rows - 1}); scale the tensor down`,
@@ -80,17 +104,29 @@ export async function quantize(
   return out;
 }
 
-function checkImatrix(type: GgmlType, imatrix: Float32Array | undefined, k: number, exports: KernelExports): void {
+function checkImatrix(
+  type: GgmlType,
+  imatrix: Float32Array | undefined,
+  k: number,
+  exports: KernelExports,
+): void {
   if (imatrix === undefined) {
     if (!exports.needsImatrix(type.id)) return;
-    throw new OptionError(`imatrix: expected ${k} importance weights, found none; ${type.name} cannot be written without`);
+    throw new OptionError(
+      `imatrix: expected ${k} importance weights, found none; ${type.name} cannot be written without`,
+    );
   }
   if (!(imatrix instanceof Float32Array) || imatrix.length !== k) {
     const found = imatrix instanceof Float32Array ? `${imatrix.length}` : "something else";
-    throw new OptionError(`imatrix: expected a Float32Array of ${k} importance weights, found ${found}`);
+    throw new OptionError(
+      `imatrix: expected a Float32Array of ${k} importance weights, found ${found}`,
+    );
   }
   const bad = imatrix.findIndex((v) => !(v >= 0 && v < Infinity));
-  if (bad >= 0) throw new OptionError(`imatrix: expected finite weights from 0, found ${imatrix[bad]} (at ${bad})`);
+  if (bad >= 0)
+    throw new OptionError(
+      `imatrix: expected finite weights from 0, found ${imatrix[bad]} (at ${bad})`,
+    );
 }
 
 function typeCalled(name: string): GgmlType | undefined {

@@ -25,7 +25,8 @@ function listLength(points, digits, dims, wanted) {
   const at = Array(dims).fill(0);
   let length = 0;
   for (let n = 0; n < digits ** dims; n++) {
-    for (let i = 0, rest = n; i < dims; i++, rest = Math.floor(rest / digits)) at[i] = rest % digits;
+    for (let i = 0, rest = n; i < dims; i++, rest = Math.floor(rest / digits))
+      at[i] = rest % digits;
     if (onGrid.has(at.join())) continue;
     const counts = [];
     for (const p of points) {
@@ -47,7 +48,8 @@ for (const [name, file, values, bits, wanted] of grids) {
   const rows = Array.isArray(table[0]) ? table : (table.values ?? table.data);
   const points = rows.map((row) => row.map((v) => values.indexOf(v)));
   const codes = points.map((p) => p.reduce((code, digit, i) => code + digit * 2 ** (bits * i), 0));
-  if (codes.some((c, i) => i > 0 && c <= codes[i - 1])) throw new Error(`${file}: expected ascending codes`);
+  if (codes.some((c, i) => i > 0 && c <= codes[i - 1]))
+    throw new Error(`${file}: expected ascending codes`);
   const length = listLength(points, values.length, points[0].length, wanted);
   text += `\nexport const ${name}_NEIGHBOURS: u32 = ${length};\n// prettier-ignore\nexport const ${name}_CODES: usize = memory.data<u16>([\n`;
   for (let i = 0; i < codes.length; i += 16) text += `  ${codes.slice(i, i + 16).join(", ")},\n`;
