@@ -7,6 +7,8 @@ import type { KernelExports } from "./kernels/exports.ts";
 import { chooseKernels, instantiateKernels } from "./kernels/module.ts";
 import { checkDenormals } from "./weights.ts";
 
+export { quantizableTypes, quantize, type QuantizeOptions } from "./quantize.ts";
+
 export interface DequantizeOptions {
   /** Weights of a row; default: all of them in one row. Matters for types with row metadata. */
   readonly nPerRow?: number;

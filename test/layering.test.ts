@@ -33,7 +33,8 @@ const ALLOWED: Record<string, readonly string[]> = {
     "formats", "models", "src/generate", "src/session", "src/engine", "src/sampling", "src/tokenizer", "src/kernels",
     "src/weights", "src/platform", "src/errors",
   ],
-  "src/quants": ["formats", "src/weights", "src/kernels", "src/errors"],
+  "src/quantize": ["formats", "src/weights", "src/kernels", "src/errors"],
+  "src/quants": ["formats", "src/quantize", "src/weights", "src/kernels", "src/errors"],
   "src/index": ["formats", "models", "src/model", "src/generate", "src/session", "src/engine", "src/kernels", "src/sampling", "src/tokenizer", "src/errors"],
   "src/cli": ["formats", "src/index", "src/model", "src/tokenizer", "src/sampling", "src/platform", "src/errors"],
 };

@@ -32,6 +32,15 @@ export interface KernelExports {
     type: number, nGroups: number, w: number, groupBytes: number, y: number, k: number, columns: number, out: number,
     outStride: number, scratch: number,
   ): void;
+  // quantising (assembly/quantize)
+  isQuantizable(type: number): boolean | number;
+  needsImatrix(type: number): boolean | number;
+  quantizeScratchBytes(): number;
+  quantizeTableBytes(type: number): number;
+  prepareQuantize(type: number, tables: number): void;
+  quantizeRows(
+    type: number, src: number, nRows: number, k: number, imatrix: number, dst: number, scratch: number, tables: number,
+  ): boolean | number;
   // elementary functions (f64)
   exp64(x: number): number;
   log64(x: number): number;
