@@ -11,6 +11,7 @@ import { interrupted } from "./interrupt.ts";
 import { addLogitsCommand } from "./logits.ts";
 import { endQuietlyWithReader } from "./output.ts";
 import { packageVersion } from "./package.ts";
+import { addPerplexityCommand } from "./perplexity.ts";
 import { addRunCommand } from "./run.ts";
 import { addTokenizeCommand } from "./tokenize.ts";
 
@@ -26,6 +27,7 @@ function createProgram(): Command {
     addTokenizeCommand,
     addLogitsCommand,
     addBenchCommand,
+    addPerplexityCommand,
   ])
     add(program);
   return program;
