@@ -29,6 +29,16 @@ export {
   type TensorToWrite,
   writeGguf,
 } from "./gguf-writer.ts";
+export {
+  addEntries,
+  combineImatrices,
+  type Imatrix,
+  type ImatrixEntry,
+  importance,
+} from "./imatrix.ts";
+export { readImatrix } from "./imatrix-file.ts";
+export { encodeDat } from "./imatrix-dat.ts";
+export { imatrixContents } from "./imatrix-gguf.ts";
 export { applyOverrides, type Override, parseOverrides } from "./override.ts";
 export {
   formatInspection,

@@ -6,6 +6,7 @@ import { Command } from "commander";
 import { normaliseArgv } from "./argv.ts";
 import { addBenchCommand } from "./bench.ts";
 import { EXIT_INTERRUPTED, reportFailure } from "./errors.ts";
+import { addImatrixCommand } from "./imatrix.ts";
 import { addInspectCommand } from "./inspect.ts";
 import { interrupted } from "./interrupt.ts";
 import { addLogitsCommand } from "./logits.ts";
@@ -28,6 +29,7 @@ function createProgram(): Command {
     addLogitsCommand,
     addBenchCommand,
     addPerplexityCommand,
+    addImatrixCommand,
   ])
     add(program);
   return program;

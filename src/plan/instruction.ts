@@ -38,11 +38,22 @@ export interface Instr {
   readonly head: boolean;
 }
 
+/** Where a weight's sums of squares are: f32 [nMatrices, width], rows of rowBytes; counts u32 [nMatrices]. Offsets in bytes. */
+export interface CalibrationPlace {
+  readonly state: PlacedState;
+  readonly width: number;
+  readonly nMatrices: number;
+  readonly rowBytes: number;
+  readonly countsOffset: number;
+}
+
 export interface Recording {
   readonly instrs: readonly Instr[];
   readonly weights: readonly PlacedWeight[];
   readonly caches: readonly PlacedCache[];
   readonly states: readonly PlacedState[];
+  /** By the weight's name; empty unless the plan calibrates. */
+  readonly calibrations: ReadonlyMap<string, CalibrationPlace>;
   readonly taps: ReadonlyMap<string, { readonly value: Value; readonly offset: number; readonly rows: Rows; readonly width: number; readonly stride: number }>;
   readonly logits: { readonly value: Value; readonly nVocab: number; readonly stride: number };
   /** One u32, set when a logit is NaN. */

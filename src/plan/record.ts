@@ -8,13 +8,13 @@ import type {
 import { checkWeight } from "../../models/errors.ts";
 import { PlanError } from "../errors.ts";
 import {
-  BinaryKind, BinaryWord, EmbedIndex, EmbedWord, ExpertMatmulWord, ExpertSortWord, ExpertSumWord, GatedWord,
+  BinaryKind, BinaryWord, EmbedIndex, EmbedWord, ExpertMatmulWord, ExpertSortWord, ExpertSumSquaresWord, ExpertSumWord, GatedWord,
   GatherWord, Gating, KvStoreWord, LowRankWord, MatmulWord, NormKind, NormWord, Op, PackRowsWord, PackWord,
   RopeMode, RopeTableWord, RopeWord, RouteWord, StateWord, SumSquaresWord, UnaryKind, UnaryWord, Word, AttentionWord, Kv,
 } from "../memory/abi.generated.ts";
 import type { KernelExports } from "../kernels/exports.ts";
 import type { PlacedCache, PlacedState, PlacedWeight } from "../memory/placed.ts";
-import type { Instr, Recording, Ref, Value } from "./instruction.ts";
+import type { CalibrationPlace, Instr, Recording, Ref, Value } from "./instruction.ts";
 import { alibiSlopes, yarnCorrection, yarnMagnitude } from "./rope-constants.ts";
 
 /** A tensor as the file has it. */
@@ -53,6 +53,8 @@ export interface RecordOptions {
 }
 
 const F32 = 0;
+/** Begins the names of states that hold sums of squares. */
+const CALIBRATION = "sums:";
 
 /** A tensor handle: a column range of a value. */
 class Recorded implements Tensor {
@@ -94,6 +96,7 @@ export class Recorder implements Ops {
   private readonly sorts = new Map<string, Value>();
   private readonly ropeTables = new Map<string, Recorded>();
   private readonly taps = new Map<string, Recorded>();
+  private readonly calibrations = new Map<string, CalibrationPlace>();
   private result: Recorded | undefined;
   private nanFlag: Value | undefined;
   private nValues = 0;
@@ -111,7 +114,7 @@ export class Recorder implements Ops {
     );
     return {
       instrs: this.instrs, weights: [...this.placed.values()], caches: [...this.caches.values()].map((c) => c.placed),
-      states: [...this.states.values()], taps, nanFlag: this.nanFlag,
+      states: [...this.states.values()], calibrations: this.calibrations, taps, nanFlag: this.nanFlag,
       logits: { value: this.result.value, nVocab: this.result.width, stride: this.result.stride },
     };
   }
@@ -595,13 +598,31 @@ export class Recorder implements Ops {
 
   sumSquaresByColumn(x: Tensor, name: string, routing?: Routing): void {
     if (!this.options.calibrate) return;
-    if (routing) throw new PlanError(`${name}: expected a model without experts for calibration, found experts; not supported yet`);
-    const a = x as Recorded, sums = this.placedState(`sums:${name}`, align(a.width * 4, 64) + 64, 0);
-    const dst: Ref = { kind: "state", state: sums, offset: 0 };
-    const count: Ref = { kind: "state", state: sums, offset: align(a.width * 4, 64) };
+    const a = x as Recorded;
+    if (routing) return this.sumSquaresByExpert(a, name, routing as RecordedRouting);
+    const { dst, count } = this.calibrated(name, a.width, 1);
     this.emit(Op.sumSquares, `sum of squares ${name}`, a.rows, [
       [Word.dst, dst], [Word.a, ref(a)], [Word.aStride, a.stride], [Word.width, a.width], [SumSquaresWord.count, count],
     ], [ref(a), dst], [dst]);
+  }
+
+  private sumSquaresByExpert(a: Recorded, name: string, { nExpert, nUsed, ids, stride }: RecordedRouting): void {
+    // the weight's own row length tells whether each slot has its part of a row
+    const width = this.options.tensor(name)!.shape[0], { dst, count, dstStride } = this.calibrated(name, width, nExpert);
+    const idsRef: Ref = { kind: "value", value: ids, offset: 0 };
+    this.emit(Op.expertSumSquares, `sum of squares ${name}`, a.rows, [
+      [Word.dst, dst], [Word.dstStride, dstStride], [Word.a, ref(a)], [Word.aStride, a.stride], [Word.width, width],
+      [ExpertSumSquaresWord.counts, count], [ExpertSumSquaresWord.ids, idsRef], [ExpertSumSquaresWord.idsStride, stride],
+      [ExpertSumSquaresWord.nUsed, nUsed], [ExpertSumSquaresWord.perSlot, a.width === width ? 0 : 1],
+    ], [ref(a), idsRef, dst], [dst]);
+  }
+
+  /** Sums f32 [nMatrices, width] with rows of dstStride bytes, then counts u32 [nMatrices]. */
+  private calibrated(name: string, width: number, nMatrices: number): { dst: Ref; count: Ref; dstStride: number } {
+    const dstStride = align(width * 4, 64), offset = nMatrices * dstStride;
+    const state = this.placedState(`${CALIBRATION}${name}`, offset + align(nMatrices * 4, 64), 0);
+    this.calibrations.set(name, { state, width, nMatrices, rowBytes: dstStride, countsOffset: offset });
+    return { dst: { kind: "state", state, offset: 0 }, count: { kind: "state", state, offset }, dstStride };
   }
 
   addLowRank(y: Tensor, x: Tensor, target: string): Tensor {
