@@ -20,7 +20,14 @@ export {
   readTensor,
   type TensorInfo,
 } from "./gguf.ts";
-export { parseSplitName, splitName, splitSiblings } from "./split.ts";
+export {
+  parseSplitName,
+  SPLIT_COUNT,
+  SPLIT_NO,
+  SPLIT_TENSORS,
+  splitName,
+  splitSiblings,
+} from "./split.ts";
 export {
   contentsOf,
   type GgufContents,

@@ -14,6 +14,7 @@ import { endQuietlyWithReader } from "./output.ts";
 import { packageVersion } from "./package.ts";
 import { addPerplexityCommand } from "./perplexity.ts";
 import { addRunCommand } from "./run.ts";
+import { addSplitCommand } from "./split.ts";
 import { addTokenizeCommand } from "./tokenize.ts";
 
 function createProgram(): Command {
@@ -30,6 +31,7 @@ function createProgram(): Command {
     addBenchCommand,
     addPerplexityCommand,
     addImatrixCommand,
+    addSplitCommand,
   ])
     add(program);
   return program;
