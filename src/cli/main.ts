@@ -5,6 +5,7 @@
 import { Command } from "commander";
 import { normaliseArgv } from "./argv.ts";
 import { addBenchCommand } from "./bench.ts";
+import { addCompareCommand } from "./compare.ts";
 import { EXIT_INTERRUPTED, reportFailure } from "./errors.ts";
 import { addImatrixCommand } from "./imatrix.ts";
 import { addInspectCommand } from "./inspect.ts";
@@ -32,6 +33,7 @@ function createProgram(): Command {
     addPerplexityCommand,
     addImatrixCommand,
     addSplitCommand,
+    addCompareCommand,
   ])
     add(program);
   return program;
