@@ -12,15 +12,19 @@ import type { Source } from "./source.ts";
  */
 export async function readImatrix(source: Source, chunkSize = 512): Promise<Imatrix> {
   const magic = source.size >= 4 ? String.fromCharCode(...(await source.read(0, 4))) : "";
-  const imatrix = magic === "GGUF"
-    ? await imatrixOf(await readGguf(source))
-    : decodeDat(await source.read(0, source.size), source.name, chunkSize);
+  const imatrix =
+    magic === "GGUF"
+      ? await imatrixOf(await readGguf(source))
+      : decodeDat(await source.read(0, source.size), source.name, chunkSize);
   for (const [name, { sums, counts }] of imatrix.entries) {
     const wrong = [...counts, ...sums].find((x) => !(x >= 0 && x < Infinity));
     if (wrong === undefined) continue;
     throw new GgufError({
-      subject: `imatrix entry ${quote(name)}`, expected: "finite values of 0 and above", found: String(wrong),
-      source: source.name, remedy: DOWNLOAD_AGAIN,
+      subject: `imatrix entry ${quote(name)}`,
+      expected: "finite values of 0 and above",
+      found: String(wrong),
+      source: source.name,
+      remedy: DOWNLOAD_AGAIN,
     });
   }
   return imatrix;

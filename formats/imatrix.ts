@@ -27,7 +27,8 @@ export interface Imatrix {
 export function combineImatrices(parts: readonly Imatrix[]): Imatrix {
   const entries = new Map<string, ImatrixEntry>();
   for (const part of parts) {
-    for (const [name, entry] of part.entries) entries.set(name, addEntries(name, entries.get(name), entry));
+    for (const [name, entry] of part.entries)
+      entries.set(name, addEntries(name, entries.get(name), entry));
   }
   return {
     entries,
@@ -38,9 +39,14 @@ export function combineImatrices(parts: readonly Imatrix[]): Imatrix {
 }
 
 /** Sums and counts added in f32; neither argument is changed. */
-export function addEntries(name: string, a: ImatrixEntry | undefined, b: ImatrixEntry): ImatrixEntry {
+export function addEntries(
+  name: string,
+  a: ImatrixEntry | undefined,
+  b: ImatrixEntry,
+): ImatrixEntry {
   if (a === undefined) return b;
-  const nMatrices = Math.max(a.counts.length, b.counts.length), fits = ({ counts }: ImatrixEntry) => counts.length === nMatrices || counts.length === 1;
+  const nMatrices = Math.max(a.counts.length, b.counts.length),
+    fits = ({ counts }: ImatrixEntry) => counts.length === nMatrices || counts.length === 1;
   if (a.sums.length !== b.sums.length || !fits(a) || !fits(b)) {
     throw new GgufError({
       subject: `imatrix entry ${quote(name)}`,
@@ -49,7 +55,8 @@ export function addEntries(name: string, a: ImatrixEntry | undefined, b: Imatrix
       remedy: "combine files of one model only",
     });
   }
-  const count = ({ counts }: ImatrixEntry, i: number) => (counts.length === 1 ? counts[0] : counts[i]);
+  const count = ({ counts }: ImatrixEntry, i: number) =>
+    counts.length === 1 ? counts[0] : counts[i];
   return {
     sums: a.sums.map((x, i) => x + b.sums[i]),
     counts: Float32Array.from({ length: nMatrices }, (_, i) => count(a, i) + count(b, i)),

@@ -9,7 +9,10 @@ export interface ChunkProgress {
   stop(): void;
 }
 
-export function chunkProgress(total: number, stream: NodeJS.WriteStream = process.stderr): ChunkProgress {
+export function chunkProgress(
+  total: number,
+  stream: NodeJS.WriteStream = process.stderr,
+): ChunkProgress {
   if (!stream.isTTY) return { update() {}, stop() {} };
   const bar = new SingleBar({
     stream,

@@ -1,7 +1,12 @@
 // Importance matrices on disk: read and combined, written whole.
 
 import {
-  combineImatrices, encodeDat, type Imatrix, imatrixContents, readImatrix, writeGguf,
+  combineImatrices,
+  encodeDat,
+  type Imatrix,
+  imatrixContents,
+  readImatrix,
+  writeGguf,
 } from "../../formats/index.ts";
 import { platform } from "../platform/index.ts";
 import { writeFileWhole } from "../platform/output-file.ts";
@@ -9,7 +14,10 @@ import { writeFileWhole } from "../platform/output-file.ts";
 export type ImatrixFormat = "gguf" | "dat";
 
 /** All files as one; undefined for none. `chunkSize`: tokens of a chunk, which .dat files do not tell. */
-export async function readImatrixFiles(paths: readonly string[], chunkSize: number): Promise<Imatrix | undefined> {
+export async function readImatrixFiles(
+  paths: readonly string[],
+  chunkSize: number,
+): Promise<Imatrix | undefined> {
   const parts: Imatrix[] = [];
   for (const path of paths) {
     const source = await platform.openFile(path);
@@ -24,7 +32,9 @@ export async function readImatrixFiles(paths: readonly string[], chunkSize: numb
 
 /** The file at `path` is replaced at once, or not at all. Without `format` its name decides. */
 export async function writeImatrixFile(
-  path: string, imatrix: Imatrix, format: ImatrixFormat = path.endsWith(".dat") ? "dat" : "gguf",
+  path: string,
+  imatrix: Imatrix,
+  format: ImatrixFormat = path.endsWith(".dat") ? "dat" : "gguf",
 ): Promise<void> {
   if (format === "dat") return writeFileWhole(path, encodeDat(imatrix));
   const parts: Uint8Array[] = [];

@@ -13,10 +13,22 @@ import { chunkProgress } from "./chunk-progress.ts";
 import { UsageError } from "./errors.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { modelPath, openModel } from "./load.ts";
-import { addEngineOptions, addModelOptions, type EngineValues, type ModelValues, wholeOption } from "./options.ts";
+import {
+  addEngineOptions,
+  addModelOptions,
+  type EngineValues,
+  type ModelValues,
+  wholeOption,
+} from "./options.ts";
 import { print, printJson } from "./output.ts";
 import {
-  divergenceCsv, divergenceJson, divergenceLine, divergenceText, DIVERGENCE_TITLE, perplexityCsv, perplexityJson,
+  divergenceCsv,
+  divergenceJson,
+  divergenceLine,
+  divergenceText,
+  DIVERGENCE_TITLE,
+  perplexityCsv,
+  perplexityJson,
   perplexityText,
 } from "./perplexity-report.ts";
 import { addTextOptions, type TextValues } from "./text.ts";
@@ -33,14 +45,29 @@ interface PerplexityValues extends ModelValues, EngineValues, TextValues {
 const DEFAULT_CTX = 512;
 
 export function addPerplexityCommand(program: Command): void {
-  const command = program.command("perplexity").description("measure how well a model predicts a text");
+  const command = program
+    .command("perplexity")
+    .description("measure how well a model predicts a text");
   addTextOptions(command).option("-e, --escape", "replace \\n, \\t, \\xHH ... in -p");
   command
     .optionsGroup("Measure:")
-    .addOption(wholeOption("-c, --ctx-size <N>", "tokens of a chunk; 0: what the model was trained for", 0, 2 ** 24).default(DEFAULT_CTX))
+    .addOption(
+      wholeOption(
+        "-c, --ctx-size <N>",
+        "tokens of a chunk; 0: what the model was trained for",
+        0,
+        2 ** 24,
+      ).default(DEFAULT_CTX),
+    )
     .addOption(wholeOption("--chunks <N>", "chunks at most; -1: all", -1, 2 ** 31 - 1).default(-1))
-    .option("--kl-divergence-base <FILE>", "write this model's log-probabilities; with --kl-divergence: read them")
-    .option("--kl-divergence", "compare with the model that wrote --kl-divergence-base, on its text and context")
+    .option(
+      "--kl-divergence-base <FILE>",
+      "write this model's log-probabilities; with --kl-divergence: read them",
+    )
+    .option(
+      "--kl-divergence",
+      "compare with the model that wrote --kl-divergence-base, on its text and context",
+    )
     .optionsGroup("Output:")
     .option("--csv <FILE>", "write the values of every chunk")
     .option("--json", "as one JSON object");
@@ -52,10 +79,14 @@ export function addPerplexityCommand(program: Command): void {
 async function perplexity(values: PerplexityValues): Promise<void> {
   if (!values.klDivergence) return measure(values);
   if (values.klDivergenceBase === undefined) {
-    throw new UsageError("--kl-divergence: expected --kl-divergence-base FILE beside it, found none");
+    throw new UsageError(
+      "--kl-divergence: expected --kl-divergence-base FILE beside it, found none",
+    );
   }
   if (values.prompt !== undefined || values.file !== undefined) {
-    throw new UsageError("--kl-divergence: expected no text, found --prompt or --file; the base file holds the text");
+    throw new UsageError(
+      "--kl-divergence: expected no text, found --prompt or --file; the base file holds the text",
+    );
   }
   return compare(values, values.klDivergenceBase);
 }
@@ -63,16 +94,20 @@ async function perplexity(values: PerplexityValues): Promise<void> {
 const mostChunks = ({ chunks }: PerplexityValues) => (chunks < 0 ? Infinity : Math.max(chunks, 1));
 
 async function measure(values: PerplexityValues): Promise<void> {
-  const signal = interruptSignal(), model = await openModel(values, signal);
+  const signal = interruptSignal(),
+    model = await openModel(values, signal);
   try {
     const chunks = cutChunks(await tokenizeCorpus(model, values), model.nCtx, mostChunks(values));
-    const base = values.klDivergenceBase === undefined ? undefined : new OutputFile(values.klDivergenceBase);
+    const base =
+      values.klDivergenceBase === undefined ? undefined : new OutputFile(values.klDivergenceBase);
     try {
       const report = await scored(model, chunks, values, signal, base);
       base?.commit();
       if (values.csv !== undefined) writeFileWhole(values.csv, perplexityCsv(report));
       const about = { model: modelPath(values), nCtx: model.nCtx };
-      await (values.json ? printJson(perplexityJson(about, report)) : print(perplexityText(report)));
+      await (values.json
+        ? printJson(perplexityJson(about, report))
+        : print(perplexityText(report)));
     } finally {
       base?.discard();
     }
@@ -81,7 +116,13 @@ async function measure(values: PerplexityValues): Promise<void> {
   }
 }
 
-async function scored(model: Model, chunks: Chunks, values: PerplexityValues, signal: AbortSignal, base: OutputFile | undefined) {
+async function scored(
+  model: Model,
+  chunks: Chunks,
+  values: PerplexityValues,
+  signal: AbortSignal,
+  base: OutputFile | undefined,
+) {
   const progress = chunkProgress(chunks.count);
   try {
     return await measurePerplexity(model, chunks, {
@@ -98,23 +139,32 @@ async function scored(model: Model, chunks: Chunks, values: PerplexityValues, si
 }
 
 async function compare(values: PerplexityValues, basePath: string): Promise<void> {
-  const signal = interruptSignal(), source = await platform.openFile(basePath);
+  const signal = interruptSignal(),
+    source = await platform.openFile(basePath);
   try {
-    const base = await openKldBase(source), most = mostChunks(values);
+    const base = await openKldBase(source),
+      most = mostChunks(values);
     const model = await openModel(values, signal, { nCtx: base.nCtx });
     const progress = chunkProgress(Math.min(base.nChunks, most));
     try {
       if (!values.json) await print(DIVERGENCE_TITLE);
-      const report = await measureKlDivergence(model, base, {
-        signal,
-        async onChunk(chunk) {
-          progress.update(chunk.chunk, `KL divergence ${chunk.klDivergence.value.toFixed(5)}`);
-          if (!values.json) await print(divergenceLine(chunk));
+      const report = await measureKlDivergence(
+        model,
+        base,
+        {
+          signal,
+          async onChunk(chunk) {
+            progress.update(chunk.chunk, `KL divergence ${chunk.klDivergence.value.toFixed(5)}`);
+            if (!values.json) await print(divergenceLine(chunk));
+          },
         },
-      }, most);
+        most,
+      );
       if (values.csv !== undefined) writeFileWhole(values.csv, divergenceCsv(report));
       const about = { model: modelPath(values), nCtx: base.nCtx };
-      await (values.json ? printJson(divergenceJson(about, report)) : print(divergenceText(report)));
+      await (values.json
+        ? printJson(divergenceJson(about, report))
+        : print(divergenceText(report)));
     } finally {
       progress.stop();
       await model.close();

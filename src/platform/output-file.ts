@@ -22,7 +22,8 @@ export class OutputFile {
   /** Appends all of `bytes`. */
   write(bytes: Uint8Array): void {
     try {
-      for (let done = 0; done < bytes.length;) done += writeSync(this.fd!, bytes, done, bytes.length - done);
+      for (let done = 0; done < bytes.length;)
+        done += writeSync(this.fd!, bytes, done, bytes.length - done);
     } catch (cause) {
       throw failure(this.path, cause);
     }
@@ -64,5 +65,8 @@ export function writeFileWhole(path: string, data: Uint8Array | string): void {
 }
 
 function failure(path: string, cause: unknown): SamebitError {
-  return new SamebitError(`${path}: expected a file that can be written, found: ${(cause as Error).message}`, { cause });
+  return new SamebitError(
+    `${path}: expected a file that can be written, found: ${(cause as Error).message}`,
+    { cause },
+  );
 }

@@ -14,8 +14,10 @@ export interface Chunks {
 /** At most `most` chunks. Throws OptionError for fewer than two: a shorter text says little. */
 export function cutChunks(tokens: ArrayLike<number>, nCtx: number, most = Infinity): Chunks {
   if (tokens.length < 2 * nCtx) {
-    throw new OptionError(`text: expected at least ${2 * nCtx} tokens, found ${tokens.length}; ` +
-      "use a longer text or a smaller context");
+    throw new OptionError(
+      `text: expected at least ${2 * nCtx} tokens, found ${tokens.length}; ` +
+        "use a longer text or a smaller context",
+    );
   }
   const count = Math.min(Math.floor(tokens.length / nCtx), most);
   return { tokens: Int32Array.from({ length: count * nCtx }, (_, i) => tokens[i]), nCtx, count };
@@ -23,7 +25,8 @@ export function cutChunks(tokens: ArrayLike<number>, nCtx: number, most = Infini
 
 /** Tokens of chunk `index` as they are evaluated, [nCtx]. */
 export function chunkTokens({ tokens, nCtx }: Chunks, index: number, model: Model): Int32Array {
-  const chunk = tokens.slice(index * nCtx, (index + 1) * nCtx), { addBos, bosToken } = model.tokenizer;
+  const chunk = tokens.slice(index * nCtx, (index + 1) * nCtx),
+    { addBos, bosToken } = model.tokenizer;
   if (addBos) chunk[0] = bosToken!;
   return chunk;
 }
@@ -50,14 +53,19 @@ export interface ScoringRun {
 
 /** Evaluates all chunks, one after the other. */
 export async function scoreChunks(model: Model, chunks: Chunks, run: ScoringRun): Promise<void> {
-  const { nCtx, count } = chunks, first = firstScored(nCtx), { signal } = run;
+  const { nCtx, count } = chunks,
+    first = firstScored(nCtx),
+    { signal } = run;
   for (let index = 0; index < count; index++) {
     await run.onChunk?.(index);
-    const tokens = chunkTokens(chunks, index, model), session = model.createSession();
+    const tokens = chunkTokens(chunks, index, model),
+      session = model.createSession();
     try {
       await session.evaluate(tokens.subarray(0, first), { outputs: "none", signal });
       await session.evaluate(tokens.subarray(first, nCtx - 1), {
-        outputs: "all", signal, onLogits: (logits, i) => run.onPrediction(logits, tokens[first + i + 1]),
+        outputs: "all",
+        signal,
+        onLogits: (logits, i) => run.onPrediction(logits, tokens[first + i + 1]),
       });
     } finally {
       session.close();

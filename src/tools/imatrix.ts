@@ -34,19 +34,36 @@ export interface CollectOptions {
 }
 
 /** `model` must be loaded with `calibrate`. */
-export async function collectImatrix(model: Model, chunks: Chunks, options: CollectOptions): Promise<Imatrix> {
-  const { firstChunk = 0, start, processOutput = false, perplexity = true, signal, dataset } = options, { nCtx } = chunks;
-  const entries = new Map(start?.entries), softmax = new LogSoftmax(model.nVocab, model.samplerMath), nll = new NllSums();
-  const first = firstScored(nCtx), earlier = start?.datasets ?? [];
+export async function collectImatrix(
+  model: Model,
+  chunks: Chunks,
+  options: CollectOptions,
+): Promise<Imatrix> {
+  const {
+      firstChunk = 0,
+      start,
+      processOutput = false,
+      perplexity = true,
+      signal,
+      dataset,
+    } = options,
+    { nCtx } = chunks;
+  const entries = new Map(start?.entries),
+    softmax = new LogSoftmax(model.nVocab, model.samplerMath),
+    nll = new NllSums();
+  const first = firstScored(nCtx),
+    earlier = start?.datasets ?? [];
   // a run that goes on with the same text does not name it twice
   const datasets = earlier.at(-1) === dataset ? earlier : [...earlier, dataset];
   let imatrix: Imatrix = { entries, datasets, chunkCount: start?.chunkCount ?? 0, chunkSize: nCtx };
   for (let index = firstChunk; index < chunks.count; index++) {
-    const tokens = chunkTokens(chunks, index, model), session = model.createSession();
+    const tokens = chunkTokens(chunks, index, model),
+      session = model.createSession();
     try {
       // all outputs: the last layer computes only rows whose logits are wanted
       await session.evaluate(tokens, {
-        outputs: "all", signal,
+        outputs: "all",
+        signal,
         onLogits(logits, i) {
           if (!perplexity || i < first || i === nCtx - 1) return;
           const { max, logSum } = softmax.of(logits);
@@ -63,7 +80,9 @@ export async function collectImatrix(model: Model, chunks: Chunks, options: Coll
     }
     imatrix = { ...imatrix, chunkCount: imatrix.chunkCount + 1 };
     await options.onChunk?.({
-      chunk: index + 1, imatrix, perplexity: perplexity ? nll.perplexity(model.samplerMath) : undefined,
+      chunk: index + 1,
+      imatrix,
+      perplexity: perplexity ? nll.perplexity(model.samplerMath) : undefined,
     });
   }
   return imatrix;

@@ -2,7 +2,13 @@
 // divergence, agreement of the best token, change of the right token's probability. llama.cpp's statistics, in f64, over its
 // base file, of which one chunk at a time is in memory.
 
-import { decodeKldRow, type KldBaseHeader, kldHeaderBytes, kldRowBytes, readKldHeader } from "../../formats/kld-base.ts";
+import {
+  decodeKldRow,
+  type KldBaseHeader,
+  kldHeaderBytes,
+  kldRowBytes,
+  readKldHeader,
+} from "../../formats/kld-base.ts";
 import type { Source } from "../../formats/source.ts";
 import { OptionError } from "../errors.ts";
 import type { Model } from "../model.ts";
@@ -71,17 +77,28 @@ export async function openKldBase(source: Source): Promise<KldBase> {
 
 /** Scores the base's own tokens; at most `most` chunks. Throws OptionError where the model has another vocabulary. */
 export async function measureKlDivergence(
-  model: Model, base: KldBase, { signal, onChunk }: KlDivergenceOptions = {}, most = Infinity,
+  model: Model,
+  base: KldBase,
+  { signal, onChunk }: KlDivergenceOptions = {},
+  most = Infinity,
 ): Promise<KlDivergenceResult> {
-  const { nCtx, nVocab, tokens, source } = base, math = model.samplerMath;
+  const { nCtx, nVocab, tokens, source } = base,
+    math = model.samplerMath;
   if (nVocab !== model.nVocab) {
-    throw new OptionError(`KL divergence base: expected a vocabulary of ${model.nVocab} tokens, found ${nVocab} (${source.name}); ` +
-      "the two models must share one");
+    throw new OptionError(
+      `KL divergence base: expected a vocabulary of ${model.nVocab} tokens, found ${nVocab} (${source.name}); ` +
+        "the two models must share one",
+    );
   }
   const chunks: Chunks = { tokens, nCtx, count: Math.min(base.nChunks, most) };
-  const sums = new DivergenceSums(chunks.count * scoredPerChunk(nCtx), nVocab, math), done: ChunkKlDivergence[] = [];
-  const rowBytes = kldRowBytes(nVocab), chunkBytes = scoredPerChunk(nCtx) * rowBytes, start = kldHeaderBytes(base);
-  let rows: Uint8Array = new Uint8Array(), row = 0, before = 0;
+  const sums = new DivergenceSums(chunks.count * scoredPerChunk(nCtx), nVocab, math),
+    done: ChunkKlDivergence[] = [];
+  const rowBytes = kldRowBytes(nVocab),
+    chunkBytes = scoredPerChunk(nCtx) * rowBytes,
+    start = kldHeaderBytes(base);
+  let rows: Uint8Array = new Uint8Array(),
+    row = 0,
+    before = 0;
   await scoreChunks(model, chunks, {
     signal,
     async onChunk(index) {
@@ -94,7 +111,11 @@ export async function measureKlDivergence(
       row += rowBytes;
     },
     async onChunkEnd(index) {
-      const chunk = { chunk: index + 1, meanKld: (sums.kld - before) / scoredPerChunk(nCtx), ...sums.soFar() };
+      const chunk = {
+        chunk: index + 1,
+        meanKld: (sums.kld - before) / scoredPerChunk(nCtx),
+        ...sums.soFar(),
+      };
       done.push(chunk);
       await onChunk?.(chunk);
     },
@@ -118,7 +139,11 @@ export class DivergenceSums {
   private readonly exps: Float64Array;
   private readonly softmax: LogSoftmax;
 
-  constructor(most: number, nVocab: number, private readonly math: SamplerMath) {
+  constructor(
+    most: number,
+    nVocab: number,
+    private readonly math: SamplerMath,
+  ) {
     this.klds = new Float64Array(most);
     this.deltas = new Float64Array(most);
     this.base = new Float32Array(nVocab);
@@ -132,9 +157,12 @@ export class DivergenceSums {
 
   /** One position: the model's logits, the token that came, and the base's row. */
   add(logits: Float32Array, next: number, row: Uint8Array): void {
-    const { base, exps, math } = this, { max, best, logSum } = this.softmax.of(logits);
+    const { base, exps, math } = this,
+      { max, best, logSum } = this.softmax.of(logits);
     decodeKldRow(row, base);
-    const logTotal = max + logSum, nll = logTotal - logits[next], baseNll = -base[next];
+    const logTotal = max + logSum,
+      nll = logTotal - logits[next],
+      baseNll = -base[next];
     let baseBest = 0;
     for (let i = 0; i < base.length; i++) {
       if (base[i] > base[baseBest]) baseBest = i;
@@ -142,8 +170,10 @@ export class DivergenceSums {
     }
     math.expF64(exps);
     let kld = 0;
-    for (let i = 0; i < base.length; i++) if (base[i] > -16) kld += exps[i] * (base[i] - logits[i] + logTotal);
-    const delta = exp(-nll, math) - exp(-baseNll, math), square = delta * delta;
+    for (let i = 0; i < base.length; i++)
+      if (base[i] > -16) kld += exps[i] * (base[i] - logits[i] + logTotal);
+    const delta = exp(-nll, math) - exp(-baseNll, math),
+      square = delta * delta;
     this.klds[this.n] = kld;
     this.deltas[this.n] = delta;
     this.kld += kld;
@@ -158,11 +188,19 @@ export class DivergenceSums {
   }
 
   soFar(): KlDivergenceSoFar {
-    const { n, nll, baseNll, math } = this, a = nll.mean(), b = baseNll.mean();
-    const meanSquare = meanOf(this.deltaP2, this.deltaP4, n), rms = Math.sqrt(meanSquare.value), same = this.same / n;
+    const { n, nll, baseNll, math } = this,
+      a = nll.mean(),
+      b = baseNll.mean();
+    const meanSquare = meanOf(this.deltaP2, this.deltaP4, n),
+      rms = Math.sqrt(meanSquare.value),
+      same = this.same / n;
     return {
-      perplexity: nll.perplexity(math), basePerplexity: baseNll.perplexity(math),
-      logRatio: { value: a.value - b.value, error: root(a.error * a.error + b.error * b.error - 2 * this.covariance()) },
+      perplexity: nll.perplexity(math),
+      basePerplexity: baseNll.perplexity(math),
+      logRatio: {
+        value: a.value - b.value,
+        error: root(a.error * a.error + b.error * b.error - 2 * this.covariance()),
+      },
       klDivergence: meanOf(this.kld, this.kldSquares, n),
       deltaPRms: { value: rms, error: rms > 0 ? (0.5 / rms) * meanSquare.error : 0 },
       sameTop: { value: same, error: n > 1 ? Math.sqrt((same * (1 - same)) / (n - 1)) : 0 },
@@ -170,15 +208,20 @@ export class DivergenceSums {
   }
 
   result(): Omit<KlDivergenceResult, "chunks"> {
-    const { n, math } = this, soFar = this.soFar(), { perplexity: q, basePerplexity: b, logRatio } = soFar;
-    const covariance = this.covariance(), errors = this.nll.mean().error * this.baseNll.mean().error;
+    const { n, math } = this,
+      soFar = this.soFar(),
+      { perplexity: q, basePerplexity: b, logRatio } = soFar;
+    const covariance = this.covariance(),
+      errors = this.nll.mean().error * this.baseNll.mean().error;
     const ratio = exp(logRatio.value, math);
     return {
-      ...soFar, scoredTokens: n,
+      ...soFar,
+      scoredTokens: n,
       correlation: errors > 0 ? covariance / errors : 1,
       ratio: { value: ratio, error: ratio * logRatio.error },
       difference: {
-        value: q.value - b.value, error: root(q.error * q.error + b.error * b.error - 2 * covariance * q.value * b.value),
+        value: q.value - b.value,
+        error: root(q.error * q.error + b.error * b.error - 2 * covariance * q.value * b.value),
       },
       kld: distribution(this.klds.slice(0, n)),
       meanDeltaP: meanOf(this.deltaP, this.deltaP2, n),
@@ -194,8 +237,12 @@ export class DivergenceSums {
 function distribution(values: Float64Array): Distribution {
   const sorted = values.sort();
   return {
-    maximum: sorted[sorted.length - 1], minimum: sorted[0], median: percentile(sorted, 0.5),
-    percentiles: Object.fromEntries(PERCENTILES.map((p) => [String(p), percentile(sorted, p / 100)])),
+    maximum: sorted[sorted.length - 1],
+    minimum: sorted[0],
+    median: percentile(sorted, 0.5),
+    percentiles: Object.fromEntries(
+      PERCENTILES.map((p) => [String(p), percentile(sorted, p / 100)]),
+    ),
   };
 }
 

@@ -7,7 +7,9 @@ import type { LogSoftmaxRow } from "./log-softmax.ts";
 
 /** Writes the header at once and answers what to call with every scored row. `write` must take its bytes before it returns. */
 export function kldBaseWriter(
-  nVocab: number, { tokens, nCtx, count }: Chunks, write: (bytes: Uint8Array) => void,
+  nVocab: number,
+  { tokens, nCtx, count }: Chunks,
+  write: (bytes: Uint8Array) => void,
 ): (logits: Float32Array, row: LogSoftmaxRow) => void {
   write(encodeKldHeader({ nCtx, nVocab, nChunks: count, tokens }));
   const bytes = new Uint8Array(kldRowBytes(nVocab));

@@ -15,14 +15,18 @@ export interface LogSoftmaxRow {
 export class LogSoftmax {
   private readonly exps: Float64Array;
 
-  constructor(nVocab: number, private readonly math: SamplerMath) {
+  constructor(
+    nVocab: number,
+    private readonly math: SamplerMath,
+  ) {
     this.exps = new Float64Array(nVocab);
   }
 
   /** `logits` is [nVocab]. A logit of -Infinity has probability 0. */
   of(logits: Float32Array): LogSoftmaxRow {
     const { exps } = this;
-    let best = 0, min = logits[0];
+    let best = 0,
+      min = logits[0];
     for (let i = 1; i < logits.length; i++) {
       if (logits[i] > logits[best]) best = i;
       if (logits[i] < min) min = logits[i];

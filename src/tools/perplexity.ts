@@ -30,8 +30,14 @@ export interface PerplexityResult {
 }
 
 /** The model's context must hold chunks.nCtx - 1 tokens. Never depends on threads or batch size. */
-export async function measurePerplexity(model: Model, chunks: Chunks, options: PerplexityOptions = {}): Promise<PerplexityResult> {
-  const softmax = new LogSoftmax(model.nVocab, model.samplerMath), sums = new NllSums(), done: ChunkPerplexity[] = [];
+export async function measurePerplexity(
+  model: Model,
+  chunks: Chunks,
+  options: PerplexityOptions = {},
+): Promise<PerplexityResult> {
+  const softmax = new LogSoftmax(model.nVocab, model.samplerMath),
+    sums = new NllSums(),
+    done: ChunkPerplexity[] = [];
   let before = new NllSums();
   await scoreChunks(model, chunks, {
     signal: options.signal,
@@ -43,7 +49,9 @@ export async function measurePerplexity(model: Model, chunks: Chunks, options: P
     },
     async onChunkEnd(index) {
       const chunk = {
-        chunk: index + 1, meanNll: (sums.sum - before.sum) / (sums.n - before.n), perplexity: sums.perplexity(model.samplerMath),
+        chunk: index + 1,
+        meanNll: (sums.sum - before.sum) / (sums.n - before.n),
+        perplexity: sums.perplexity(model.samplerMath),
       };
       done.push(chunk);
       await options.onChunk?.(chunk);
@@ -70,7 +78,8 @@ export class NllSums {
 
   /** The error is the mean's, carried through the exponential. */
   perplexity(math: SamplerMath): Estimate {
-    const mean = this.mean(), value = exp(mean.value, math);
+    const mean = this.mean(),
+      value = exp(mean.value, math);
     return { value, error: mean.error * value };
   }
 

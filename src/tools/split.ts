@@ -2,7 +2,13 @@
 // is writing what was read (contentsOf).
 
 import {
-  contentsOf, type Gguf, type GgufContents, type MetadataValue, SPLIT_COUNT, SPLIT_NO, SPLIT_TENSORS,
+  contentsOf,
+  type Gguf,
+  type GgufContents,
+  type MetadataValue,
+  SPLIT_COUNT,
+  SPLIT_NO,
+  SPLIT_TENSORS,
   type TensorToWrite,
 } from "../../formats/index.ts";
 import { OptionError } from "../errors.ts";
@@ -20,12 +26,17 @@ export interface SplitOptions {
 const MAX_FILES = 65535;
 
 /** What each file of the series holds, in order. `gguf` must stay open until all are written. */
-export function splitContents(gguf: Gguf, { maxTensors = Infinity, maxBytes = Infinity, noTensorFirstSplit = false }: SplitOptions): GgufContents[] {
-  const { metadata, tensors } = contentsOf(gguf), groups: TensorToWrite[][] = [[]];
+export function splitContents(
+  gguf: Gguf,
+  { maxTensors = Infinity, maxBytes = Infinity, noTensorFirstSplit = false }: SplitOptions,
+): GgufContents[] {
+  const { metadata, tensors } = contentsOf(gguf),
+    groups: TensorToWrite[][] = [[]];
   if (noTensorFirstSplit) groups.push([]);
   let bytes = 0;
   for (const tensor of tensors) {
-    const size = Math.ceil(gguf.tensors.get(tensor.name)!.bytes / gguf.alignment) * gguf.alignment, group = groups.at(-1)!;
+    const size = Math.ceil(gguf.tensors.get(tensor.name)!.bytes / gguf.alignment) * gguf.alignment,
+      group = groups.at(-1)!;
     if (group.length > 0 && (group.length >= maxTensors || bytes + size > maxBytes)) {
       groups.push([]);
       bytes = 0;
@@ -33,9 +44,20 @@ export function splitContents(gguf: Gguf, { maxTensors = Infinity, maxBytes = In
     groups.at(-1)!.push(tensor);
     bytes += size;
   }
-  if (groups.length > MAX_FILES) throw new OptionError(`split: expected at most ${MAX_FILES} files, found ${groups.length}; use larger ones`);
-  const own = [...metadata].filter(([key]) => ![SPLIT_NO, SPLIT_COUNT, SPLIT_TENSORS].includes(key));
-  return groups.map((group, index) => ({ metadata: [...(index === 0 ? own : alignmentOnly(own)), ...place(index, groups.length, gguf.tensors.size)], tensors: group }));
+  if (groups.length > MAX_FILES)
+    throw new OptionError(
+      `split: expected at most ${MAX_FILES} files, found ${groups.length}; use larger ones`,
+    );
+  const own = [...metadata].filter(
+    ([key]) => ![SPLIT_NO, SPLIT_COUNT, SPLIT_TENSORS].includes(key),
+  );
+  return groups.map((group, index) => ({
+    metadata: [
+      ...(index === 0 ? own : alignmentOnly(own)),
+      ...place(index, groups.length, gguf.tensors.size),
+    ],
+    tensors: group,
+  }));
 }
 
 /** Data of every file is aligned as the model's. */
@@ -46,7 +68,8 @@ function alignmentOnly(metadata: readonly (readonly [string, MetadataValue])[]) 
 /** Types as gguf-split's. */
 function place(index: number, count: number, nTensors: number): [string, MetadataValue][] {
   return [
-    [SPLIT_NO, { type: "u16", value: index }], [SPLIT_COUNT, { type: "u16", value: count }],
+    [SPLIT_NO, { type: "u16", value: index }],
+    [SPLIT_COUNT, { type: "u16", value: count }],
     [SPLIT_TENSORS, { type: "i32", value: nTensors }],
   ];
 }

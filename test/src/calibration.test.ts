@@ -8,7 +8,10 @@ import { built, EMBEDDED } from "../built.ts";
 import { LLAMA } from "./special-models.ts";
 
 const MIXTRAL = `${ZOO}llama-moe-mixtral.gguf`;
-if (!existsSync(MIXTRAL)) console.warn(`${MIXTRAL}: expected a mixture of experts, found none; its calibration test is SKIPPED`);
+if (!existsSync(MIXTRAL))
+  console.warn(
+    `${MIXTRAL}: expected a mixture of experts, found none; its calibration test is SKIPPED`,
+  );
 
 const TOKENS = Array.from({ length: 40 }, (_, i) => (i * 37 + 5) % 300);
 const PRECISE = { weights: "f32", cacheTypeK: "f32", cacheTypeV: "f32" } as const;
@@ -35,7 +38,11 @@ async function compare(path: string) {
       const wanted = matrices[i] ?? { count: 0, squares: new Float64Array(width) };
       expect(counts[i], name).toBe(wanted.count);
       // f32 sums of 40 terms beside f64 ones, after f32 layers beside f64 ones
-      wanted.squares.forEach((x, c) => expect(Math.abs(sums[i * width + c] - x), `${name} ${i} ${c}`).toBeLessThan(1e-4 * x + 1e-7));
+      wanted.squares.forEach((x, c) =>
+        expect(Math.abs(sums[i * width + c] - x), `${name} ${i} ${c}`).toBeLessThan(
+          1e-4 * x + 1e-7,
+        ),
+      );
     }
   }
   return taken;
@@ -49,21 +56,26 @@ describe("calibration", () => {
   });
 
   it.skipIf(!existsSync(MIXTRAL))("sums them by expert", async () => {
-    const taken = await compare(MIXTRAL), { counts } = taken.get("blk.0.ffn_down_exps.weight")!;
+    const taken = await compare(MIXTRAL),
+      { counts } = taken.get("blk.0.ffn_down_exps.weight")!;
     expect(counts.length).toBeGreaterThan(1);
     expect(counts.reduce((a, b) => a + b)).toBe(2 * TOKENS.length);
   });
 
-  it.each([LLAMA, ...(existsSync(MIXTRAL) ? [MIXTRAL] : [])])("gives the same bits for all threads, batch sizes and banks: %s", async (path) => {
-    const { taken: one } = await calibrate(path, { threads: 1 });
-    expect((await calibrate(path, { threads: 3 })).taken).toEqual(one);
-    expect((await calibrate(path, { threads: 2, nBatch: 7 })).taken).toEqual(one);
-    expect((await calibrate(path, { threads: 2, bankBytes: 90_000 })).taken).toEqual(one);
-  });
+  it.each([LLAMA, ...(existsSync(MIXTRAL) ? [MIXTRAL] : [])])(
+    "gives the same bits for all threads, batch sizes and banks: %s",
+    async (path) => {
+      const { taken: one } = await calibrate(path, { threads: 1 });
+      expect((await calibrate(path, { threads: 3 })).taken).toEqual(one);
+      expect((await calibrate(path, { threads: 2, nBatch: 7 })).taken).toEqual(one);
+      expect((await calibrate(path, { threads: 2, bankBytes: 90_000 })).taken).toEqual(one);
+    },
+  );
 
   it("begins again at 0, and costs other models nothing", async () => {
     const { again } = await calibrate(LLAMA, { threads: 1 });
-    for (const { sums, counts } of again.values()) expect([...sums, ...counts].every((x) => x === 0)).toBe(true);
+    for (const { sums, counts } of again.values())
+      expect([...sums, ...counts].every((x) => x === 0)).toBe(true);
     const plain = await built.loadModel(EMBEDDED, { threads: 1 });
     expect(plain.takeCalibration().size).toBe(0);
     await plain.close();

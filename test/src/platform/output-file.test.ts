@@ -29,7 +29,9 @@ it("leaves nothing behind when it is given up", () => {
 });
 
 it("says which file cannot be written", () => {
-  expect(() => writeFileWhole(join(folder, "none", "x"), "text")).toThrow(/none\/x: expected a file that can be written, found: ENOENT/);
+  expect(() => writeFileWhole(join(folder, "none", "x"), "text")).toThrow(
+    /none\/x: expected a file that can be written, found: ENOENT/,
+  );
   writeFileWhole(path, "text");
   expect(readFileSync(path, "utf8")).toBe("text");
 });

@@ -6,5 +6,9 @@ const shared = new URL("../../../../shared/", import.meta.url).pathname;
 export const toolFile = (name: string): string => `${shared}reference/tools/${name}`;
 export const sharedModel = (name: string): string => `${shared}models/${name}`;
 
-export const hasShared = existsSync(toolFile("README.md")) && existsSync(sharedModel("tldr-6m-f16.gguf"));
-if (!hasShared) console.warn(`${shared}: expected llama.cpp's files, found none; comparisons with its tools are SKIPPED`);
+export const hasShared =
+  existsSync(toolFile("README.md")) && existsSync(sharedModel("tldr-6m-f16.gguf"));
+if (!hasShared)
+  console.warn(
+    `${shared}: expected llama.cpp's files, found none; comparisons with its tools are SKIPPED`,
+  );
