@@ -54,6 +54,7 @@ export enum Op {
   mulGroups = 66,
   sliceGroups = 67,
   pool = 68,
+  expertSumSquares = 80,
 }
 
 /** Word 1 of an instruction: bit flags. */
@@ -171,6 +172,11 @@ export enum ExpertSumWord { weights = 9, weightsStride = 10, nUsed = 11 }
 
 /** dst: f32 [width] += a*a summed over rows in order; count: pointer to a u32 that grows by rows. */
 export enum SumSquaresWord { count = 9 }
+/**
+ * SumSquaresWord for experts: dst f32 [nExpert] rows of dstStride bytes, counts u32 [nExpert]. ids (stride idsStride): the
+ * experts of each row of a; perSlot as in PackRowsWord. Rows in order, slots in rank order.
+ */
+export enum ExpertSumSquaresWord { counts = 9, ids = 10, idsStride = 11, nUsed = 12, perSlot = 13 }
 /** dst[r] += scale * (up . (down . a[r])). down: f32 [rank, K], up: f32 [width, rank], rows plain. Word.width: output width. */
 export enum LowRankWord { down = 9, up = 10, rank = 11, scale = 12, k = 13, slot = 14 }
 /** Loading: rows of the file at a (aStride: bytes of one) to R4 groups at dst. Word.rows, Word.width: rows and K. */

@@ -6,7 +6,7 @@ import { Abort, Batch, Control, ExpertMatmulWord, Flag, Instruction, Limit, Matm
 import { barrier, raise } from "./barrier";
 import { embed, expertMatmul, matmul, pack, packRows, repack } from "./matmul/ops";
 import {
-  addVector, attention, binary, checkNan, clampedGate, copyRuns, eachExpert, expertRow, expertSort, expertSum, gated,
+  addVector, attention, binary, checkNan, clampedGate, copyRuns, eachExpert, expertRow, expertSort, expertSum, expertSumSquares, gated,
   gatherRows, gaussianTopK, kvStore, lowRank, magnitude, norm, rope, ropeTable, route, scaleRuns, scatterRows, softmax,
   stateRead, stateWrite, sumSquares, temperature, unary,
   gatedDelta, groupSum, mulGroups, pool, shortConv, sliceGroups, ssmScan, tokenShift, wkv7,
@@ -68,6 +68,7 @@ function execute(ins: usize): void {
     case Op.expertSum: return expertSum(ins);
     case Op.checkNan: return checkNan(ins);
     case Op.sumSquares: return sumSquares(ins);
+    case Op.expertSumSquares: return expertSumSquares(ins);
     case Op.lowRank: return lowRank(ins);
     case Op.stateRead: return stateRead(ins);
     case Op.stateWrite: return stateWrite(ins);
@@ -103,7 +104,8 @@ function holdsNan(ins: usize): bool {
   const op = word(ins, Word.op);
   if (
     op == Op.pack || op == Op.packRows || op == Op.kvStore || op == Op.route || op == Op.expertSort ||
-    op == Op.checkNan || op == Op.stateWrite || op == Op.sumSquares || op == Op.repack || op == Op.copyRuns || op == Op.eachExpert
+    op == Op.checkNan || op == Op.stateWrite || op == Op.sumSquares || op == Op.repack || op == Op.copyRuns || op == Op.eachExpert ||
+    op == Op.expertSumSquares
   ) return false;
   const rows = rowsOf(ins), stride = word(ins, Word.dstStride);
   // the width of a matrix product is K: its rows have four elements per group, once for every expert in use

@@ -20,7 +20,14 @@ export {
   readTensor,
   type TensorInfo,
 } from "./gguf.ts";
-export { parseSplitName, splitName, splitSiblings } from "./split.ts";
+export {
+  parseSplitName,
+  SPLIT_COUNT,
+  SPLIT_NO,
+  SPLIT_TENSORS,
+  splitName,
+  splitSiblings,
+} from "./split.ts";
 export {
   contentsOf,
   type GgufContents,
@@ -29,6 +36,16 @@ export {
   type TensorToWrite,
   writeGguf,
 } from "./gguf-writer.ts";
+export {
+  addEntries,
+  combineImatrices,
+  type Imatrix,
+  type ImatrixEntry,
+  importance,
+} from "./imatrix.ts";
+export { readImatrix } from "./imatrix-file.ts";
+export { encodeDat } from "./imatrix-dat.ts";
+export { imatrixContents } from "./imatrix-gguf.ts";
 export { applyOverrides, type Override, parseOverrides } from "./override.ts";
 export {
   formatInspection,

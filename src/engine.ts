@@ -39,8 +39,19 @@ export interface EngineOptions {
   readonly kernelBuild?: KernelBuild;
   /** Most bytes of weights, cache and state in one memory bank. Never changes a result. */
   readonly bankBytes?: number;
+  /** Add up the squares of every product's input: see Model.takeCalibration. */
+  readonly calibrate?: boolean;
   readonly onProgress?: LoadProgress;
   readonly signal?: AbortSignal;
+}
+
+/** What went into the products of one weight: by expert where it has several, otherwise one matrix. */
+export interface CalibrationSums {
+  /** f32 [nMatrices * width]: sums of the squares of every input column. */
+  readonly sums: Float32Array;
+  /** Rows added up, by matrix. */
+  readonly counts: Uint32Array;
+  readonly width: number;
 }
 
 /** Tokens to append to a sequence, and which of them need logits. */
@@ -98,6 +109,7 @@ export class Engine {
     const maths = instantiateKernels(module, probeMemory());
     const recording = record(gguf, model, {
       kernels: maths, weights, kType, vType, nBatch, nOutputs: Math.min(MAX_OUTPUTS, nBatch), nSequences, nCtx, nThreads: threads,
+      calibrate: options.calibrate,
     });
     const maxPages = Math.ceil(nCtx / Kv.pagePositions), nPages = maxPages * nSequences;
     const limits: Omit<BankLimits, "planBytes" | "arenaBytes"> = {
@@ -286,6 +298,21 @@ export class Engine {
     throw new OptionError(wanted === "logits"
       ? "model: expected one that gives logits, found one that gives embeddings; use embed"
       : "model: expected one that gives embeddings, found one that gives logits; load it with embeddings: true");
+  }
+
+  /** The sums since the last call, by weight; they begin again at 0. Empty unless `calibrate` was asked for. */
+  takeCalibration(): Map<string, CalibrationSums> {
+    this.checkOpen();
+    if (this.busy.size > 0) throw new SamebitError("calibration: expected no evaluation in progress, found one; await it first");
+    const taken = new Map<string, CalibrationSums>();
+    for (const [name, { state, width, nMatrices, rowBytes, countsOffset }] of this.recording.calibrations) {
+      const bank = this.banks.find((b) => b.stateAddress(state) !== undefined)!, base = bank.stateAddress(state);
+      const sums = new Float32Array(nMatrices * width);
+      for (let i = 0; i < nMatrices; i++) sums.set(bank.f32(base + i * rowBytes, width), i * width);
+      taken.set(name, { sums, counts: bank.u32(base + countsOffset, nMatrices).slice(), width });
+      bank.u8(base, state.bytes).fill(0);
+    }
+    return taken;
   }
 
   private checkOpen(): void {

@@ -3,7 +3,7 @@
 export { loadModel, openGguf, Model, type EmbedOptions, type LoadModelOptions, type LogitsOptions, type ModelSource } from "./model.ts";
 export { Generation, type GenerateOptions, type StopReason } from "./generate.ts";
 export { Session, type EvaluateOptions } from "./session.ts";
-export type { CacheType, EngineOptions } from "./engine.ts";
+export type { CacheType, CalibrationSums, EngineOptions } from "./engine.ts";
 export type { KernelBuild } from "./kernels/module.ts";
 export {
   ContextFullError, MemoryError, OptionError, PlanError, RunError, SamebitError, type RunFailure,

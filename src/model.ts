@@ -4,7 +4,7 @@ import { closeGguf, type Gguf, readGguf } from "../formats/gguf.ts";
 import { applyOverrides, parseOverrides } from "../formats/override.ts";
 import { bytesSource, type Source } from "../formats/source.ts";
 import { describeModel, type Hparams, type Pooling } from "../models/index.ts";
-import { Engine, type BatchPart, type EngineOptions } from "./engine.ts";
+import { Engine, type BatchPart, type CalibrationSums, type EngineOptions } from "./engine.ts";
 import { OptionError } from "./errors.ts";
 import { Generation, type GenerateOptions } from "./generate.ts";
 import { chooseKernels, instantiateKernels, type KernelBuild, probeMemory } from "./kernels/module.ts";
@@ -265,6 +265,14 @@ export class Model {
       parts.map(({ session, tokens, outputs }) => ({ sequence: session.sequence, tokens, outputs })),
       (logits, part, index) => onLogits(logits, bySequence.get(part.sequence)!, index), signal,
     );
+  }
+
+  /**
+   * What went into every weight's product since the last call, for importance matrices; sums begin again at 0. Only the
+   * rows that reach the product count: ask for all outputs where the last layer matters. Empty unless loaded with `calibrate`.
+   */
+  takeCalibration(): Map<string, CalibrationSums> {
+    return this.engine.takeCalibration();
   }
 
   /** Ends the threads and lets the memory go. A generation in progress fails. Calling it twice is harmless. */

@@ -36,7 +36,8 @@ const ALLOWED: Record<string, readonly string[]> = {
   "src/quantize": ["formats", "src/weights", "src/kernels", "src/errors"],
   "src/quants": ["formats", "src/quantize", "src/weights", "src/kernels", "src/errors"],
   "src/index": ["formats", "models", "src/model", "src/generate", "src/session", "src/engine", "src/kernels", "src/sampling", "src/tokenizer", "src/errors"],
-  "src/cli": ["formats", "src/index", "src/model", "src/tokenizer", "src/sampling", "src/platform", "src/errors"],
+  "src/tools": ["formats", "src/kernels", "src/index", "src/model", "src/session", "src/engine", "src/tokenizer", "src/sampling", "src/platform", "src/errors"],
+  "src/cli": ["formats", "src/tools", "src/index", "src/model", "src/tokenizer", "src/sampling", "src/platform", "src/errors"],
 };
 
 function files(folder: string): string[] {

@@ -2,7 +2,7 @@
 
 export { addVector, lowRank } from "./adapter";
 export { attention } from "./attention";
-export { sumSquares } from "./calibrate";
+export { expertSumSquares, sumSquares } from "./calibrate";
 export { clampedGate } from "./clamped-gate";
 export { binary, gated, unary } from "./elementwise";
 export { kvStore } from "./kv-cache";

@@ -5,14 +5,18 @@
 import { Command } from "commander";
 import { normaliseArgv } from "./argv.ts";
 import { addBenchCommand } from "./bench.ts";
+import { addCompareCommand } from "./compare.ts";
 import { addEmbedCommand } from "./embed.ts";
 import { EXIT_INTERRUPTED, reportFailure } from "./errors.ts";
+import { addImatrixCommand } from "./imatrix.ts";
 import { addInspectCommand } from "./inspect.ts";
 import { interrupted } from "./interrupt.ts";
 import { addLogitsCommand } from "./logits.ts";
 import { endQuietlyWithReader } from "./output.ts";
 import { packageVersion } from "./package.ts";
+import { addPerplexityCommand } from "./perplexity.ts";
 import { addRunCommand } from "./run.ts";
+import { addSplitCommand } from "./split.ts";
 import { addTokenizeCommand } from "./tokenize.ts";
 
 function createProgram(): Command {
@@ -28,6 +32,10 @@ function createProgram(): Command {
     addLogitsCommand,
     addEmbedCommand,
     addBenchCommand,
+    addPerplexityCommand,
+    addImatrixCommand,
+    addSplitCommand,
+    addCompareCommand,
   ])
     add(program);
   return program;

@@ -40,11 +40,22 @@ export interface Instr {
   readonly encoder: boolean;
 }
 
+/** Where a weight's sums of squares are: f32 [nMatrices, width], rows of rowBytes; counts u32 [nMatrices]. Offsets in bytes. */
+export interface CalibrationPlace {
+  readonly state: PlacedState;
+  readonly width: number;
+  readonly nMatrices: number;
+  readonly rowBytes: number;
+  readonly countsOffset: number;
+}
+
 export interface Recording {
   readonly instrs: readonly Instr[];
   readonly weights: readonly PlacedWeight[];
   readonly caches: readonly PlacedCache[];
   readonly states: readonly PlacedState[];
+  /** By the weight's name; empty unless the plan calibrates. */
+  readonly calibrations: ReadonlyMap<string, CalibrationPlace>;
   readonly taps: ReadonlyMap<string, { readonly value: Value; readonly offset: number; readonly rows: Rows; readonly width: number; readonly stride: number }>;
   /** Logits [outputs, nVocab], or an embedding [tokens or sequences, width]. */
   readonly result: { readonly value: Value; readonly offset: number; readonly rows: Rows; readonly width: number; readonly stride: number };

@@ -9,14 +9,14 @@ import type {
 import { checkWeight } from "../../models/errors.ts";
 import { PlanError } from "../errors.ts";
 import {
-  BinaryKind, BinaryWord, EmbedIndex, EmbedWord, ExpertMatmulWord, ExpertSortWord, ExpertSumWord, GatedWord,
+  BinaryKind, BinaryWord, EmbedIndex, EmbedWord, ExpertMatmulWord, ExpertSortWord, ExpertSumSquaresWord, ExpertSumWord, GatedWord,
   GatherWord, Gating, GroupSumWord, MulGroupsWord, PoolKind, PoolWord, SliceGroupsWord, KvStoreWord, LowRankWord, MatmulWord, NormKind, NormWord, Op, PackRowsWord, PackWord,
   RopeMode, RopeTableWord, RopeWord, RouteWord, StateWord, SumSquaresWord, UnaryKind, UnaryWord, Word, AttentionWord, Kv,
   ClampedGateWord, CopyRunsWord, ExpertRowWord, GaussianTopKWord, MagnitudeWord, ScaleRunsWord, TemperatureWord,
 } from "../memory/abi.generated.ts";
 import type { KernelExports } from "../kernels/exports.ts";
 import type { PlacedCache, PlacedState, PlacedWeight } from "../memory/placed.ts";
-import type { Instr, Recording, Ref, Value } from "./instruction.ts";
+import type { CalibrationPlace, Instr, Recording, Ref, Value } from "./instruction.ts";
 import * as recurrent from "./record-recurrent.ts";
 import { Recorded, ref } from "./recorded.ts";
 import { alibiSlopes, relativeBuckets, yarnCorrection, yarnMagnitude } from "./rope-constants.ts";
@@ -57,6 +57,8 @@ export interface RecordOptions {
 }
 
 const F32 = 0;
+/** Begins the names of states that hold sums of squares. */
+const CALIBRATION = "sums:";
 
 /** Elements of a weight from `start` on. */
 class WeightPart implements Weight {
@@ -103,6 +105,7 @@ export class Recorder implements Ops {
   /** Routings of every row through all of n matrices, by kind of rows and n. */
   private readonly allOf = new Map<string, RecordedRouting>();
   private readonly taps = new Map<string, Recorded>();
+  private readonly calibrations = new Map<string, CalibrationPlace>();
   private result: Recorded | undefined;
   private nanFlag: Value | undefined;
   private nValues = 0;
@@ -123,7 +126,7 @@ export class Recorder implements Ops {
     );
     return {
       instrs: this.instrs.map((instr, i) => ({ ...instr, encoder: i < this.encoderInstrs })), weights: [...this.placed.values()], caches: [...this.caches.values()].map((c) => c.placed),
-      states: [...this.states.values()], taps, nanFlag: this.nanFlag,
+      states: [...this.states.values()], calibrations: this.calibrations, taps, nanFlag: this.nanFlag,
       result: this.result,
     };
   }
@@ -832,13 +835,31 @@ export class Recorder implements Ops {
 
   sumSquaresByColumn(x: Tensor, name: string, routing?: Routing): void {
     if (!this.options.calibrate) return;
-    if (routing) throw new PlanError(`${name}: expected a model without experts for calibration, found experts; not supported yet`);
-    const a = x as Recorded, sums = this.placedState(`sums:${name}`, align(a.width * 4, 64) + 64, 0);
-    const dst: Ref = { kind: "state", state: sums, offset: 0 };
-    const count: Ref = { kind: "state", state: sums, offset: align(a.width * 4, 64) };
+    const a = x as Recorded;
+    if (routing) return this.sumSquaresByExpert(a, name, routing as RecordedRouting);
+    const { dst, count } = this.calibrated(name, a.width, 1);
     this.emit(Op.sumSquares, `sum of squares ${name}`, a.rows, [
       [Word.dst, dst], [Word.a, ref(a)], [Word.aStride, a.stride], [Word.width, a.width], [SumSquaresWord.count, count],
     ], [ref(a), dst], [dst]);
+  }
+
+  private sumSquaresByExpert(a: Recorded, name: string, { nExpert, nUsed, ids, stride }: RecordedRouting): void {
+    // the weight's own row length tells whether each slot has its part of a row
+    const width = this.options.tensor(name)!.shape[0], { dst, count, dstStride } = this.calibrated(name, width, nExpert);
+    const idsRef: Ref = { kind: "value", value: ids, offset: 0 };
+    this.emit(Op.expertSumSquares, `sum of squares ${name}`, a.rows, [
+      [Word.dst, dst], [Word.dstStride, dstStride], [Word.a, ref(a)], [Word.aStride, a.stride], [Word.width, width],
+      [ExpertSumSquaresWord.counts, count], [ExpertSumSquaresWord.ids, idsRef], [ExpertSumSquaresWord.idsStride, stride],
+      [ExpertSumSquaresWord.nUsed, nUsed], [ExpertSumSquaresWord.perSlot, a.width === width ? 0 : 1],
+    ], [ref(a), idsRef, dst], [dst]);
+  }
+
+  /** Sums f32 [nMatrices, width] with rows of dstStride bytes, then counts u32 [nMatrices]. */
+  private calibrated(name: string, width: number, nMatrices: number): { dst: Ref; count: Ref; dstStride: number } {
+    const dstStride = align(width * 4, 64), offset = nMatrices * dstStride;
+    const state = this.placedState(`${CALIBRATION}${name}`, offset + align(nMatrices * 4, 64), 0);
+    this.calibrations.set(name, { state, width, nMatrices, rowBytes: dstStride, countsOffset: offset });
+    return { dst: { kind: "state", state, offset: 0 }, count: { kind: "state", state, offset }, dstStride };
   }
 
   addLowRank(y: Tensor, x: Tensor, target: string): Tensor {
