@@ -9,7 +9,12 @@ const { instantiateKernels, chooseKernels } = await import("../dist/src/kernels/
 const { Instruction, Op, Word, MatmulWord } = await import("../dist/src/memory/abi.generated.js");
 const { typeById } = await import("../dist/formats/index.js");
 
-const model = await loadModel(path, { threads: 1, nCtx: Number(position) + Number(n) + 16, nBatch: 512, kernelBuild });
+const model = await loadModel(path, {
+  threads: 1,
+  nCtx: Number(position) + Number(n) + 16,
+  nBatch: 512,
+  kernelBuild,
+});
 const session = model.createSession();
 const tokens = (count) => Array.from({ length: count }, (_, i) => 300 + ((i * 7) % 1000));
 if (Number(position) > 0) await session.evaluate(tokens(Number(position)), { outputs: "none" });
@@ -20,18 +25,31 @@ const { engine } = model;
 const { module, build } = await chooseKernels(kernelBuild);
 const instances = engine.banks.map((bank) => instantiateKernels(module, bank.memory));
 const sums = new Map();
-let total = 0, count = 0;
+let total = 0,
+  count = 0;
 for (let round = 0; round < Number(rounds); round++) {
   for (const { bank: index, plan, labels } of engine.plan.segments) {
-    const bank = engine.banks[index], exports = instances[index], words = bank.u32(plan, labels.length * Instruction.words);
+    const bank = engine.banks[index],
+      exports = instances[index],
+      words = bank.u32(plan, labels.length * Instruction.words);
     const counter = bank.scratch; // a word that nothing else uses between runs: counters are the run's own
     for (let i = 0; i < labels.length; i++) {
       const op = words[i * Instruction.words + Word.op];
       let name = Op[op];
-      if (op === Op.matmul) name += ` ${typeById(words[i * Instruction.words + MatmulWord.type]).name}`;
+      if (op === Op.matmul)
+        name += ` ${typeById(words[i * Instruction.words + MatmulWord.type]).name}`;
       bank.u32(counter, 1)[0] = 0;
       const start = performance.now();
-      exports.runPlan(bank.control, bank.batch, plan + i * Instruction.bytes, 1, counter, bank.scratch + 64, 0, 1);
+      exports.runPlan(
+        bank.control,
+        bank.batch,
+        plan + i * Instruction.bytes,
+        1,
+        counter,
+        bank.scratch + 64,
+        0,
+        1,
+      );
       const time = performance.now() - start;
       if (round < Number(rounds) / 4) continue; // warm-up
       const sum = sums.get(name) ?? { time: 0, n: 0 };
@@ -43,8 +61,12 @@ for (let round = 0; round < Number(rounds); round++) {
   }
   if (round >= Number(rounds) / 4) count++;
 }
-console.log(`${path}: ${n} token(s) at position ${position}, ${build}, one thread: ${(total / count).toFixed(3)} ms a run`);
+console.log(
+  `${path}: ${n} token(s) at position ${position}, ${build}, one thread: ${(total / count).toFixed(3)} ms a run`,
+);
 for (const [name, { time, n: calls }] of [...sums].sort((a, b) => b[1].time - a[1].time)) {
-  console.log(`${name.padEnd(16)} ${(time / count).toFixed(3).padStart(9)} ms ${((100 * time) / total).toFixed(1).padStart(6)} %  ${(calls / count).toFixed(0).padStart(5)} instructions`);
+  console.log(
+    `${name.padEnd(16)} ${(time / count).toFixed(3).padStart(9)} ms ${((100 * time) / total).toFixed(1).padStart(6)} %  ${(calls / count).toFixed(0).padStart(5)} instructions`,
+  );
 }
 await model.close();

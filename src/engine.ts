@@ -4,7 +4,12 @@
 import type { Gguf } from "../formats/gguf.ts";
 import type { ModelDescription, Pooling } from "../models/index.ts";
 import { ContextFullError, MemoryError, OptionError, RunError, SamebitError } from "./errors.ts";
-import { chooseKernels, instantiateKernels, type KernelBuild, probeMemory } from "./kernels/module.ts";
+import {
+  chooseKernels,
+  instantiateKernels,
+  type KernelBuild,
+  probeMemory,
+} from "./kernels/module.ts";
 import { type CachedSequence, contextFull, KvCachePages } from "./kv-cache.ts";
 import { Batch, Instruction, Kv, Sequence } from "./memory/abi.generated.ts";
 import { Bank, type BankLimits, fixedBytes } from "./memory/bank.ts";
@@ -71,7 +76,8 @@ export type OnLogits = (logits: Float32Array, part: BatchPart, index: number) =>
 const MAX_OUTPUTS = 32;
 /** A memory is at most 4 GiB; V8 refuses the last page now and then. */
 const MAX_BANK = 65535 * 65536;
-const DEFAULT_CTX = 4096, DEFAULT_BATCH = 512;
+const DEFAULT_CTX = 4096,
+  DEFAULT_BATCH = 512;
 
 export class Engine {
   private closed = false;
@@ -85,36 +91,74 @@ export class Engine {
     /** How embeddings are made of tokens; numbers in one. */
     readonly pooling: Pooling,
     /** Whether a sequence begins with tokens for an encoder. */
-    readonly hasEncoder: boolean, readonly threads: number, readonly nCtx: number, readonly nBatch: number, readonly nVocab: number,
-    readonly kernelBuild: KernelBuild, private readonly nSequences: number, private readonly recording: Recording,
-    private readonly plan: EncodedPlan, private readonly banks: readonly Bank[], private readonly home: ReadonlyMap<number, number>,
-    private readonly pool: ThreadPool, private readonly cache: KvCachePages,
+    readonly hasEncoder: boolean,
+    readonly threads: number,
+    readonly nCtx: number,
+    readonly nBatch: number,
+    readonly nVocab: number,
+    readonly kernelBuild: KernelBuild,
+    private readonly nSequences: number,
+    private readonly recording: Recording,
+    private readonly plan: EncodedPlan,
+    private readonly banks: readonly Bank[],
+    private readonly home: ReadonlyMap<number, number>,
+    private readonly pool: ThreadPool,
+    private readonly cache: KvCachePages,
   ) {}
 
-  static async load(gguf: Gguf, describe: (nCtx: number) => ModelDescription, trainedCtx: number, options: EngineOptions): Promise<Engine> {
+  static async load(
+    gguf: Gguf,
+    describe: (nCtx: number) => ModelDescription,
+    trainedCtx: number,
+    options: EngineOptions,
+  ): Promise<Engine> {
     const nCtx = count("nCtx", options.nCtx ?? Math.min(trainedCtx, DEFAULT_CTX), 1, 1 << 24);
     const sequences = count("nSequences", options.nSequences ?? 1, 1, 4096);
-    const threads = count("threads", options.threads ?? Math.min(platform.availableParallelism(), 64), 1, 128);
+    const threads = count(
+      "threads",
+      options.threads ?? Math.min(platform.availableParallelism(), 64),
+      1,
+      128,
+    );
     const { bankBytes, weights = "compact" } = options;
     if (bankBytes !== undefined) count("bankBytes", bankBytes, 1, Number.MAX_SAFE_INTEGER);
-    if (weights !== "compact" && weights !== "f32") throw new OptionError(`weights: expected compact or f32, found ${String(weights)}`);
-    const kType = cacheType("cacheTypeK", options.cacheTypeK), vType = cacheType("cacheTypeV", options.cacheTypeV);
+    if (weights !== "compact" && weights !== "f32")
+      throw new OptionError(`weights: expected compact or f32, found ${String(weights)}`);
+    const kType = cacheType("cacheTypeK", options.cacheTypeK),
+      vType = cacheType("cacheTypeV", options.cacheTypeV);
     const { module, build } = await chooseKernels(options.kernelBuild);
     const model = describe(nCtx);
     // An encoder's tokens are a sequence of their own beside the decoder's.
     const nSequences = model.hasEncoder ? 2 * sequences : sequences;
     // An embedding takes its text in one run, and so does an encoder: it must see all of it.
-    const nBatch = model.result === "embedding" || model.hasEncoder ? align(nCtx, 8)
-      : Math.min(count("nBatch", options.nBatch ?? DEFAULT_BATCH, 1, 8192), align(nCtx, 8));
+    const nBatch =
+      model.result === "embedding" || model.hasEncoder
+        ? align(nCtx, 8)
+        : Math.min(count("nBatch", options.nBatch ?? DEFAULT_BATCH, 1, 8192), align(nCtx, 8));
     const maths = instantiateKernels(module, probeMemory());
     const recording = record(gguf, model, {
-      kernels: maths, weights, kType, vType, nBatch, nOutputs: Math.min(MAX_OUTPUTS, nBatch), nSequences, nCtx, nThreads: threads,
+      kernels: maths,
+      weights,
+      kType,
+      vType,
+      nBatch,
+      nOutputs: Math.min(MAX_OUTPUTS, nBatch),
+      nSequences,
+      nCtx,
+      nThreads: threads,
       calibrate: options.calibrate,
     });
-    const maxPages = Math.ceil(nCtx / Kv.pagePositions), nPages = maxPages * nSequences;
+    const maxPages = Math.ceil(nCtx / Kv.pagePositions),
+      nPages = maxPages * nSequences;
     const limits: Omit<BankLimits, "planBytes" | "arenaBytes"> = {
-      heapBase: maths.heapBase() >>> 0, nThreads: threads, nBatch, nSequences, nPages, maxPagesPerSequence: maxPages,
-      maxBytes: MAX_BANK, nEmbd: model.hparams.embeddingLength,
+      heapBase: maths.heapBase() >>> 0,
+      nThreads: threads,
+      nBatch,
+      nSequences,
+      nPages,
+      maxPagesPerSequence: maxPages,
+      maxBytes: MAX_BANK,
+      nEmbd: model.hparams.embeddingLength,
     };
     const { banks, banked } = makeBanks(recording, limits, bankBytes);
     const plan = encodePlan(recording, banked, banks);
@@ -124,7 +168,13 @@ export class Engine {
     try {
       const repacker = new Repacker(banks, pool, options.signal);
       await loadWeights({
-        gguf, banks, kernels, repacker, weights: recording.weights, onProgress: options.onProgress, signal: options.signal,
+        gguf,
+        banks,
+        kernels,
+        repacker,
+        weights: recording.weights,
+        onProgress: options.onProgress,
+        signal: options.signal,
       });
     } catch (error) {
       await pool.close();
@@ -132,7 +182,20 @@ export class Engine {
     }
     const nVocab = model.result === "logits" ? recording.result.width : model.hparams.vocabSize;
     return new Engine(
-      model.result, model.pooling, model.hasEncoder, threads, nCtx, nBatch, nVocab, build, nSequences, recording, plan, banks, banked.home, pool,
+      model.result,
+      model.pooling,
+      model.hasEncoder,
+      threads,
+      nCtx,
+      nBatch,
+      nVocab,
+      build,
+      nSequences,
+      recording,
+      plan,
+      banks,
+      banked.home,
+      pool,
       new KvCachePages(banks, nPages, nSequences, maxPages),
     );
   }
@@ -146,17 +209,29 @@ export class Engine {
    * Gives the encoder its tokens; evaluate then feeds the decoder. The sequence must be empty. Throws ContextFullError for
    * more tokens than the context holds.
    */
-  async encode(sequence: CachedSequence, tokens: ArrayLike<number>, signal?: AbortSignal): Promise<void> {
-    if (!this.hasEncoder) throw new OptionError("model: expected one with an encoder, found one without; use evaluate");
-    if (sequence.length > 0) throw new OptionError(`sequence: expected an empty one for the encoder, found ${sequence.length} tokens; truncate to 0`);
+  async encode(
+    sequence: CachedSequence,
+    tokens: ArrayLike<number>,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    if (!this.hasEncoder)
+      throw new OptionError("model: expected one with an encoder, found one without; use evaluate");
+    if (sequence.length > 0)
+      throw new OptionError(
+        `sequence: expected an empty one for the encoder, found ${sequence.length} tokens; truncate to 0`,
+      );
     this.checkGives("logits");
-    if (!this.cache.has(sequence)) throw new SamebitError("session: expected one of this model that is open, found another");
+    if (!this.cache.has(sequence))
+      throw new SamebitError("session: expected one of this model that is open, found another");
     this.checkIdle(sequence);
     const checked = this.checkTokens(tokens);
-    if (checked.length === 0) throw new OptionError("encoder: expected at least one token, found none");
+    if (checked.length === 0)
+      throw new OptionError("encoder: expected at least one token, found none");
     if (checked.length > this.nCtx) {
-      throw new ContextFullError(`encoder: expected at most ${this.nCtx} tokens, found ${checked.length}; ` +
-        "load the model with a larger context or shorten the text");
+      throw new ContextFullError(
+        `encoder: expected at most ${this.nCtx} tokens, found ${checked.length}; ` +
+          "load the model with a larger context or shorten the text",
+      );
     }
     this.busy.set(sequence, false);
     try {
@@ -167,13 +242,21 @@ export class Engine {
     }
   }
 
-  private async runEncoder(sequence: CachedSequence, tokens: Int32Array, signal?: AbortSignal): Promise<void> {
+  private async runEncoder(
+    sequence: CachedSequence,
+    tokens: Int32Array,
+    signal?: AbortSignal,
+  ): Promise<void> {
     if (sequence.encoder) this.cache.remove(sequence.encoder);
     sequence.encoder = undefined;
     const encoder = this.createSequence();
     try {
       this.cache.reserve(encoder, tokens.length);
-      const piece = { part: { sequence: encoder, tokens, outputs: "none" }, from: 0, to: tokens.length } as const;
+      const piece = {
+        part: { sequence: encoder, tokens, outputs: "none" },
+        from: 0,
+        to: tokens.length,
+      } as const;
       for (const bank of this.banks) this.writeBatch(bank, [piece], []);
       await this.pool.run(this.plan.encoder, this.describe, signal);
     } catch (error) {
@@ -217,15 +300,27 @@ export class Engine {
    * a run that fails leaves its sequences as they were before it. Runs of concurrent evaluations alternate, in order;
    * a sequence belongs to one evaluation at a time. Everything that can be refused is refused before the first run.
    */
-  async evaluate(parts: readonly BatchPart[], onLogits: OnLogits, signal?: AbortSignal): Promise<void> {
+  async evaluate(
+    parts: readonly BatchPart[],
+    onLogits: OnLogits,
+    signal?: AbortSignal,
+  ): Promise<void> {
     this.checkGives("logits");
-    const sequences = new Set<CachedSequence>(), checked: BatchPart[] = [];
+    const sequences = new Set<CachedSequence>(),
+      checked: BatchPart[] = [];
     for (const { sequence, tokens, outputs } of parts) {
-      if (!["none", "last", "all"].includes(outputs)) throw new OptionError(`outputs: expected none, last or all, found ${String(outputs)}`);
-      if (!this.cache.has(sequence)) throw new SamebitError("session: expected one of this model that is open, found another");
-      if (sequences.has(sequence)) throw new OptionError("batch: expected each session once, found one twice; join its tokens");
+      if (!["none", "last", "all"].includes(outputs))
+        throw new OptionError(`outputs: expected none, last or all, found ${String(outputs)}`);
+      if (!this.cache.has(sequence))
+        throw new SamebitError("session: expected one of this model that is open, found another");
+      if (sequences.has(sequence))
+        throw new OptionError(
+          "batch: expected each session once, found one twice; join its tokens",
+        );
       if (this.hasEncoder && !sequence.encoder) {
-        throw new OptionError("sequence: expected tokens for the encoder first, found none; call encode before evaluate");
+        throw new OptionError(
+          "sequence: expected tokens for the encoder first, found none; call encode before evaluate",
+        );
       }
       sequences.add(sequence);
       this.checkIdle(sequence);
@@ -236,7 +331,8 @@ export class Engine {
     }
     for (const sequence of sequences) this.busy.set(sequence, false);
     try {
-      for (const run of cutRuns(checked, this.nBatch)) await this.turns.take(() => this.runPieces(run, onLogits, signal), signal);
+      for (const run of cutRuns(checked, this.nBatch))
+        await this.turns.take(() => this.runPieces(run, onLogits, signal), signal);
     } finally {
       for (const sequence of sequences) {
         if (this.busy.get(sequence)) this.cache.remove(sequence);
@@ -249,28 +345,41 @@ export class Engine {
    * The embedding of each text (token ids): one vector, or with pooling `none` one for each token. Texts that fit are run
    * side by side, which changes no bit. Throws ContextFullError for a text longer than the context.
    */
-  async embed(texts: readonly ArrayLike<number>[], signal?: AbortSignal): Promise<Float32Array[][]> {
+  async embed(
+    texts: readonly ArrayLike<number>[],
+    signal?: AbortSignal,
+  ): Promise<Float32Array[][]> {
     this.checkGives("embedding");
     const checked = texts.map((tokens) => this.checkTokens(tokens));
     for (const tokens of checked) {
-      if (tokens.length === 0) throw new OptionError("text: expected at least one token, found none");
+      if (tokens.length === 0)
+        throw new OptionError("text: expected at least one token, found none");
       if (tokens.length > this.nCtx) {
-        throw new ContextFullError(`text: expected at most ${this.nCtx} tokens, found ${tokens.length}; ` +
-          "load the model with a larger context or shorten the text");
+        throw new ContextFullError(
+          `text: expected at most ${this.nCtx} tokens, found ${tokens.length}; ` +
+            "load the model with a larger context or shorten the text",
+        );
       }
     }
     const embeddings: Float32Array[][] = [];
     for (let from = 0; from < checked.length;) {
-      let to = from, room = this.nBatch;
-      while (to < checked.length && to - from < this.nSequences && checked[to].length <= room) room -= checked[to++].length;
+      let to = from,
+        room = this.nBatch;
+      while (to < checked.length && to - from < this.nSequences && checked[to].length <= room)
+        room -= checked[to++].length;
       const together = checked.slice(from, to);
-      embeddings.push(...await this.turns.take(() => this.embedTogether(together, signal), signal));
+      embeddings.push(
+        ...(await this.turns.take(() => this.embedTogether(together, signal), signal)),
+      );
       from = to;
     }
     return embeddings;
   }
 
-  private async embedTogether(texts: readonly ArrayLike<number>[], signal?: AbortSignal): Promise<Float32Array[][]> {
+  private async embedTogether(
+    texts: readonly ArrayLike<number>[],
+    signal?: AbortSignal,
+  ): Promise<Float32Array[][]> {
     const pieces: Piece[] = [];
     try {
       for (const tokens of texts) {
@@ -280,10 +389,14 @@ export class Engine {
       }
       for (const bank of this.banks) this.writeBatch(bank, pieces, []);
       await this.runHead(this.plan.all, 0, 0, signal);
-      const { value, offset, rows, stride, width } = this.recording.result, bank = this.banks[this.home.get(value.id)!];
+      const { value, offset, rows, stride, width } = this.recording.result,
+        bank = this.banks[this.home.get(value.id)!];
       let row = 0;
-      return texts.map((tokens) => Array.from({ length: rows === "tokens" ? tokens.length : 1 }, () =>
-        bank.f32(bank.valueAddress(value.id) + offset + row++ * stride, width).slice()));
+      return texts.map((tokens) =>
+        Array.from({ length: rows === "tokens" ? tokens.length : 1 }, () =>
+          bank.f32(bank.valueAddress(value.id) + offset + row++ * stride, width).slice(),
+        ),
+      );
     } catch (error) {
       this.clearWorkingMemory();
       throw error;
@@ -295,18 +408,25 @@ export class Engine {
   private checkGives(wanted: Engine["result"]): void {
     this.checkOpen();
     if (this.result === wanted) return;
-    throw new OptionError(wanted === "logits"
-      ? "model: expected one that gives logits, found one that gives embeddings; use embed"
-      : "model: expected one that gives embeddings, found one that gives logits; load it with embeddings: true");
+    throw new OptionError(
+      wanted === "logits"
+        ? "model: expected one that gives logits, found one that gives embeddings; use embed"
+        : "model: expected one that gives embeddings, found one that gives logits; load it with embeddings: true",
+    );
   }
 
   /** The sums since the last call, by weight; they begin again at 0. Empty unless `calibrate` was asked for. */
   takeCalibration(): Map<string, CalibrationSums> {
     this.checkOpen();
-    if (this.busy.size > 0) throw new SamebitError("calibration: expected no evaluation in progress, found one; await it first");
+    if (this.busy.size > 0)
+      throw new SamebitError(
+        "calibration: expected no evaluation in progress, found one; await it first",
+      );
     const taken = new Map<string, CalibrationSums>();
-    for (const [name, { state, width, nMatrices, rowBytes, countsOffset }] of this.recording.calibrations) {
-      const bank = this.banks.find((b) => b.stateAddress(state) !== undefined)!, base = bank.stateAddress(state);
+    for (const [name, { state, width, nMatrices, rowBytes, countsOffset }] of this.recording
+      .calibrations) {
+      const bank = this.banks.find((b) => b.stateAddress(state) !== undefined)!,
+        base = bank.stateAddress(state);
       const sums = new Float32Array(nMatrices * width);
       for (let i = 0; i < nMatrices; i++) sums.set(bank.f32(base + i * rowBytes, width), i * width);
       taken.set(name, { sums, counts: bank.u32(base + countsOffset, nMatrices).slice(), width });
@@ -320,38 +440,66 @@ export class Engine {
   }
 
   private checkIdle(sequence: CachedSequence): void {
-    if (this.busy.has(sequence)) throw new SamebitError("session: expected no evaluation in progress, found one; await it first");
+    if (this.busy.has(sequence))
+      throw new SamebitError(
+        "session: expected no evaluation in progress, found one; await it first",
+      );
   }
 
   private checkTokens(tokens: ArrayLike<number>): Int32Array {
     for (let i = 0; i < tokens.length; i++) {
       if (!(Number.isInteger(tokens[i]) && tokens[i] >= 0 && tokens[i] < this.nVocab)) {
-        throw new OptionError(`token ${i}: expected an id from 0 to ${this.nVocab - 1}, found ${tokens[i]}`);
+        throw new OptionError(
+          `token ${i}: expected an id from 0 to ${this.nVocab - 1}, found ${tokens[i]}`,
+        );
       }
     }
     return Int32Array.from(tokens);
   }
 
-  private async runPieces(pieces: readonly Piece[], onLogits: OnLogits, signal?: AbortSignal): Promise<void> {
-    if (pieces.some(({ part }) => this.busy.get(part.sequence))) throw new RunError("closed", "session: expected it open, found it closed");
-    const undo = () => pieces.forEach(({ part: { sequence } }) => this.cache.truncate(sequence, sequence.length));
+  private async runPieces(
+    pieces: readonly Piece[],
+    onLogits: OnLogits,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    if (pieces.some(({ part }) => this.busy.get(part.sequence)))
+      throw new RunError("closed", "session: expected it open, found it closed");
+    const undo = () =>
+      pieces.forEach(({ part: { sequence } }) => this.cache.truncate(sequence, sequence.length));
     const wanted: { part: BatchPart; index: number; row: number }[] = [];
     try {
       for (const { part, from, to } of pieces) this.cache.reserve(part.sequence, to - from);
       let row = 0;
       for (const { part, from, to } of pieces) {
         for (let index = from; index < to; index++, row++) {
-          if (part.outputs === "all" || (part.outputs === "last" && index === part.tokens.length - 1)) wanted.push({ part, index, row });
+          if (
+            part.outputs === "all" ||
+            (part.outputs === "last" && index === part.tokens.length - 1)
+          )
+            wanted.push({ part, index, row });
         }
       }
-      for (const bank of this.banks) this.writeBatch(bank, pieces, wanted.map((w) => w.row));
+      for (const bank of this.banks)
+        this.writeBatch(
+          bank,
+          pieces,
+          wanted.map((w) => w.row),
+        );
       if (wanted.length === 0) await this.pool.run(this.plan.body, this.describe, signal);
       for (let start = 0; start < wanted.length; start += MAX_OUTPUTS) {
-        const chunk = wanted.slice(start, start + MAX_OUTPUTS), all = wanted.length <= MAX_OUTPUTS;
+        const chunk = wanted.slice(start, start + MAX_OUTPUTS),
+          all = wanted.length <= MAX_OUTPUTS;
         if (start === 0 && !all) await this.pool.run(this.plan.body, this.describe, signal);
         await this.runHead(all ? this.plan.all : this.plan.head, start, chunk.length, signal);
-        const { value, offset, stride } = this.recording.result, bank = this.banks[this.home.get(value.id)!];
-        chunk.forEach(({ part, index }, i) => onLogits(bank.f32(bank.valueAddress(value.id) + offset + i * stride, this.nVocab), part, index));
+        const { value, offset, stride } = this.recording.result,
+          bank = this.banks[this.home.get(value.id)!];
+        chunk.forEach(({ part, index }, i) =>
+          onLogits(
+            bank.f32(bank.valueAddress(value.id) + offset + i * stride, this.nVocab),
+            part,
+            index,
+          ),
+        );
       }
     } catch (error) {
       undo();
@@ -364,13 +512,20 @@ export class Engine {
   /** A run that was cut off may have left counters behind. */
   private clearWorkingMemory(): void {
     for (const bank of this.banks) {
-      for (const [state, base] of bank.placedStates()) if (state.everywhere) bank.u8(base, state.bytes).fill(0);
+      for (const [state, base] of bank.placedStates())
+        if (state.everywhere) bank.u8(base, state.bytes).fill(0);
     }
   }
 
   /** Runs a schedule for output rows [start, start + n); a NaN leads to a second, tracing run that names its origin. */
-  private async runHead(schedule: number, start: number, n: number, signal?: AbortSignal): Promise<void> {
-    const { nanFlag } = this.recording, flagBank = this.banks[this.home.get(nanFlag.id)!];
+  private async runHead(
+    schedule: number,
+    start: number,
+    n: number,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const { nanFlag } = this.recording,
+      flagBank = this.banks[this.home.get(nanFlag.id)!];
     const flag = flagBank.u32(flagBank.valueAddress(nanFlag.id), 1);
     const set = (field: Batch, value: number) => {
       for (const bank of this.banks) bank.u32(bank.batch, Batch.bytes / 4)[field / 4] = value;
@@ -386,13 +541,17 @@ export class Engine {
     } finally {
       set(Batch.traceNan, 0);
     }
-    throw new RunError("nan", `${this.result}: expected numbers, found NaN; the model's weights are damaged`);
+    throw new RunError(
+      "nan",
+      `${this.result}: expected numbers, found NaN; the model's weights are damaged`,
+    );
   }
 
   private readonly describe = (bank: number, address: number): string => {
     for (const segment of this.plan.segments) {
       const index = (address - segment.plan) / Instruction.bytes;
-      if (segment.bank === bank && index >= 0 && index < segment.labels.length) return segment.labels[index];
+      if (segment.bank === bank && index >= 0 && index < segment.labels.length)
+        return segment.labels[index];
     }
     return "nothing yet";
   };
@@ -400,8 +559,10 @@ export class Engine {
   private writeBatch(bank: Bank, pieces: readonly Piece[], outputRows: readonly number[]): void {
     const { arrays, limits } = bank;
     const nTokens = pieces.reduce((n, { from, to }) => n + to - from, 0);
-    const tokens = bank.i32(arrays.tokens, nTokens), positions = bank.i32(arrays.positions, nTokens * 4);
-    const sequenceOf = bank.u32(arrays.sequenceOf, nTokens), writeSlots = bank.u32(arrays.writeSlots, nTokens);
+    const tokens = bank.i32(arrays.tokens, nTokens),
+      positions = bank.i32(arrays.positions, nTokens * 4);
+    const sequenceOf = bank.u32(arrays.sequenceOf, nTokens),
+      writeSlots = bank.u32(arrays.writeSlots, nTokens);
     let row = 0;
     pieces.forEach(({ part: { sequence, tokens: ids }, from, to }, s) => {
       const table = arrays.pageTables + s * limits.maxPagesPerSequence * 4;
@@ -438,11 +599,16 @@ export class Engine {
   }
 }
 
-interface Piece { readonly part: BatchPart; readonly from: number; readonly to: number }
+interface Piece {
+  readonly part: BatchPart;
+  readonly from: number;
+  readonly to: number;
+}
 
 /** Parts in runs of at most nBatch tokens. */
 function* cutRuns(parts: readonly BatchPart[], nBatch: number): Generator<Piece[]> {
-  let run: Piece[] = [], room = nBatch;
+  let run: Piece[] = [],
+    room = nBatch;
   for (const part of parts) {
     for (let from = 0; from < part.tokens.length;) {
       const to = Math.min(part.tokens.length, from + room);
@@ -457,12 +623,18 @@ function* cutRuns(parts: readonly BatchPart[], nBatch: number): Generator<Piece[
   if (run.length > 0) yield run;
 }
 
-function record(gguf: Gguf, model: ModelDescription, options: Omit<RecordOptions, "tensor">): Recording {
+function record(
+  gguf: Gguf,
+  model: ModelDescription,
+  options: Omit<RecordOptions, "tensor">,
+): Recording {
   const recorder = new Recorder({
     ...options,
     tensor(name) {
       const t = gguf.tensors.get(name);
-      return t && { name, shape: t.shape, type: t.type.id, typeName: t.type.name, offset: t.offset };
+      return (
+        t && { name, shape: t.shape, type: t.type.id, typeName: t.type.name, offset: t.offset }
+      );
     },
   });
   model.forward(recorder);
@@ -470,34 +642,57 @@ function record(gguf: Gguf, model: ModelDescription, options: Omit<RecordOptions
 }
 
 /** One bank when everything fits, otherwise as many as it takes. */
-function makeBanks(recording: Recording, limits: Omit<BankLimits, "planBytes" | "arenaBytes">, bankBytes?: number) {
+function makeBanks(
+  recording: Recording,
+  limits: Omit<BankLimits, "planBytes" | "arenaBytes">,
+  bankBytes?: number,
+) {
   const whole = assignBanks(recording, Infinity, limits.nPages);
   const arena = allocateArena(recording, whole).arenaBytes[0];
-  const fixed = fixedBytes({ ...limits, planBytes: 4 * planBytes(recording, whole), arenaBytes: arena });
+  const fixed = fixedBytes({
+    ...limits,
+    planBytes: 4 * planBytes(recording, whole),
+    arenaBytes: arena,
+  });
   // vectors are repeated in every bank that uses them: leave room for one more copy of them all
-  const vectors = recording.weights.reduce((n, w) => n + (w.layout === "vector" ? align(w.bytes, 64) : 0), 0);
-  const padding = 64 * (recording.weights.length + 2 * recording.caches.length + recording.states.length);
+  const vectors = recording.weights.reduce(
+    (n, w) => n + (w.layout === "vector" ? align(w.bytes, 64) : 0),
+    0,
+  );
+  const padding =
+    64 * (recording.weights.length + 2 * recording.caches.length + recording.states.length);
   const largest = limits.maxBytes - fixed - vectors - padding;
   if (largest <= 0) {
-    throw new MemoryError(`memory: expected working memory below 4 GiB, found ${fixed + vectors} bytes; use a smaller batch`);
+    throw new MemoryError(
+      `memory: expected working memory below 4 GiB, found ${fixed + vectors} bytes; use a smaller batch`,
+    );
   }
   const banked = assignBanks(recording, Math.min(bankBytes ?? Infinity, largest), limits.nPages);
   const { offsets, arenaBytes } = allocateArena(recording, banked);
   const plan = planBytes(recording, banked) + repackBytes(banked.banks.length);
-  const banks = banked.banks.map((contents, i) =>
-    new Bank(i, contents, offsets[i], { ...limits, planBytes: plan, arenaBytes: arenaBytes[i] }));
+  const banks = banked.banks.map(
+    (contents, i) =>
+      new Bank(i, contents, offsets[i], { ...limits, planBytes: plan, arenaBytes: arenaBytes[i] }),
+  );
   return { banks, banked };
 }
 
 function writeBatchPointers(bank: Bank): void {
-  const header = bank.u32(bank.batch, Batch.bytes / 4), { arrays } = bank;
+  const header = bank.u32(bank.batch, Batch.bytes / 4),
+    { arrays } = bank;
   header.fill(0);
   header[Batch.version / 4] = 1;
   for (const [field, address] of [
-    [Batch.tokens, arrays.tokens], [Batch.positions, arrays.positions], [Batch.sequenceOf, arrays.sequenceOf],
-    [Batch.writeSlots, arrays.writeSlots], [Batch.outputRows, arrays.outputRows], [Batch.inputRows, arrays.inputRows],
-    [Batch.adapters, arrays.adapters], [Batch.sequences, arrays.sequences],
-  ] as const) header[field / 4] = address;
+    [Batch.tokens, arrays.tokens],
+    [Batch.positions, arrays.positions],
+    [Batch.sequenceOf, arrays.sequenceOf],
+    [Batch.writeSlots, arrays.writeSlots],
+    [Batch.outputRows, arrays.outputRows],
+    [Batch.inputRows, arrays.inputRows],
+    [Batch.adapters, arrays.adapters],
+    [Batch.sequences, arrays.sequences],
+  ] as const)
+    header[field / 4] = address;
 }
 
 const align = (n: number, to: number) => Math.ceil(n / to) * to;

@@ -2,7 +2,12 @@
 // the one place where the parts meet; README's "follow one token" walks through it.
 
 import { ContextFullError, OptionError, RunError } from "./errors.ts";
-import { createSampler, type Sampler, type SamplerMath, type SamplingOptions } from "./sampling/index.ts";
+import {
+  createSampler,
+  type Sampler,
+  type SamplerMath,
+  type SamplingOptions,
+} from "./sampling/index.ts";
 import type { Session } from "./session.ts";
 import type { EncodeOptions, Tokenizer } from "./tokenizer/index.ts";
 
@@ -58,30 +63,46 @@ export class Generation implements AsyncIterable<string> {
   private begun = false;
 
   /** Made by Model.generate. Throws OptionError and SamplingError for options that make no sense. */
-  constructor(private readonly model: GeneratingModel, prompt: string | ArrayLike<number>, private readonly options: GenerateOptions) {
+  constructor(
+    private readonly model: GeneratingModel,
+    prompt: string | ArrayLike<number>,
+    private readonly options: GenerateOptions,
+  ) {
     const { tokenizer } = model;
-    this.promptTokens = typeof prompt === "string"
-      ? model.tokenize(prompt, { addSpecial: true, parseSpecial: options.parseSpecial ?? true })
-      : Array.from(prompt);
-    if (this.promptTokens.length === 0) throw new OptionError("prompt: expected at least one token, found none; give some text");
+    this.promptTokens =
+      typeof prompt === "string"
+        ? model.tokenize(prompt, { addSpecial: true, parseSpecial: options.parseSpecial ?? true })
+        : Array.from(prompt);
+    if (this.promptTokens.length === 0)
+      throw new OptionError("prompt: expected at least one token, found none; give some text");
     const { maxTokens = Infinity, nKeep = 0, onContextFull = "error" } = options;
     if (!((Number.isInteger(maxTokens) && maxTokens >= 0) || maxTokens === Infinity)) {
       throw new OptionError(`maxTokens: expected an integer from 0, found ${maxTokens}`);
     }
-    if (options.stop !== undefined && !Array.isArray(options.stop)) throw new OptionError("stop: expected an array of texts, found one that is none");
+    if (options.stop !== undefined && !Array.isArray(options.stop))
+      throw new OptionError("stop: expected an array of texts, found one that is none");
     for (const token of this.promptTokens) {
       if (!(Number.isInteger(token) && token >= 0 && token < model.nVocab)) {
-        throw new OptionError(`prompt: expected token ids from 0 to ${model.nVocab - 1}, found ${token}`);
+        throw new OptionError(
+          `prompt: expected token ids from 0 to ${model.nVocab - 1}, found ${token}`,
+        );
       }
     }
-    if (!(Number.isInteger(nKeep) && nKeep >= 0)) throw new OptionError(`nKeep: expected an integer from 0, found ${nKeep}`);
+    if (!(Number.isInteger(nKeep) && nKeep >= 0))
+      throw new OptionError(`nKeep: expected an integer from 0, found ${nKeep}`);
     if (onContextFull !== "error" && onContextFull !== "shift") {
-      throw new OptionError(`onContextFull: expected "error" or "shift", found ${String(onContextFull)}`);
+      throw new OptionError(
+        `onContextFull: expected "error" or "shift", found ${String(onContextFull)}`,
+      );
     }
     this.sampler = createSampler(samplingOf(options, tokenizer), model.samplerMath, {
       nTokens: model.nVocab,
       tokenBytes: (token) => tokenizer.tokenBytes(token, { special: true }),
-      tokenize: (bytes) => tokenizer.encode(new TextDecoder().decode(bytes), { addSpecial: false, parseSpecial: false }),
+      tokenize: (bytes) =>
+        tokenizer.encode(new TextDecoder().decode(bytes), {
+          addSpecial: false,
+          parseSpecial: false,
+        }),
     });
     this.seed = this.sampler.seed;
   }
@@ -94,18 +115,26 @@ export class Generation implements AsyncIterable<string> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
-    if (this.begun) throw new OptionError("generation: expected to be iterated once, found a second time; call generate again");
+    if (this.begun)
+      throw new OptionError(
+        "generation: expected to be iterated once, found a second time; call generate again",
+      );
     this.begun = true;
     const { model, options, sampler } = this;
     const { maxTokens = Infinity, signal, special = false } = options;
     const session = model.createSession();
-    const text = model.tokenizer.detokenizer({ special, continues: true }), stops = new StopTexts(options.stop ?? []);
+    const text = model.tokenizer.detokenizer({ special, continues: true }),
+      stops = new StopTexts(options.stop ?? []);
     try {
       const started = performance.now();
       for (const token of this.promptTokens) sampler.accept(token);
       if (maxTokens === 0) return void (this.stopReason = "length");
       if (model.hasEncoder) await session.encode(this.promptTokens, { signal });
-      let next = await this.step(session, model.hasEncoder ? [model.decoderStartToken] : this.promptTokens, signal);
+      let next = await this.step(
+        session,
+        model.hasEncoder ? [model.decoderStartToken] : this.promptTokens,
+        signal,
+      );
       const prompted = performance.now();
       this.promptSeconds = (prompted - started) / 1000;
       for (;;) {
@@ -134,12 +163,20 @@ export class Generation implements AsyncIterable<string> {
   }
 
   /** Evaluates tokens and draws the next one. */
-  private async step(session: Session, tokens: readonly number[], signal?: AbortSignal): Promise<number> {
-    if (signal?.aborted) throw new RunError("cancelled", "generation: cancelled", { cause: signal.reason });
+  private async step(
+    session: Session,
+    tokens: readonly number[],
+    signal?: AbortSignal,
+  ): Promise<number> {
+    if (signal?.aborted)
+      throw new RunError("cancelled", "generation: cancelled", { cause: signal.reason });
     let input = tokens;
     if (session.room < tokens.length) input = this.shift(session, tokens);
     let next = -1;
-    await session.evaluate(input, { signal, onLogits: (logits) => void (next = this.sampler.sample(logits)) });
+    await session.evaluate(input, {
+      signal,
+      onLogits: (logits) => void (next = this.sampler.sample(logits)),
+    });
     return next;
   }
 
@@ -150,7 +187,8 @@ export class Generation implements AsyncIterable<string> {
     if (onContextFull === "error" || tokens === this.promptTokens || nKeep >= this.model.nCtx - 1) {
       throw new ContextFullError(
         `context: expected room for ${tokens.length} more tokens, found ${session.room} of ${this.model.nCtx}; ` +
-        "use a larger context (nCtx, -c), a shorter prompt, or onContextFull: \"shift\"");
+          'use a larger context (nCtx, -c), a shorter prompt, or onContextFull: "shift"',
+      );
     }
     const recent = Math.max(1, Math.floor((this.model.nCtx - nKeep) / 2));
     session.truncate(0);
@@ -179,7 +217,8 @@ class StopTexts {
     }
     let keep = 0;
     for (const stop of this.stops) {
-      for (let n = Math.min(stop.length - 1, this.held.length); n > keep; n--) if (this.held.endsWith(stop.slice(0, n))) keep = n;
+      for (let n = Math.min(stop.length - 1, this.held.length); n > keep; n--)
+        if (this.held.endsWith(stop.slice(0, n))) keep = n;
     }
     const out = this.held.slice(0, this.held.length - keep);
     this.held = this.held.slice(this.held.length - keep);
@@ -194,11 +233,23 @@ class StopTexts {
 /** The sampling options among those of a generation, with end tokens forbidden where they are to be ignored. */
 function samplingOf(options: GenerateOptions, tokenizer: Tokenizer): Partial<SamplingOptions> {
   const {
-    maxTokens: _1, stop: _2, signal: _3, parseSpecial: _4, special: _5, ignoreEos, onContextFull: _7, nKeep: _8, ...sampling
+    maxTokens: _1,
+    stop: _2,
+    signal: _3,
+    parseSpecial: _4,
+    special: _5,
+    ignoreEos,
+    onContextFull: _7,
+    nKeep: _8,
+    ...sampling
   } = options;
   if (!ignoreEos) return sampling;
   const given = sampling.logitBias ?? {};
-  const logitBias = new Map(given instanceof Map ? given : Object.entries(given).map(([id, bias]) => [Number(id), bias as number]));
+  const logitBias = new Map(
+    given instanceof Map
+      ? given
+      : Object.entries(given).map(([id, bias]) => [Number(id), bias as number]),
+  );
   for (const token of tokenizer.eogTokens) logitBias.set(token, -Infinity);
   return { ...sampling, logitBias };
 }

@@ -1,12 +1,26 @@
 // The public API of samebit: load a model, generate text, read logits.
 
-export { loadModel, openGguf, Model, type EmbedOptions, type LoadModelOptions, type LogitsOptions, type ModelSource } from "./model.ts";
+export {
+  loadModel,
+  openGguf,
+  Model,
+  type EmbedOptions,
+  type LoadModelOptions,
+  type LogitsOptions,
+  type ModelSource,
+} from "./model.ts";
 export { Generation, type GenerateOptions, type StopReason } from "./generate.ts";
 export { Session, type EvaluateOptions } from "./session.ts";
 export type { CacheType, CalibrationSums, EngineOptions } from "./engine.ts";
 export type { KernelBuild } from "./kernels/module.ts";
 export {
-  ContextFullError, MemoryError, OptionError, PlanError, RunError, SamebitError, type RunFailure,
+  ContextFullError,
+  MemoryError,
+  OptionError,
+  PlanError,
+  RunError,
+  SamebitError,
+  type RunFailure,
 } from "./errors.ts";
 export { defaultSamplingOptions, SamplingError, type SamplingOptions } from "./sampling/index.ts";
 export { ModelError, type Pooling } from "../models/index.ts";

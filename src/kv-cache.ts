@@ -40,7 +40,10 @@ export class KvCachePages {
 
   /** nPages in all, at most maxPagesPerSequence for one sequence. */
   constructor(
-    private readonly banks: readonly Bank[], nPages: number, nSequences: number, private readonly maxPagesPerSequence: number,
+    private readonly banks: readonly Bank[],
+    nPages: number,
+    nSequences: number,
+    private readonly maxPagesPerSequence: number,
   ) {
     this.free = Array.from({ length: nPages }, (_, i) => nPages - 1 - i);
     this.shared = new Uint32Array(nPages);
@@ -51,7 +54,9 @@ export class KvCachePages {
   create(): CachedSequence {
     const slot = this.freeSlots.pop();
     if (slot === undefined) {
-      throw new SamebitError("sequence: expected a free one, found all in use; free one or load the model with more nSequences");
+      throw new SamebitError(
+        "sequence: expected a free one, found all in use; free one or load the model with more nSequences",
+      );
     }
     const sequence = new CachedSequence(slot);
     for (const state of this.stateOf(sequence)) state.fill(0);
@@ -62,8 +67,12 @@ export class KvCachePages {
   /** The bytes of every recurrent state of a sequence. */
   private stateOf(sequence: CachedSequence): Uint8Array[] {
     return this.banks.flatMap((bank) =>
-      [...bank.placedStates()].filter(([state]) => state.slotBytes > 0)
-        .map(([state, base]) => bank.u8(base + sequence.stateSlot * state.slotBytes, state.slotBytes)));
+      [...bank.placedStates()]
+        .filter(([state]) => state.slotBytes > 0)
+        .map(([state, base]) =>
+          bank.u8(base + sequence.stateSlot * state.slotBytes, state.slotBytes),
+        ),
+    );
   }
 
   /** A run over `sequence` has succeeded: n more positions hold a token, and the state it wrote is the state. */
@@ -89,12 +98,16 @@ export class KvCachePages {
   /** Forgets every position from `length` on. */
   truncate(sequence: CachedSequence, length: number): void {
     if (!Number.isInteger(length) || length < 0 || length > sequence.length) {
-      throw new SamebitError(`sequence: expected a length from 0 to ${sequence.length}, found ${length}`);
+      throw new SamebitError(
+        `sequence: expected a length from 0 to ${sequence.length}, found ${length}`,
+      );
     }
     if (length < sequence.length) {
       const states = this.stateOf(sequence);
       if (length > 0 && states.length > 0) {
-        throw new SamebitError("sequence: this model keeps recurrent state, which cannot go back; truncate to 0 and evaluate again");
+        throw new SamebitError(
+          "sequence: this model keeps recurrent state, which cannot go back; truncate to 0 and evaluate again",
+        );
       }
       for (const state of states) state.fill(0);
     }
@@ -128,8 +141,10 @@ export class KvCachePages {
    * only when the run has succeeded. Throws ContextFullError and changes nothing when there is no room.
    */
   reserve(sequence: CachedSequence, n: number): void {
-    const needed = Math.ceil((sequence.length + n) / PAGE), lastIndex = Math.floor(sequence.length / PAGE);
-    const last = sequence.pages[lastIndex], copyLast = last !== undefined && this.shared[last] > 0;
+    const needed = Math.ceil((sequence.length + n) / PAGE),
+      lastIndex = Math.floor(sequence.length / PAGE);
+    const last = sequence.pages[lastIndex],
+      copyLast = last !== undefined && this.shared[last] > 0;
     const fresh = Math.max(0, needed - sequence.pages.length) + (copyLast ? 1 : 0);
     if (needed > this.maxPagesPerSequence || fresh > this.free.length) {
       throw contextFull(n, sequence.length, this.room(sequence), this.maxPagesPerSequence * PAGE);
@@ -156,7 +171,10 @@ export class KvCachePages {
   private copyPage(from: number, to: number): void {
     for (const bank of this.banks) {
       for (const [cache, { k, v }] of bank.placedCaches()) {
-        for (const [base, bytes] of [[k, cache.kPageBytes], [v, cache.vPageBytes]] as const) {
+        for (const [base, bytes] of [
+          [k, cache.kPageBytes],
+          [v, cache.vPageBytes],
+        ] as const) {
           bank.u8(base + to * bytes, bytes).set(bank.u8(base + from * bytes, bytes));
         }
       }
@@ -165,8 +183,14 @@ export class KvCachePages {
 }
 
 /** The error for `n` tokens after `length` others where `room` of `nCtx` are left. */
-export function contextFull(n: number, length: number, room: number, nCtx: number): ContextFullError {
+export function contextFull(
+  n: number,
+  length: number,
+  room: number,
+  nCtx: number,
+): ContextFullError {
   return new ContextFullError(
     `context: expected room for ${n} more tokens after ${length}, found ${room} of ${nCtx}; ` +
-    "load the model with a larger context, shorten the prompt or allow a context shift");
+      "load the model with a larger context, shorten the prompt or allow a context shift",
+  );
 }

@@ -7,7 +7,12 @@ import { describeModel, type Hparams, type Pooling } from "../models/index.ts";
 import { Engine, type BatchPart, type CalibrationSums, type EngineOptions } from "./engine.ts";
 import { OptionError } from "./errors.ts";
 import { Generation, type GenerateOptions } from "./generate.ts";
-import { chooseKernels, instantiateKernels, type KernelBuild, probeMemory } from "./kernels/module.ts";
+import {
+  chooseKernels,
+  instantiateKernels,
+  type KernelBuild,
+  probeMemory,
+} from "./kernels/module.ts";
 import { platform } from "./platform/index.ts";
 import type { SamplerMath } from "./sampling/index.ts";
 import { Session } from "./session.ts";
@@ -15,7 +20,14 @@ import { createTokenizer, type EncodeOptions, type Tokenizer } from "./tokenizer
 import { checkCancelled } from "./weights.ts";
 
 /** A path or URL, bytes, a Blob, or anything that can be read at random; several for a split model. */
-export type ModelSource = string | URL | Uint8Array | ArrayBuffer | Blob | Source | readonly Source[];
+export type ModelSource =
+  | string
+  | URL
+  | Uint8Array
+  | ArrayBuffer
+  | Blob
+  | Source
+  | readonly Source[];
 
 export interface LoadModelOptions extends EngineOptions {
   /** Load a causal model for `embed`. Models that are made for embeddings need no word. */
@@ -31,7 +43,10 @@ export interface LoadModelOptions extends EngineOptions {
  * PlanError (what the kernels lack), MemoryError, OptionError, RunError "cancelled". What a Source of yours throws passes
  * through; it is yours to close, then as always.
  */
-export async function loadModel(source: ModelSource, options: LoadModelOptions = {}): Promise<Model> {
+export async function loadModel(
+  source: ModelSource,
+  options: LoadModelOptions = {},
+): Promise<Model> {
   const start = performance.now();
   checkCancelled(options.signal);
   const gguf = await openGguf(source, options.overrideKv);
@@ -42,7 +57,14 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
     const describe = (nCtx: number) => describeModel(gguf.metadata, { nCtx, embeddings, pooling });
     const engine = await Engine.load(gguf, describe, hparams.contextLength, options);
     const { module } = await chooseKernels(engine.kernelBuild);
-    return new Model(gguf, hparams, tokenizer, engine, samplerMath(module), (performance.now() - start) / 1000);
+    return new Model(
+      gguf,
+      hparams,
+      tokenizer,
+      engine,
+      samplerMath(module),
+      (performance.now() - start) / 1000,
+    );
   } finally {
     await closeGguf(gguf);
   }
@@ -52,8 +74,11 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
  * Opens a model file without loading it: metadata and tensor directory. Close it with closeGguf, which leaves your own
  * Sources open.
  */
-export async function openGguf(source: ModelSource, overrideKv?: string | readonly string[]): Promise<Gguf> {
-  const texts = typeof overrideKv === "string" ? [overrideKv] : overrideKv ?? [];
+export async function openGguf(
+  source: ModelSource,
+  overrideKv?: string | readonly string[],
+): Promise<Gguf> {
+  const texts = typeof overrideKv === "string" ? [overrideKv] : (overrideKv ?? []);
   const overrides = texts.flatMap((text) => parseOverrides(text));
   const sources = await toSources(source);
   let opened = "read" in sources ? [sources] : sources;
@@ -69,13 +94,16 @@ export async function openGguf(source: ModelSource, overrideKv?: string | readon
 
 async function toSources(source: ModelSource): Promise<Source | readonly Source[]> {
   if (typeof source === "string") return platform.openFile(source);
-  if (source instanceof URL) return platform.openFile(source.protocol === "file:" ? filePath(source) : source.href);
+  if (source instanceof URL)
+    return platform.openFile(source.protocol === "file:" ? filePath(source) : source.href);
   if (source instanceof Uint8Array) return bytesSource("bytes", source);
   if (source instanceof ArrayBuffer) return bytesSource("bytes", new Uint8Array(source));
   if (typeof Blob !== "undefined" && source instanceof Blob) return blobSource(source);
   if (Array.isArray(source)) return source.map(borrowed);
   if (typeof (source as Source | null)?.read === "function") return borrowed(source as Source);
-  throw new OptionError(`model: expected a path, a URL, bytes, a Blob or a Source, found ${String(source)}`);
+  throw new OptionError(
+    `model: expected a path, a URL, bytes, a Blob or a Source, found ${String(source)}`,
+  );
 }
 
 /** The caller's Source without its `close`. */
@@ -97,7 +125,8 @@ function blobSource(blob: Blob): Source {
   return {
     name: (blob as { name?: string }).name ?? "blob",
     size: blob.size,
-    read: async (offset, length) => new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer()),
+    read: async (offset, length) =>
+      new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer()),
   };
 }
 
@@ -173,7 +202,9 @@ export class Model {
 
   /** Text to token ids. By default special tokens are added (BOS) as the model wants, and not parsed in the text. */
   tokenize(text: string, options: EncodeOptions = {}): number[] {
-    return Array.from(this.tokenizer.encode(text, { addSpecial: true, parseSpecial: false, ...options }));
+    return Array.from(
+      this.tokenizer.encode(text, { addSpecial: true, parseSpecial: false, ...options }),
+    );
   }
 
   /** Token ids to text. Control tokens are left out unless `special` is true. */
@@ -195,16 +226,27 @@ export class Model {
   }
 
   /** Raw logits, f32 [nVocab] per token (or for the last one), from an empty history. */
-  async logits(tokens: ArrayLike<number>, { outputs = "all", decoderTokens, signal }: LogitsOptions = {}): Promise<Float32Array[]> {
-    const session = this.createSession(), rows: Float32Array[] = [];
+  async logits(
+    tokens: ArrayLike<number>,
+    { outputs = "all", decoderTokens, signal }: LogitsOptions = {},
+  ): Promise<Float32Array[]> {
+    const session = this.createSession(),
+      rows: Float32Array[] = [];
     let input = tokens;
-    if (!this.hasEncoder && decoderTokens) throw new OptionError("decoderTokens: expected a model with a decoder of its own, found one without");
+    if (!this.hasEncoder && decoderTokens)
+      throw new OptionError(
+        "decoderTokens: expected a model with a decoder of its own, found one without",
+      );
     try {
       if (this.hasEncoder) {
         await session.encode(tokens, { signal });
         input = decoderTokens ?? [this.decoderStartToken];
       }
-      await session.evaluate(input, { outputs, signal, onLogits: (row) => void rows.push(row.slice()) });
+      await session.evaluate(input, {
+        outputs,
+        signal,
+        onLogits: (row) => void rows.push(row.slice()),
+      });
     } finally {
       session.close();
     }
@@ -236,34 +278,59 @@ export class Model {
    * One vector for each text (or list of token ids, used as they are); a score of one number with pooling `rank`. Throws
    * OptionError for a model with pooling `none`: embedTokens gives its vectors.
    */
-  async embed(inputs: readonly (string | ArrayLike<number>)[], options: EmbedOptions = {}): Promise<Float32Array[]> {
+  async embed(
+    inputs: readonly (string | ArrayLike<number>)[],
+    options: EmbedOptions = {},
+  ): Promise<Float32Array[]> {
     if (this.result === "embedding" && this.pooling === "none") {
-      throw new OptionError("pooling: expected mean, cls, last or rank, found none; load the model with one of them or use embedTokens");
+      throw new OptionError(
+        "pooling: expected mean, cls, last or rank, found none; load the model with one of them or use embedTokens",
+      );
     }
     return (await this.embedRows(inputs, options)).map(([vector]) => vector);
   }
 
   /** A vector for every token of a text. Throws OptionError for a model whose pooling is not `none`. */
-  async embedTokens(input: string | ArrayLike<number>, options: EmbedOptions = {}): Promise<Float32Array[]> {
+  async embedTokens(
+    input: string | ArrayLike<number>,
+    options: EmbedOptions = {},
+  ): Promise<Float32Array[]> {
     if (this.result === "embedding" && this.pooling !== "none") {
-      throw new OptionError(`pooling: expected none, found ${this.pooling}; load the model with pooling: "none" or use embed`);
+      throw new OptionError(
+        `pooling: expected none, found ${this.pooling}; load the model with pooling: "none" or use embed`,
+      );
     }
     return (await this.embedRows([input], options))[0];
   }
 
-  private async embedRows(inputs: readonly (string | ArrayLike<number>)[], { normalize = false, signal }: EmbedOptions): Promise<Float32Array[][]> {
-    const texts = inputs.map((input) => typeof input === "string" ? this.tokenize(input) : input);
+  private async embedRows(
+    inputs: readonly (string | ArrayLike<number>)[],
+    { normalize = false, signal }: EmbedOptions,
+  ): Promise<Float32Array[][]> {
+    const texts = inputs.map((input) => (typeof input === "string" ? this.tokenize(input) : input));
     const rows = await this.engine.embed(texts, signal);
     return normalize && this.pooling !== "rank" ? rows.map((vectors) => vectors.map(unit)) : rows;
   }
 
   /** Appends tokens to several sessions in one batch; see Session.evaluate. */
-  async evaluateBatch(parts: readonly { session: Session; tokens: ArrayLike<number>; outputs: BatchPart["outputs"] }[],
-    onLogits: (logits: Float32Array, session: Session, index: number) => void, signal?: AbortSignal): Promise<void> {
+  async evaluateBatch(
+    parts: readonly {
+      session: Session;
+      tokens: ArrayLike<number>;
+      outputs: BatchPart["outputs"];
+    }[],
+    onLogits: (logits: Float32Array, session: Session, index: number) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const bySequence = new Map(parts.map(({ session }) => [session.sequence, session]));
     await this.engine.evaluate(
-      parts.map(({ session, tokens, outputs }) => ({ sequence: session.sequence, tokens, outputs })),
-      (logits, part, index) => onLogits(logits, bySequence.get(part.sequence)!, index), signal,
+      parts.map(({ session, tokens, outputs }) => ({
+        sequence: session.sequence,
+        tokens,
+        outputs,
+      })),
+      (logits, part, index) => onLogits(logits, bySequence.get(part.sequence)!, index),
+      signal,
     );
   }
 

@@ -18,21 +18,43 @@ export interface RepackJob {
 }
 
 /** Bytes of plan memory that a bank needs for repacking, nBanks schedules included. */
-export const repackBytes = (nBanks: number): number => 2 * (Instruction.bytes + 64) + 2 * nBanks * 128;
+export const repackBytes = (nBanks: number): number =>
+  2 * (Instruction.bytes + 64) + 2 * nBanks * 128;
 
 export class Repacker {
-  private readonly plans: { readonly plan: number; readonly schedule: number; readonly half: number }[][];
+  private readonly plans: {
+    readonly plan: number;
+    readonly schedule: number;
+    readonly half: number;
+  }[][];
   private pending: Promise<void> | undefined;
   private turn = 0;
 
-  constructor(private readonly banks: readonly Bank[], private readonly pool: ThreadPool, private readonly signal?: AbortSignal) {
-    this.plans = banks.map((bank) => [0, 1].map((h) => {
-      const plan = bank.allocate("repack plan", Instruction.bytes), counters = bank.allocate("repack counter", 4);
-      const words = scheduleOf([{ bank: bank.index, plan, count: 1, counters, batch: bank.batch, scratch: bank.scratch, transfers: [] }]);
-      const schedule = banks[0].allocate("repack schedule", words.length * 4);
-      banks[0].u32(schedule, words.length).set(words);
-      return { plan, schedule, half: bank.staging.address + h * this.halfBytes };
-    }));
+  constructor(
+    private readonly banks: readonly Bank[],
+    private readonly pool: ThreadPool,
+    private readonly signal?: AbortSignal,
+  ) {
+    this.plans = banks.map((bank) =>
+      [0, 1].map((h) => {
+        const plan = bank.allocate("repack plan", Instruction.bytes),
+          counters = bank.allocate("repack counter", 4);
+        const words = scheduleOf([
+          {
+            bank: bank.index,
+            plan,
+            count: 1,
+            counters,
+            batch: bank.batch,
+            scratch: bank.scratch,
+            transfers: [],
+          },
+        ]);
+        const schedule = banks[0].allocate("repack schedule", words.length * 4);
+        banks[0].u32(schedule, words.length).set(words);
+        return { plan, schedule, half: bank.staging.address + h * this.halfBytes };
+      }),
+    );
   }
 
   /** Bytes of one half of a staging area. */
@@ -48,7 +70,8 @@ export class Repacker {
   /** Hands the chunk in `half` to the threads; returns when the chunk before it is done. */
   async start(job: RepackJob): Promise<void> {
     await this.finish();
-    const { plan, schedule, half } = this.plans[job.bank][this.turn], words = this.banks[job.bank].u32(plan, Instruction.words);
+    const { plan, schedule, half } = this.plans[job.bank][this.turn],
+      words = this.banks[job.bank].u32(plan, Instruction.words);
     words[Word.op] = Op.repack;
     words[Word.rowsKind] = RowsKind.fixed;
     words[Word.rows] = job.rows;

@@ -19,7 +19,10 @@ export class Session {
   private open = true;
 
   /** Made by Model.createSession. */
-  constructor(private readonly engine: Engine, readonly sequence: CachedSequence) {}
+  constructor(
+    private readonly engine: Engine,
+    readonly sequence: CachedSequence,
+  ) {}
 
   /** Tokens in the history. */
   get length(): number {
@@ -40,11 +43,18 @@ export class Session {
   async evaluate(tokens: ArrayLike<number>, options: EvaluateOptions = {}): Promise<void> {
     this.check();
     const { outputs = "last", onLogits = () => {}, signal } = options;
-    await this.engine.evaluate([{ sequence: this.sequence, tokens, outputs }], (logits, _, index) => onLogits(logits, index), signal);
+    await this.engine.evaluate(
+      [{ sequence: this.sequence, tokens, outputs }],
+      (logits, _, index) => onLogits(logits, index),
+      signal,
+    );
   }
 
   /** Gives the encoder of an encoder-decoder model its tokens, before the decoder's are evaluated. */
-  async encode(tokens: ArrayLike<number>, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  async encode(
+    tokens: ArrayLike<number>,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<void> {
     this.check();
     await this.engine.encode(this.sequence, tokens, signal);
   }

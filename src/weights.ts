@@ -36,11 +36,21 @@ export interface LoadOptions {
  * rounds denormal numbers away, GgufError for damaged blocks, SamebitError when a source answers too little; what a source
  * throws passes through.
  */
-export async function loadWeights({ gguf, banks, kernels, repacker, weights, onProgress, signal }: LoadOptions): Promise<void> {
+export async function loadWeights({
+  gguf,
+  banks,
+  kernels,
+  repacker,
+  weights,
+  onProgress,
+  signal,
+}: LoadOptions): Promise<void> {
   checkCancelled(signal);
   checkDenormals(kernels[0]);
-  let done = 0, total = 0;
-  for (const bank of banks) for (const w of weights) if (bank.hasWeight(w)) total += gguf.tensors.get(w.name)?.bytes ?? 0;
+  let done = 0,
+    total = 0;
+  for (const bank of banks)
+    for (const w of weights) if (bank.hasWeight(w)) total += gguf.tensors.get(w.name)?.bytes ?? 0;
   for (let i = 0; i < banks.length; i++) {
     for (const weight of weights) {
       if (!banks[i].hasWeight(weight)) continue;
@@ -50,7 +60,7 @@ export async function loadWeights({ gguf, banks, kernels, repacker, weights, onP
       }
       const tensor = gguf.tensors.get(weight.name)!;
       const onBytes = async (bytes: number) => {
-        onProgress?.(done += bytes, total);
+        onProgress?.((done += bytes), total);
         // let timers, signals and the progress bar have their turn
         await new Promise((resolve) => setTimeout(resolve));
         checkCancelled(signal);
@@ -59,7 +69,14 @@ export async function loadWeights({ gguf, banks, kernels, repacker, weights, onP
         await repackMatrix(gguf, tensor, weight, banks[i], repacker, onBytes);
       } else {
         await repacker.finish(); // these use the whole staging area, on this thread
-        await (weight.layout === "vector" ? loadVector : convertMatrix)(gguf, tensor, weight, banks[i], kernels[i], onBytes);
+        await (weight.layout === "vector" ? loadVector : convertMatrix)(
+          gguf,
+          tensor,
+          weight,
+          banks[i],
+          kernels[i],
+          onBytes,
+        );
       }
     }
   }
@@ -73,20 +90,31 @@ export function checkCancelled(signal?: AbortSignal): void {
 /** Conversions on the caller's thread need denormal numbers as much as the runs do. */
 export function checkDenormals(kernels: KernelExports): void {
   if (!kernels.flushesDenormals()) return;
-  throw new RunError("flush-to-zero", "caller's thread: expected denormal numbers to be kept, found that it flushes them to zero; " +
-    "a native add-on built with -ffast-math does that: do not load it in this process");
+  throw new RunError(
+    "flush-to-zero",
+    "caller's thread: expected denormal numbers to be kept, found that it flushes them to zero; " +
+      "a native add-on built with -ffast-math does that: do not load it in this process",
+  );
 }
 
 /** Reads and checks `into.length` bytes of a tensor (whole blocks), `offset` bytes from its start. */
-async function read(gguf: Gguf, tensor: TensorInfo, offset: number, into: Uint8Array): Promise<void> {
-  const source = gguf.sources[tensor.sourceIndex], at = tensor.offset + offset;
+async function read(
+  gguf: Gguf,
+  tensor: TensorInfo,
+  offset: number,
+  into: Uint8Array,
+): Promise<void> {
+  const source = gguf.sources[tensor.sourceIndex],
+    at = tensor.offset + offset;
   if (source.readSync) {
     source.readSync(at, into);
   } else {
     const bytes = await source.read(at, into.length);
     if (bytes.length !== into.length) {
-      throw new SamebitError(`${tensor.name}: expected ${into.length} bytes of ${source.name} at ${at}, found ${bytes.length}; ` +
-        "its read must answer exactly what it is asked for");
+      throw new SamebitError(
+        `${tensor.name}: expected ${into.length} bytes of ${source.name} at ${at}, found ${bytes.length}; ` +
+          "its read must answer exactly what it is asked for",
+      );
     }
     into.set(bytes);
   }
@@ -97,38 +125,77 @@ function checkScales(gguf: Gguf, tensor: TensorInfo, offset: number, bytes: Uint
   const bad = findBadScale(tensor.type, bytes);
   if (bad < 0) return;
   throw new GgufError({
-    subject: tensor.name, expected: `finite scales in its ${tensor.type.name} blocks`, found: "NaN or an infinity",
-    source: gguf.sources[tensor.sourceIndex].name, offset: tensor.offset + offset + bad, remedy: DOWNLOAD_AGAIN,
+    subject: tensor.name,
+    expected: `finite scales in its ${tensor.type.name} blocks`,
+    found: "NaN or an infinity",
+    source: gguf.sources[tensor.sourceIndex].name,
+    offset: tensor.offset + offset + bad,
+    remedy: DOWNLOAD_AGAIN,
   });
 }
 
 /** A vector, whatever its type: plain f32. */
 async function loadVector(
-  gguf: Gguf, tensor: TensorInfo, weight: PlacedWeight, bank: Bank, kernels: KernelExports, onBytes: (n: number) => Promise<void>,
+  gguf: Gguf,
+  tensor: TensorInfo,
+  weight: PlacedWeight,
+  bank: Bank,
+  kernels: KernelExports,
+  onBytes: (n: number) => Promise<void>,
 ): Promise<void> {
-  const { type, nWeights } = tensor, into = bank.weightAddress(weight);
+  const { type, nWeights } = tensor,
+    into = bank.weightAddress(weight);
   if (!kernels.isSupported(type.id)) {
-    throw new PlanError(`${tensor.name}: expected a tensor type that the kernels convert, found ${type.name}; requantise the model`);
+    throw new PlanError(
+      `${tensor.name}: expected a tensor type that the kernels convert, found ${type.name}; requantise the model`,
+    );
   }
   for (let from = 0; from < nWeights; from += VECTOR_PIECE) {
-    const n = Math.min(VECTOR_PIECE, nWeights - from), bytes = rowBytes(type, n), { address } = bank.staging;
+    const n = Math.min(VECTOR_PIECE, nWeights - from),
+      bytes = rowBytes(type, n),
+      { address } = bank.staging;
     await read(gguf, tensor, (from / type.blockSize) * type.typeSize, bank.u8(address, bytes));
     const scratch = address + align(bytes);
-    toFloats(kernels, type.id, address, bytes, 1, n, scratch + align(kernels.scratchBytes()), scratch, into + from * 4);
+    toFloats(
+      kernels,
+      type.id,
+      address,
+      bytes,
+      1,
+      n,
+      scratch + align(kernels.scratchBytes()),
+      scratch,
+      into + from * 4,
+    );
     await onBytes(bytes);
   }
 }
 
 /** A matrix in its own type: this thread reads chunks of rows, the others repack the chunk before. */
 async function repackMatrix(
-  gguf: Gguf, tensor: TensorInfo, weight: PlacedWeight, bank: Bank, repacker: Repacker, onBytes: (n: number) => Promise<void>,
+  gguf: Gguf,
+  tensor: TensorInfo,
+  weight: PlacedWeight,
+  bank: Bank,
+  repacker: Repacker,
+  onBytes: (n: number) => Promise<void>,
 ): Promise<void> {
-  const type = tensor.type.id, [k] = weight.shape, raw = rowBytes(tensor.type, k);
+  const type = tensor.type.id,
+    [k] = weight.shape,
+    raw = rowBytes(tensor.type, k);
   const chunkRows = rowsPerChunk(tensor, raw, repacker.halfBytes);
   let into = bank.weightAddress(weight);
   for (const [row, rows] of rowChunks(tensor.nWeights / k, weight.shape[1], chunkRows)) {
     await read(gguf, tensor, row * raw, bank.u8(repacker.half(bank.index), rows * raw));
-    await repacker.start({ bank: bank.index, type, rows, k, rowBytes: raw, groupBytes: weight.groupBytes, dst: into });
+    await repacker.start({
+      bank: bank.index,
+      type,
+      rows,
+      k,
+      rowBytes: raw,
+      groupBytes: weight.groupBytes,
+      dst: into,
+    });
     into += weight.groupBytes * Math.ceil(rows / 4);
     await onBytes(rows * raw);
   }
@@ -136,16 +203,30 @@ async function repackMatrix(
 
 /** A matrix that becomes f32 (the precise mode), group by group on this thread. */
 async function convertMatrix(
-  gguf: Gguf, tensor: TensorInfo, weight: PlacedWeight, bank: Bank, kernels: KernelExports, onBytes: (n: number) => Promise<void>,
+  gguf: Gguf,
+  tensor: TensorInfo,
+  weight: PlacedWeight,
+  bank: Bank,
+  kernels: KernelExports,
+  onBytes: (n: number) => Promise<void>,
 ): Promise<void> {
-  const type = tensor.type.id, [k] = weight.shape, raw = rowBytes(tensor.type, k);
+  const type = tensor.type.id,
+    [k] = weight.shape,
+    raw = rowBytes(tensor.type, k);
   // after the raw rows: working memory, one repacked group and its four rows in f32
-  const groupBytes = align(kernels.groupBytes(type, k) >>> 0), workBytes = align(kernels.scratchBytes());
+  const groupBytes = align(kernels.groupBytes(type, k) >>> 0),
+    workBytes = align(kernels.scratchBytes());
   const scratchBytes = workBytes + groupBytes + align(k * 16);
-  const { address, bytes } = bank.staging, scratch = address + bytes - scratchBytes, group = scratch + workBytes;
+  const { address, bytes } = bank.staging,
+    scratch = address + bytes - scratchBytes,
+    group = scratch + workBytes;
   const floats = group + groupBytes;
   let into = bank.weightAddress(weight);
-  for (const [row, rows] of rowChunks(tensor.nWeights / k, weight.shape[1], rowsPerChunk(tensor, raw, bytes - scratchBytes))) {
+  for (const [row, rows] of rowChunks(
+    tensor.nWeights / k,
+    weight.shape[1],
+    rowsPerChunk(tensor, raw, bytes - scratchBytes),
+  )) {
     await read(gguf, tensor, row * raw, bank.u8(address, rows * raw));
     for (let r = 0; r < rows; r += 4, into += weight.groupBytes) {
       const n = Math.min(4, rows - r);
@@ -160,11 +241,17 @@ async function convertMatrix(
 function rowsPerChunk(tensor: TensorInfo, raw: number, room: number): number {
   const rows = Math.floor(room / raw / 4) * 4;
   if (rows >= 4) return rows;
-  throw new SamebitError(`${tensor.name}: expected rows of at most ${Math.max(0, Math.floor(room / 4))} bytes, found ${raw}`);
+  throw new SamebitError(
+    `${tensor.name}: expected rows of at most ${Math.max(0, Math.floor(room / 4))} bytes, found ${raw}`,
+  );
 }
 
 /** [first row, rows] of each chunk. A group never reaches into the next expert's matrix. */
-function* rowChunks(nRows: number, rowsPerMatrix: number, chunkRows: number): Generator<[number, number]> {
+function* rowChunks(
+  nRows: number,
+  rowsPerMatrix: number,
+  chunkRows: number,
+): Generator<[number, number]> {
   for (let row = 0; row < nRows;) {
     const left = rowsPerMatrix % 4 === 0 ? nRows - row : rowsPerMatrix - (row % rowsPerMatrix);
     const rows = Math.min(left, chunkRows);
@@ -175,8 +262,17 @@ function* rowChunks(nRows: number, rowsPerMatrix: number, chunkRows: number): Ge
 
 /** n rows of `type` at src to plain f32 at dst; group: room for one group of them; scratch: see KernelExports. */
 function toFloats(
-  kernels: KernelExports, type: number, src: number, raw: number, n: number, k: number, group: number, scratch: number, dst: number,
+  kernels: KernelExports,
+  type: number,
+  src: number,
+  raw: number,
+  n: number,
+  k: number,
+  group: number,
+  scratch: number,
+  dst: number,
 ): void {
   kernels.repackGroup(type, src, raw, n, k, group);
-  for (let lane = 0; lane < n; lane++) kernels.dequantizeRow(type, group, lane, k, dst + lane * k * 4, scratch);
+  for (let lane = 0; lane < n; lane++)
+    kernels.dequantizeRow(type, group, lane, k, dst + lane * k * 4, scratch);
 }

@@ -24,20 +24,69 @@ const ALLOWED: Record<string, readonly string[]> = {
   "src/weights": ["formats", "src/scales", "src/repack", "src/kernels", "src/memory", "src/errors"],
   "src/kv-cache": ["src/memory", "src/errors"],
   "src/engine": [
-    "formats", "models", "src/plan", "src/threads", "src/kernels", "src/memory", "src/platform", "src/weights", "src/repack",
-    "src/kv-cache", "src/errors",
+    "formats",
+    "models",
+    "src/plan",
+    "src/threads",
+    "src/kernels",
+    "src/memory",
+    "src/platform",
+    "src/weights",
+    "src/repack",
+    "src/kv-cache",
+    "src/errors",
   ],
   "src/session": ["src/engine", "src/kv-cache", "src/errors"],
   "src/generate": ["src/session", "src/sampling", "src/tokenizer", "src/errors"],
   "src/model": [
-    "formats", "models", "src/generate", "src/session", "src/engine", "src/sampling", "src/tokenizer", "src/kernels",
-    "src/weights", "src/platform", "src/errors",
+    "formats",
+    "models",
+    "src/generate",
+    "src/session",
+    "src/engine",
+    "src/sampling",
+    "src/tokenizer",
+    "src/kernels",
+    "src/weights",
+    "src/platform",
+    "src/errors",
   ],
   "src/quantize": ["formats", "src/weights", "src/kernels", "src/errors"],
   "src/quants": ["formats", "src/quantize", "src/weights", "src/kernels", "src/errors"],
-  "src/index": ["formats", "models", "src/model", "src/generate", "src/session", "src/engine", "src/kernels", "src/sampling", "src/tokenizer", "src/errors"],
-  "src/tools": ["formats", "src/kernels", "src/index", "src/model", "src/session", "src/engine", "src/tokenizer", "src/sampling", "src/platform", "src/errors"],
-  "src/cli": ["formats", "src/tools", "src/index", "src/model", "src/tokenizer", "src/sampling", "src/platform", "src/errors"],
+  "src/index": [
+    "formats",
+    "models",
+    "src/model",
+    "src/generate",
+    "src/session",
+    "src/engine",
+    "src/kernels",
+    "src/sampling",
+    "src/tokenizer",
+    "src/errors",
+  ],
+  "src/tools": [
+    "formats",
+    "src/kernels",
+    "src/index",
+    "src/model",
+    "src/session",
+    "src/engine",
+    "src/tokenizer",
+    "src/sampling",
+    "src/platform",
+    "src/errors",
+  ],
+  "src/cli": [
+    "formats",
+    "src/tools",
+    "src/index",
+    "src/model",
+    "src/tokenizer",
+    "src/sampling",
+    "src/platform",
+    "src/errors",
+  ],
 };
 
 function files(folder: string): string[] {
@@ -54,7 +103,9 @@ function layerOf(file: string): string {
 /** Relative imports of a file, as paths from the root. */
 function imports(file: string): string[] {
   const text = readFileSync(join(root, file), "utf8");
-  const found = text.matchAll(/(?:^|\n)\s*(?:import|export)[^"';]*?from\s*"(\.[^"]+)"|import\(\s*"(\.[^"]+)"\s*\)|(?:^|\n)import\s+"(\.[^"]+)"/g);
+  const found = text.matchAll(
+    /(?:^|\n)\s*(?:import|export)[^"';]*?from\s*"(\.[^"]+)"|import\(\s*"(\.[^"]+)"\s*\)|(?:^|\n)import\s+"(\.[^"]+)"/g,
+  );
   return [...found].map((m) => {
     const target = relative(root, resolve(root, dirname(file), m[1] ?? m[2] ?? m[3]));
     return target.endsWith(".ts") ? target : `${target}.ts`;
@@ -70,17 +121,22 @@ describe("layering", () => {
   });
 
   it.each(all)("%s imports only what its layer may", (file) => {
-    const layer = layerOf(file), allowed = ALLOWED[layer];
+    const layer = layerOf(file),
+      allowed = ALLOWED[layer];
     expect(allowed, `${file}: no rule for layer ${layer}`).toBeDefined();
-    const wrong = imports(file).filter((target) => layerOf(target) !== layer && !allowed.includes(layerOf(target)));
+    const wrong = imports(file).filter(
+      (target) => layerOf(target) !== layer && !allowed.includes(layerOf(target)),
+    );
     expect(wrong).toEqual([]);
   });
 
   it("has no cycles", () => {
-    const cycles: string[] = [], state = new Map<string, "open" | "done">();
+    const cycles: string[] = [],
+      state = new Map<string, "open" | "done">();
     const visit = (file: string, path: string[]) => {
       if (state.get(file) === "done") return;
-      if (state.get(file) === "open") return void cycles.push([...path.slice(path.indexOf(file)), file].join(" -> "));
+      if (state.get(file) === "open")
+        return void cycles.push([...path.slice(path.indexOf(file)), file].join(" -> "));
       state.set(file, "open");
       for (const target of imports(file)) if (all.includes(target)) visit(target, [...path, file]);
       state.set(file, "done");
@@ -90,24 +146,42 @@ describe("layering", () => {
   });
 
   it("keeps Node's modules inside src/platform and src/cli", () => {
-    const wrong = all.filter((file) => !/^src\/(platform|cli)\//.test(file) && /from "node:/.test(readFileSync(join(root, file), "utf8")));
+    const wrong = all.filter(
+      (file) =>
+        !/^src\/(platform|cli)\//.test(file) &&
+        /from "node:/.test(readFileSync(join(root, file), "utf8")),
+    );
     expect(wrong).toEqual([]);
   });
 
   it("keeps engine-dependent maths out of what reaches a result", () => {
-    const forbidden = /Math\.(exp|expm1|log|log2|log10|log1p|pow|sin|cos|tan|tanh|sinh|cosh|atan|atan2|cbrt|hypot)\(/;
-    const wrong = all.filter((file) => !file.startsWith("src/cli/") && !file.startsWith("assembly/") && forbidden.test(stripComments(readFileSync(join(root, file), "utf8"))));
+    const forbidden =
+      /Math\.(exp|expm1|log|log2|log10|log1p|pow|sin|cos|tan|tanh|sinh|cosh|atan|atan2|cbrt|hypot)\(/;
+    const wrong = all.filter(
+      (file) =>
+        !file.startsWith("src/cli/") &&
+        !file.startsWith("assembly/") &&
+        forbidden.test(stripComments(readFileSync(join(root, file), "utf8"))),
+    );
     expect(wrong).toEqual([]);
   });
 
   it("keeps engine-dependent text functions out of the tokenizers", () => {
-    const forbidden = /\\p\{|\.toLowerCase\(|\.toUpperCase\(|\.normalize\(|\bIntl\b|\.localeCompare\(/;
-    const wrong = all.filter((file) => file.startsWith("src/tokenizer/") && forbidden.test(stripComments(readFileSync(join(root, file), "utf8"))));
+    const forbidden =
+      /\\p\{|\.toLowerCase\(|\.toUpperCase\(|\.normalize\(|\bIntl\b|\.localeCompare\(/;
+    const wrong = all.filter(
+      (file) =>
+        file.startsWith("src/tokenizer/") &&
+        forbidden.test(stripComments(readFileSync(join(root, file), "utf8"))),
+    );
     expect(wrong).toEqual([]);
   });
 });
 
 /** Code alone; upper-casing hexadecimal digits is the same everywhere. */
 function stripComments(text: string): string {
-  return text.replaceAll(".toString(16).toUpperCase()", "").replace(/\/\*[\s\S]*?\*\//g, "").replace(/\/\/.*$/gm, "");
+  return text
+    .replaceAll(".toString(16).toUpperCase()", "")
+    .replace(/\/\*[\s\S]*?\*\//g, "")
+    .replace(/\/\/.*$/gm, "");
 }

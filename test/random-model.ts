@@ -17,26 +17,40 @@ export const VOCAB_SIZE = 48;
 type Keys = Readonly<Record<string, number | boolean | readonly number[]>>;
 
 /** The file, as bytes. `optional`: which of the optional tensors it has. */
-export async function randomModel(architecture: string, keys: Keys, optional: RegExp): Promise<Uint8Array> {
+export async function randomModel(
+  architecture: string,
+  keys: Keys,
+  optional: RegExp,
+): Promise<Uint8Array> {
   const metadata = new Metadata(architecture, [
     ["general.architecture", { type: "string", value: architecture }],
     ["tokenizer.ggml.model", { type: "string", value: "gpt2" }],
     ["tokenizer.ggml.pre", { type: "string", value: "gpt-2" }],
     ["tokenizer.ggml.tokens", strings(Array.from({ length: VOCAB_SIZE }, (_, i) => `t${i}`))],
     ["tokenizer.ggml.merges", strings([])],
-    ...Object.entries(keys).map(([key, value]) => [`${architecture}.${key}`, typed(value)] as const),
+    ...Object.entries(keys).map(
+      ([key, value]) => [`${architecture}.${key}`, typed(value)] as const,
+    ),
   ]);
   const weights = new Map<string, ReferenceWeight>();
   const weight = (name: string, shape: readonly number[]): Weight => {
-    if (!weights.has(name)) weights.set(name, { name, shape, data: randomWeights(name, shape, weights.size) });
+    if (!weights.has(name))
+      weights.set(name, { name, shape, data: randomWeights(name, shape, weights.size) });
     return weights.get(name)!;
   };
   const model = await ReferenceModel.fromBytes("empty", await file(metadata, new Map()));
-  const ops = new ReferenceOps(model, { tokens: [1], positions: [0], sequences: [0], outputs: [true] });
+  const ops = new ReferenceOps(model, {
+    tokens: [1],
+    positions: [0],
+    sequences: [0],
+    outputs: [true],
+  });
   const collecting = new Proxy<Ops>(ops, {
     get(target, name) {
       if (name === "weight") return weight;
-      if (name === "optionalWeight") return (w: string, shape: readonly number[]) => optional.test(w) ? weight(w, shape) : undefined;
+      if (name === "optionalWeight")
+        return (w: string, shape: readonly number[]) =>
+          optional.test(w) ? weight(w, shape) : undefined;
       if (name === "sumSquaresByColumn") return () => {};
       const value: unknown = target[name as keyof Ops];
       return typeof value === "function" ? (value.bind(target) as unknown) : value;
@@ -46,10 +60,16 @@ export async function randomModel(architecture: string, keys: Keys, optional: Re
   return file(metadata, weights);
 }
 
-async function file(metadata: Metadata, weights: ReadonlyMap<string, ReferenceWeight>): Promise<Uint8Array> {
+async function file(
+  metadata: Metadata,
+  weights: ReadonlyMap<string, ReferenceWeight>,
+): Promise<Uint8Array> {
   const sink = memorySink();
   const tensors = [...weights.values()].map(({ name, shape, data }) => ({
-    name, shape, type: typeByName("F32"), data: new Uint8Array(data.buffer),
+    name,
+    shape,
+    type: typeByName("F32"),
+    data: new Uint8Array(data.buffer),
   }));
   await writeGguf(sink, { metadata, tensors });
   return sink.file();
@@ -71,8 +91,11 @@ function randomWeights(name: string, shape: readonly number[], seed: number): Fl
 
 function typed(value: Keys[string]): MetadataValue {
   if (typeof value === "boolean") return { type: "bool", value };
-  if (typeof value !== "number") return { type: "array", value: { elementType: "u32", values: Uint32Array.from(value) } };
-  return Number.isInteger(value) ? { type: "u32", value } : { type: "f32", value: Math.fround(value) };
+  if (typeof value !== "number")
+    return { type: "array", value: { elementType: "u32", values: Uint32Array.from(value) } };
+  return Number.isInteger(value)
+    ? { type: "u32", value }
+    : { type: "f32", value: Math.fround(value) };
 }
 
 function strings(values: string[]): MetadataValue {

@@ -4,7 +4,13 @@ export interface KernelExports {
   heapBase(): number;
   // threads
   runPlan(
-    control: number, batch: number, plan: number, count: number, counters: number, scratch: number, thread: number,
+    control: number,
+    batch: number,
+    plan: number,
+    count: number,
+    counters: number,
+    scratch: number,
+    thread: number,
     nThreads: number,
   ): number;
   raise(control: number, reason: number, thread: number): void;
@@ -21,16 +27,45 @@ export interface KernelExports {
   packFormat(type: number): number;
   tileColumns(format: number): number;
   packTileBytes(format: number, columns: number, k: number): number;
-  repackGroup(type: number, src: number, rowBytes: number, nRows: number, k: number, dst: number): void;
-  dequantizeRow(type: number, group: number, lane: number, k: number, out: number, scratch: number): void;
+  repackGroup(
+    type: number,
+    src: number,
+    rowBytes: number,
+    nRows: number,
+    k: number,
+    dst: number,
+  ): void;
+  dequantizeRow(
+    type: number,
+    group: number,
+    lane: number,
+    k: number,
+    out: number,
+    scratch: number,
+  ): void;
   packTile(
-    format: number, columns: number, x: number, xStride: number, nColumns: number, k: number, fromUnit: number,
-    toUnit: number, dst: number,
+    format: number,
+    columns: number,
+    x: number,
+    xStride: number,
+    nColumns: number,
+    k: number,
+    fromUnit: number,
+    toUnit: number,
+    dst: number,
   ): void;
   packUnits(format: number, k: number): number;
   matmulTile(
-    type: number, nGroups: number, w: number, groupBytes: number, y: number, k: number, columns: number, out: number,
-    outStride: number, scratch: number,
+    type: number,
+    nGroups: number,
+    w: number,
+    groupBytes: number,
+    y: number,
+    k: number,
+    columns: number,
+    out: number,
+    outStride: number,
+    scratch: number,
   ): void;
   // quantising (assembly/quantize)
   isQuantizable(type: number): boolean | number;
@@ -39,7 +74,14 @@ export interface KernelExports {
   quantizeTableBytes(type: number): number;
   prepareQuantize(type: number, tables: number): void;
   quantizeRows(
-    type: number, src: number, nRows: number, k: number, imatrix: number, dst: number, scratch: number, tables: number,
+    type: number,
+    src: number,
+    nRows: number,
+    k: number,
+    imatrix: number,
+    dst: number,
+    scratch: number,
+    tables: number,
   ): boolean | number;
   // elementary functions (f64)
   exp64(x: number): number;

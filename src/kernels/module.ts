@@ -17,9 +17,14 @@ export interface Kernels {
 }
 
 /** An instance of the kernels over a bank's memory. */
-export function instantiateKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): KernelExports {
+export function instantiateKernels(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+): KernelExports {
   const abort = () => {
-    throw new SamebitError("kernels: expected a known instruction, found another; the package's files are of different versions");
+    throw new SamebitError(
+      "kernels: expected a known instruction, found another; the package's files are of different versions",
+    );
   };
   return instantiateSync(module, { env: { memory, abort } }).exports as unknown as KernelExports;
 }
@@ -47,10 +52,14 @@ let chosen: Promise<Kernels> | undefined;
 export async function chooseKernels(wanted?: KernelBuild): Promise<Kernels> {
   if (wanted) {
     if (!KERNEL_BUILDS.includes(wanted)) {
-      throw new SamebitError(`kernel build: expected one of ${KERNEL_BUILDS.join(", ")}, found ${wanted}`);
+      throw new SamebitError(
+        `kernel build: expected one of ${KERNEL_BUILDS.join(", ")}, found ${wanted}`,
+      );
     }
     if (wanted !== "base" && relaxedIsBroken()) {
-      throw new SamebitError(`kernel build: expected base on ${platform.runtime}, found ${wanted}: its relaxed dot product is wrong`);
+      throw new SamebitError(
+        `kernel build: expected base on ${platform.runtime}, found ${wanted}: its relaxed dot product is wrong`,
+      );
     }
     return { build: wanted, module: await compile(wanted) };
   }
@@ -65,7 +74,8 @@ const CLEARLY = 0.9;
 
 async function choose(): Promise<Kernels> {
   if (!relaxedIsBroken()) {
-    const rel16 = await calibrated("rel16"), dot32 = await calibrated("dot32");
+    const rel16 = await calibrated("rel16"),
+      dot32 = await calibrated("dot32");
     // base is never the faster one where relaxed instructions are real and right
     if (rel16 && dot32) return dot32.microseconds < CLEARLY * rel16.microseconds ? dot32 : rel16;
     if (rel16 ?? dot32) return (rel16 ?? dot32)!;
@@ -74,9 +84,12 @@ async function choose(): Promise<Kernels> {
 }
 
 /** A relaxed build and its speed here, or undefined where it does not compile or computes something else. */
-async function calibrated(build: "rel16" | "dot32"): Promise<(Kernels & { microseconds: number }) | undefined> {
+async function calibrated(
+  build: "rel16" | "dot32",
+): Promise<(Kernels & { microseconds: number }) | undefined> {
   try {
-    const module = await compile(build), { hash, microseconds } = probe(module, CALIBRATION_MS);
+    const module = await compile(build),
+      { hash, microseconds } = probe(module, CALIBRATION_MS);
     return hash === PROBE_HASH ? { build, module, microseconds } : undefined;
   } catch (error) {
     if (error instanceof WebAssembly.CompileError) return undefined; // no relaxed SIMD here
@@ -84,7 +97,10 @@ async function calibrated(build: "rel16" | "dot32"): Promise<(Kernels & { micros
   }
 }
 
-function probe(module: WebAssembly.Module, milliseconds: number): { hash: number; microseconds: number } {
+function probe(
+  module: WebAssembly.Module,
+  milliseconds: number,
+): { hash: number; microseconds: number } {
   const memory = probeMemory();
   return probeBuild(instantiateKernels(module, memory), memory, milliseconds);
 }

@@ -3,18 +3,26 @@
 
 import type { KernelExports } from "./exports.ts";
 
-const K = 1024, GROUPS = 32;
+const K = 1024,
+  GROUPS = 32;
 /** What every build must compute (test/src/kernels/probe.test.ts); it changes with the numerics. */
 export const PROBE_HASH = 3329412009;
 /** The first calls run in the engine's baseline compiler; how long it takes to leave it varies, so time decides. */
 const MIN_ROUNDS = 4;
-const TYPES = [{ id: 12, rowBytes: (K / 256) * 144 }, { id: 8, rowBytes: (K / 32) * 34 }] as const;
+const TYPES = [
+  { id: 12, rowBytes: (K / 256) * 144 },
+  { id: 8, rowBytes: (K / 32) * 34 },
+] as const;
 
 /**
  * Hash of the results, and the best time of a product summed over types and tiles. It repeats each product for
  * `milliseconds`, and folds the hash over the first and the last result: baseline and optimised code must agree.
  */
-export function probeBuild(kernels: KernelExports, memory: WebAssembly.Memory, milliseconds: number): { hash: number; microseconds: number } {
+export function probeBuild(
+  kernels: KernelExports,
+  memory: WebAssembly.Memory,
+  milliseconds: number,
+): { hash: number; microseconds: number } {
   const bytes = new Uint8Array(memory.buffer);
   let next = (kernels.heapBase() + 63) & ~63;
   const take = (n: number) => {
@@ -25,13 +33,17 @@ export function probeBuild(kernels: KernelExports, memory: WebAssembly.Memory, m
   // pseudo-random weights: finite scales (exponent bits limited), any codes
   let seed = 12345;
   const random = () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) >>> 8;
-  const x = take(4 * K * 8), floats = new Float32Array(memory.buffer, x, K * 8);
-  for (let i = 0; i < floats.length; i++) floats[i] = (random() % 2001 - 1000) / 256;
+  const x = take(4 * K * 8),
+    floats = new Float32Array(memory.buffer, x, K * 8);
+  for (let i = 0; i < floats.length; i++) floats[i] = ((random() % 2001) - 1000) / 256;
 
   const scratch = take(kernels.scratchBytes());
-  let hash = 0x811c9dc5, microseconds = 0;
+  let hash = 0x811c9dc5,
+    microseconds = 0;
   for (const { id, rowBytes } of TYPES) {
-    const group = kernels.groupBytes(id, K), raw = take(rowBytes * 4), weights = take(group * GROUPS);
+    const group = kernels.groupBytes(id, K),
+      raw = take(rowBytes * 4),
+      weights = take(group * GROUPS);
     for (let g = 0; g < GROUPS; g++) {
       for (let i = 0; i < rowBytes * 4; i++) bytes[raw + i] = random() & 0xff;
       const blockBytes = id === 12 ? 144 : 34;
@@ -41,15 +53,23 @@ export function probeBuild(kernels: KernelExports, memory: WebAssembly.Memory, m
       }
       kernels.repackGroup(id, raw, rowBytes, 4, K, weights + g * group);
     }
-    const format = kernels.packFormat(id), columns = kernels.tileColumns(format);
+    const format = kernels.packFormat(id),
+      columns = kernels.tileColumns(format);
     for (const c of [1, columns]) {
-      const tile = take(kernels.packTileBytes(format, c, K)), out = take(GROUPS * 16 * 8);
+      const tile = take(kernels.packTileBytes(format, c, K)),
+        out = take(GROUPS * 16 * 8);
       kernels.packTile(format, c, x, K * 4, c, K, 0, kernels.packUnits(format, K), tile);
       let best = Infinity;
-      const begin = performance.now(), fold = () => {
-        for (const byte of bytes.subarray(out, out + GROUPS * 16 * c)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-      };
-      for (let round = 0, now = begin; round < MIN_ROUNDS || now - begin < milliseconds / (2 * TYPES.length); round++) {
+      const begin = performance.now(),
+        fold = () => {
+          for (const byte of bytes.subarray(out, out + GROUPS * 16 * c))
+            hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+        };
+      for (
+        let round = 0, now = begin;
+        round < MIN_ROUNDS || now - begin < milliseconds / (2 * TYPES.length);
+        round++
+      ) {
         kernels.matmulTile(id, GROUPS, weights, group, tile, K, c, out, GROUPS * 16, scratch);
         const end = performance.now();
         best = Math.min(best, end - now);

@@ -31,8 +31,14 @@ export class Bank {
   readonly batch: number;
   /** Arrays the header points to. */
   readonly arrays: {
-    readonly tokens: number; readonly positions: number; readonly sequenceOf: number; readonly writeSlots: number;
-    readonly outputRows: number; readonly inputRows: number; readonly adapters: number; readonly sequences: number;
+    readonly tokens: number;
+    readonly positions: number;
+    readonly sequenceOf: number;
+    readonly writeSlots: number;
+    readonly outputRows: number;
+    readonly inputRows: number;
+    readonly adapters: number;
+    readonly sequences: number;
     readonly pageTables: number;
   };
   readonly scratch: number;
@@ -47,7 +53,10 @@ export class Bank {
   private readonly planEnd: number;
 
   constructor(
-    readonly index: number, contents: BankContents, valueOffsets: ReadonlyMap<number, number>, readonly limits: BankLimits,
+    readonly index: number,
+    contents: BankContents,
+    valueOffsets: ReadonlyMap<number, number>,
+    readonly limits: BankLimits,
   ) {
     const { nBatch, nSequences, maxPagesPerSequence, nPages } = limits;
     this.valueOffsets = valueOffsets;
@@ -60,9 +69,15 @@ export class Bank {
     this.control = take(Control.bytes);
     this.batch = take(Batch.bytes);
     this.arrays = {
-      tokens: take(nBatch * 4), positions: take(nBatch * 16), sequenceOf: take(nBatch * 4), writeSlots: take(nBatch * 4),
-      outputRows: take(nBatch * 4), inputRows: take(nBatch * limits.nEmbd * 4), adapters: take(nBatch * 4),
-      sequences: take(nSequences * Sequence.bytes), pageTables: take(nSequences * maxPagesPerSequence * 4),
+      tokens: take(nBatch * 4),
+      positions: take(nBatch * 16),
+      sequenceOf: take(nBatch * 4),
+      writeSlots: take(nBatch * 4),
+      outputRows: take(nBatch * 4),
+      inputRows: take(nBatch * limits.nEmbd * 4),
+      adapters: take(nBatch * 4),
+      sequences: take(nSequences * Sequence.bytes),
+      pageTables: take(nSequences * maxPagesPerSequence * 4),
     };
     this.scratch = take(limits.nThreads * Limit.scratchBytes);
     this.next = take(limits.planBytes);
@@ -72,25 +87,36 @@ export class Bank {
     for (const state of contents.states) this.states.set(state, take(state.bytes));
     for (const weight of contents.weights) this.weights.set(weight, take(weight.bytes));
     for (const cache of contents.caches) {
-      this.caches.set(cache, { k: take(cache.kPageBytes * nPages), v: take(cache.vPageBytes * nPages) });
+      this.caches.set(cache, {
+        k: take(cache.kPageBytes * nPages),
+        v: take(cache.vPageBytes * nPages),
+      });
     }
     const pages = Math.ceil(at / PAGE) + 1;
     if (pages * PAGE > limits.maxBytes) {
-      throw new MemoryError(`memory bank ${index}: expected at most ${limits.maxBytes} bytes, found a need of ${pages * PAGE}; ` +
-        "use larger banks, a smaller context or a smaller batch");
+      throw new MemoryError(
+        `memory bank ${index}: expected at most ${limits.maxBytes} bytes, found a need of ${pages * PAGE}; ` +
+          "use larger banks, a smaller context or a smaller batch",
+      );
     }
     try {
       this.memory = new WebAssembly.Memory({ initial: pages, maximum: 65536, shared: true });
     } catch (cause) {
-      throw new MemoryError(`memory bank ${index}: expected ${pages * PAGE} bytes of shared memory, found that the runtime ` +
-        "refuses them; close other models or use a smaller context", { cause });
+      throw new MemoryError(
+        `memory bank ${index}: expected ${pages * PAGE} bytes of shared memory, found that the runtime ` +
+          "refuses them; close other models or use a smaller context",
+        { cause },
+      );
     }
   }
 
   /** Bytes for plans: `plan`, `counters`, `schedule`. */
   allocate(what: string, bytes: number): number {
     const at = align(this.next, 64);
-    if (at + bytes > this.planEnd) throw new MemoryError(`${what}: expected room for ${bytes} bytes of plan in bank ${this.index}, found none`);
+    if (at + bytes > this.planEnd)
+      throw new MemoryError(
+        `${what}: expected room for ${bytes} bytes of plan in bank ${this.index}, found none`,
+      );
     this.next = at + bytes;
     return at;
   }
@@ -146,7 +172,16 @@ export const STAGING_BYTES = 4 << 20;
 /** Bytes of a bank that are neither weights, cache nor state; used to size banks before they exist. */
 export function fixedBytes(limits: BankLimits): number {
   const { nBatch, nSequences, maxPagesPerSequence } = limits;
-  return limits.heapBase + Control.bytes + Batch.bytes + nBatch * (4 + 16 + 4 + 4 + 4 + 4 + limits.nEmbd * 4) +
-    nSequences * (Sequence.bytes + maxPagesPerSequence * 4) + limits.nThreads * Limit.scratchBytes + limits.planBytes +
-    Math.max(limits.arenaBytes, STAGING_BYTES) + 2 * PAGE + 64 * 64;
+  return (
+    limits.heapBase +
+    Control.bytes +
+    Batch.bytes +
+    nBatch * (4 + 16 + 4 + 4 + 4 + 4 + limits.nEmbd * 4) +
+    nSequences * (Sequence.bytes + maxPagesPerSequence * 4) +
+    limits.nThreads * Limit.scratchBytes +
+    limits.planBytes +
+    Math.max(limits.arenaBytes, STAGING_BYTES) +
+    2 * PAGE +
+    64 * 64
+  );
 }

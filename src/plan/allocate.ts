@@ -10,10 +10,15 @@ export interface Allocation {
   readonly arenaBytes: readonly number[];
 }
 
-interface Interval { readonly value: Value; first: number; last: number }
+interface Interval {
+  readonly value: Value;
+  first: number;
+  last: number;
+}
 
 export function allocateArena(recording: Recording, banked: Banked): Allocation {
-  const offsets: Map<number, number>[] = [], arenaBytes: number[] = [];
+  const offsets: Map<number, number>[] = [],
+    arenaBytes: number[] = [];
   banked.banks.forEach((_, bank) => {
     const { placed, bytes } = pack(intervals(recording, banked, bank));
     offsets.push(placed);
@@ -24,7 +29,9 @@ export function allocateArena(recording: Recording, banked: Banked): Allocation 
 
 /** From when to when each value must stay in `bank`, in instruction indexes. */
 function intervals(recording: Recording, banked: Banked, bank: number): Interval[] {
-  const { instrs } = recording, found = new Map<number, Interval>(), end = instrs.length;
+  const { instrs } = recording,
+    found = new Map<number, Interval>(),
+    end = instrs.length;
   const touch = (value: Value, index: number) => {
     const interval = found.get(value.id);
     if (!interval) found.set(value.id, { value, first: index, last: index });
@@ -40,7 +47,8 @@ function intervals(recording: Recording, banked: Banked, bank: number): Interval
     for (let i = segment.start; i < segment.end; i++) {
       for (const r of instrs[i].reads) {
         if (r.kind !== "value") continue;
-        const definedInBody = segment.head && (found.get(r.value.id)?.first ?? i) < firstHead(instrs);
+        const definedInBody =
+          segment.head && (found.get(r.value.id)?.first ?? i) < firstHead(instrs);
         touch(r.value, i);
         if (definedInBody) touch(r.value, end);
       }
@@ -62,7 +70,8 @@ function firstHead(instrs: readonly Instr[]): number {
 /** First fit, in order of birth. A value never shares memory with another one alive at the same instruction. */
 function pack(values: readonly Interval[]): { placed: Map<number, number>; bytes: number } {
   const placed = new Map<number, number>();
-  let alive: { offset: number; bytes: number; last: number }[] = [], total = 0;
+  let alive: { offset: number; bytes: number; last: number }[] = [],
+    total = 0;
   for (const { value, first, last } of values) {
     alive = alive.filter((block) => block.last >= first);
     let offset = 0;
@@ -79,17 +88,28 @@ function pack(values: readonly Interval[]): { placed: Map<number, number>; bytes
 }
 
 /** A range of bytes in one of a bank's regions. */
-interface Range { readonly region: string; readonly start: number; readonly end: number }
+interface Range {
+  readonly region: string;
+  readonly start: number;
+  readonly end: number;
+}
 
 /**
  * For instructions [start, end) of one segment: whether a barrier must stand before each. One is needed before an
  * instruction that reads what was written, or writes what was read or written, since the last barrier.
  */
-export function barriers(instrs: readonly Instr[], start: number, end: number, offsets: ReadonlyMap<number, number>): boolean[] {
+export function barriers(
+  instrs: readonly Instr[],
+  start: number,
+  end: number,
+  offsets: ReadonlyMap<number, number>,
+): boolean[] {
   const needed: boolean[] = [];
-  let reads: Range[] = [], writes: Range[] = [];
+  let reads: Range[] = [],
+    writes: Range[] = [];
   for (let i = start; i < end; i++) {
-    const r = instrs[i].reads.flatMap((x) => range(x, offsets)), w = instrs[i].writes.flatMap((x) => range(x, offsets));
+    const r = instrs[i].reads.flatMap((x) => range(x, offsets)),
+      w = instrs[i].writes.flatMap((x) => range(x, offsets));
     const conflict = meet(r, writes) || meet(w, writes) || meet(w, reads);
     needed.push(conflict);
     if (conflict) {

@@ -40,19 +40,23 @@ function resourceBytes(resource: PlacedWeight | PlacedCache | PlacedState, nPage
  * Throws MemoryError when a single tensor is larger than a bank.
  */
 export function assignBanks(recording: Recording, capacity: number, nPages: number): Banked {
-  const banks: BankContents[] = [], used: number[] = [];
+  const banks: BankContents[] = [],
+    used: number[] = [];
   const anchor = new Map<PlacedWeight | PlacedCache | PlacedState, number>();
-  const home = new Map<number, number>(), instrBank: number[] = [];
+  const home = new Map<number, number>(),
+    instrBank: number[] = [];
   const open = () => {
     banks.push({ weights: new Set(), caches: new Set(), states: new Set() });
     used.push(0);
   };
   open();
-  let filling = 0, current = 0;
+  let filling = 0,
+    current = 0;
 
   const hold = (bank: number, resource: PlacedWeight | PlacedCache | PlacedState) => {
     const { weights, caches, states } = banks[bank];
-    const set: Set<unknown> = "layer" in resource ? caches : "layout" in resource ? weights : states;
+    const set: Set<unknown> =
+      "layer" in resource ? caches : "layout" in resource ? weights : states;
     if (set.has(resource)) return;
     set.add(resource);
     used[bank] += resourceBytes(resource, nPages);
@@ -68,8 +72,10 @@ export function assignBanks(recording: Recording, capacity: number, nPages: numb
     else if (anchored.length > 0) {
       const bytes = anchored.reduce((sum, resource) => sum + resourceBytes(resource, nPages), 0);
       if (bytes > capacity) {
-        throw new MemoryError(`${instr.label}: expected at most ${capacity} bytes in a memory bank, found ${bytes}; ` +
-          "use larger banks, a smaller context or a smaller model");
+        throw new MemoryError(
+          `${instr.label}: expected at most ${capacity} bytes in a memory bank, found ${bytes}; ` +
+            "use larger banks, a smaller context or a smaller model",
+        );
       }
       if (used[filling] + bytes > capacity) {
         open();
@@ -79,14 +85,16 @@ export function assignBanks(recording: Recording, capacity: number, nPages: numb
     }
     for (const resource of anchored) {
       if (!anchor.has(resource)) anchor.set(resource, bank);
-      else if (anchor.get(resource) !== bank) throw new MemoryError(`${instr.label}: its resources lie in two banks; use larger banks`);
+      else if (anchor.get(resource) !== bank)
+        throw new MemoryError(`${instr.label}: its resources lie in two banks; use larger banks`);
       hold(bank, resource);
     }
     for (const r of references(instr)) {
       if (r.kind === "weight" && r.weight.layout === "vector") hold(bank, r.weight);
       if (r.kind === "state" && r.state.everywhere) hold(bank, r.state);
     }
-    for (const w of instr.writes) if (w.kind === "value" && !home.has(w.value.id)) home.set(w.value.id, bank);
+    for (const w of instr.writes)
+      if (w.kind === "value" && !home.has(w.value.id)) home.set(w.value.id, bank);
     instrBank.push(bank);
     current = bank;
   }
@@ -107,15 +115,25 @@ function anchoredResource(r: Ref): (PlacedWeight | PlacedCache | PlacedState)[] 
 }
 
 /** Runs of instructions in one bank; a new one also begins where the decoder or the head does. */
-function cut(instrs: readonly Instr[], instrBank: readonly number[], home: ReadonlyMap<number, number>): Segment[] {
+function cut(
+  instrs: readonly Instr[],
+  instrBank: readonly number[],
+  home: ReadonlyMap<number, number>,
+): Segment[] {
   const segments: Segment[] = [];
   const present = new Set<string>();
   for (let start = 0; start < instrs.length;) {
-    const bank = instrBank[start], { head, encoder } = instrs[start];
+    const bank = instrBank[start],
+      { head, encoder } = instrs[start];
     if (head && !segments.at(-1)?.head) present.clear(); // the head runs again for every chunk: it fetches anew
     let end = start;
     const transfers: Transfer[] = [];
-    while (end < instrs.length && instrBank[end] === bank && instrs[end].head === head && instrs[end].encoder === encoder) {
+    while (
+      end < instrs.length &&
+      instrBank[end] === bank &&
+      instrs[end].head === head &&
+      instrs[end].encoder === encoder
+    ) {
       for (const r of instrs[end].reads) {
         if (r.kind !== "value" || home.get(r.value.id) === bank) continue;
         const key = `${r.value.id}@${bank}`;

@@ -20,49 +20,83 @@ export interface EncodedPlan {
   /** Both of these. */
   readonly all: number;
   /** Instruction labels by plan address, for messages. */
-  readonly segments: readonly { readonly bank: number; readonly plan: number; readonly labels: readonly string[] }[];
+  readonly segments: readonly {
+    readonly bank: number;
+    readonly plan: number;
+    readonly labels: readonly string[];
+  }[];
 }
 
 export function planBytes(recording: Recording, banked: Banked): number {
   const perInstr = Instruction.bytes + 4;
-  return recording.instrs.length * perInstr + 4 * scheduleWords(banked.segments) * 4 + banked.segments.length * 256 + 256;
+  return (
+    recording.instrs.length * perInstr +
+    4 * scheduleWords(banked.segments) * 4 +
+    banked.segments.length * 256 +
+    256
+  );
 }
 
 function scheduleWords(segments: readonly Segment[]): number {
-  return 1 + segments.reduce((n, s) => n + SCHEDULE.segmentWords + s.transfers.length * SCHEDULE.transferWords, 0);
+  return (
+    1 +
+    segments.reduce(
+      (n, s) => n + SCHEDULE.segmentWords + s.transfers.length * SCHEDULE.transferWords,
+      0,
+    )
+  );
 }
 
-export function encodePlan(recording: Recording, banked: Banked, banks: readonly Bank[]): EncodedPlan {
+export function encodePlan(
+  recording: Recording,
+  banked: Banked,
+  banks: readonly Bank[],
+): EncodedPlan {
   const encoded = banked.segments.map((segment) => {
-    const bank = banks[segment.bank], count = segment.end - segment.start;
-    const plan = bank.allocate("plan", count * Instruction.bytes), counters = bank.allocate("counters", count * 4);
+    const bank = banks[segment.bank],
+      count = segment.end - segment.start;
+    const plan = bank.allocate("plan", count * Instruction.bytes),
+      counters = bank.allocate("counters", count * 4);
     const barrierBefore = barriers(recording.instrs, segment.start, segment.end, bank.valueOffsets);
-    const words = bank.u32(plan, count * Instruction.words), floats = words;
+    const words = bank.u32(plan, count * Instruction.words),
+      floats = words;
     for (let i = 0; i < count; i++) {
-      const instr = recording.instrs[segment.start + i], at = i * Instruction.words;
+      const instr = recording.instrs[segment.start + i],
+        at = i * Instruction.words;
       floats[at + Word.op] = instr.op;
       // the others must not start before thread 0 has copied what this segment needs
       const afterTransfers = i === 0 && segment.transfers.length > 0;
       floats[at + Word.flags] = barrierBefore[i] || afterTransfers ? Flag.barrierBefore : 0;
       floats[at + Word.rowsKind] = rowsKind(instr.rows);
       floats[at + Word.rows] = typeof instr.rows === "number" ? instr.rows : 0;
-      for (const [index, word] of instr.words) floats[at + index] = typeof word === "number" ? word : address(word, bank);
+      for (const [index, word] of instr.words)
+        floats[at + index] = typeof word === "number" ? word : address(word, bank);
     }
     return { segment, bank, plan, count, counters };
   });
 
   const write = (chosen: typeof encoded): number => {
-    const words = scheduleOf(chosen.map(({ segment, bank, plan, count, counters }) => ({
-      bank: segment.bank, plan, count, counters, batch: bank.batch, scratch: bank.scratch,
-      transfers: segment.transfers.map(({ value, from, to }) => {
-        const whole = value.rowBytes === 0;
-        return {
-          from, to, source: banks[from].valueAddress(value.id), target: banks[to].valueAddress(value.id),
-          rowsKind: whole ? RowsKind.fixed : rowsKind(value.rows),
-          bytes: whole || typeof value.rows === "number" ? value.bytes : value.rowBytes,
-        };
-      }),
-    })));
+    const words = scheduleOf(
+      chosen.map(({ segment, bank, plan, count, counters }) => ({
+        bank: segment.bank,
+        plan,
+        count,
+        counters,
+        batch: bank.batch,
+        scratch: bank.scratch,
+        transfers: segment.transfers.map(({ value, from, to }) => {
+          const whole = value.rowBytes === 0;
+          return {
+            from,
+            to,
+            source: banks[from].valueAddress(value.id),
+            target: banks[to].valueAddress(value.id),
+            rowsKind: whole ? RowsKind.fixed : rowsKind(value.rows),
+            bytes: whole || typeof value.rows === "number" ? value.bytes : value.rowBytes,
+          };
+        }),
+      })),
+    );
     const at = banks[0].allocate("schedule", words.length * 4);
     banks[0].u32(at, words.length).set(words);
     return at;
@@ -70,23 +104,36 @@ export function encodePlan(recording: Recording, banked: Banked, banks: readonly
   const decoder = encoded.filter((e) => !e.segment.encoder);
   return {
     encoder: write(encoded.filter((e) => e.segment.encoder)),
-    body: write(decoder.filter((e) => !e.segment.head)), head: write(decoder.filter((e) => e.segment.head)), all: write(decoder),
+    body: write(decoder.filter((e) => !e.segment.head)),
+    head: write(decoder.filter((e) => e.segment.head)),
+    all: write(decoder),
     segments: encoded.map(({ segment, plan }) => ({
-      bank: segment.bank, plan, labels: recording.instrs.slice(segment.start, segment.end).map((i) => i.label),
+      bank: segment.bank,
+      plan,
+      labels: recording.instrs.slice(segment.start, segment.end).map((i) => i.label),
     })),
   };
 }
 
 function rowsKind(rows: Rows): RowsKind {
-  return rows === "tokens" ? RowsKind.tokens : rows === "outputs" ? RowsKind.outputs
-    : rows === "sequences" ? RowsKind.sequences : RowsKind.fixed;
+  return rows === "tokens"
+    ? RowsKind.tokens
+    : rows === "outputs"
+      ? RowsKind.outputs
+      : rows === "sequences"
+        ? RowsKind.sequences
+        : RowsKind.fixed;
 }
 
 function address(r: Ref, bank: Bank): number {
   switch (r.kind) {
-    case "value": return bank.valueAddress(r.value.id) + r.offset;
-    case "weight": return bank.weightAddress(r.weight) + (r.offset ?? 0);
-    case "cache": return bank.cacheAddress(r.cache, r.part);
-    case "state": return bank.stateAddress(r.state) + r.offset;
+    case "value":
+      return bank.valueAddress(r.value.id) + r.offset;
+    case "weight":
+      return bank.weightAddress(r.weight) + (r.offset ?? 0);
+    case "cache":
+      return bank.cacheAddress(r.cache, r.part);
+    case "state":
+      return bank.stateAddress(r.state) + r.offset;
   }
 }

@@ -56,9 +56,24 @@ export interface Recording {
   readonly states: readonly PlacedState[];
   /** By the weight's name; empty unless the plan calibrates. */
   readonly calibrations: ReadonlyMap<string, CalibrationPlace>;
-  readonly taps: ReadonlyMap<string, { readonly value: Value; readonly offset: number; readonly rows: Rows; readonly width: number; readonly stride: number }>;
+  readonly taps: ReadonlyMap<
+    string,
+    {
+      readonly value: Value;
+      readonly offset: number;
+      readonly rows: Rows;
+      readonly width: number;
+      readonly stride: number;
+    }
+  >;
   /** Logits [outputs, nVocab], or an embedding [tokens or sequences, width]. */
-  readonly result: { readonly value: Value; readonly offset: number; readonly rows: Rows; readonly width: number; readonly stride: number };
+  readonly result: {
+    readonly value: Value;
+    readonly offset: number;
+    readonly rows: Rows;
+    readonly width: number;
+    readonly stride: number;
+  };
   /** One u32, set when the result holds a NaN. */
   readonly nanFlag: Value;
 }

@@ -5,9 +5,12 @@ import type { Ref, Value } from "./instruction.ts";
 
 export class Recorded implements Tensor {
   constructor(
-    readonly value: Value, readonly rows: Rows, readonly width: number,
+    readonly value: Value,
+    readonly rows: Rows,
+    readonly width: number,
     /** Bytes from row to row, and from the value's first row to this tensor's. */
-    readonly stride: number, readonly offset = 0,
+    readonly stride: number,
+    readonly offset = 0,
   ) {}
 }
 

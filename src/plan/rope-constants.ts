@@ -9,12 +9,16 @@ const TWO_PI = 6.283185307179586;
 
 /** First and last pair (as ggml counts dimensions) between which YaRN blends from extrapolation to interpolation. */
 export function yarnCorrection(
-  math: Elementary, nRot: number, freqBase: number, yarn: { betaFast: number; betaSlow: number; nCtxOrig: number },
+  math: Elementary,
+  nRot: number,
+  freqBase: number,
+  yarn: { betaFast: number; betaSlow: number; nCtxOrig: number },
 ): [low: number, high: number] {
   const dimension = (rotations: number) =>
     (nRot * math.log64(yarn.nCtxOrig / (rotations * TWO_PI))) / (2 * math.log64(freqBase));
   return [
-    Math.max(0, Math.floor(dimension(yarn.betaFast))), Math.min(nRot - 1, Math.ceil(dimension(yarn.betaSlow))),
+    Math.max(0, Math.floor(dimension(yarn.betaFast))),
+    Math.min(nRot - 1, Math.ceil(dimension(yarn.betaSlow))),
   ];
 }
 
@@ -27,9 +31,11 @@ export function yarnMagnitude(math: Elementary, freqScale: number, logMultiplier
 export function alibiSlopes(math: Elementary, nHead: number, maxBias: number): Float32Array {
   let n = 1;
   while (n * 2 <= nHead) n *= 2;
-  const even = math.pow64(2, -maxBias / n), odd = math.pow64(2, -maxBias / 2 / n);
+  const even = math.pow64(2, -maxBias / n),
+    odd = math.pow64(2, -maxBias / 2 / n);
   return Float32Array.from({ length: nHead }, (_, h) =>
-    h < n ? math.pow64(even, h + 1) : math.pow64(odd, 2 * (h - n) + 1));
+    h < n ? math.pow64(even, h + 1) : math.pow64(odd, 2 * (h - n) + 1),
+  );
 }
 
 /** Distance from which on all keys share T5's last bucket. */
@@ -39,14 +45,23 @@ const FARTHEST = 128;
  * T5's bucket of every distance (key minus query) from -reach to reach. Near distances have a bucket each, farther ones share
  * buckets of growing width; `bidirectional`: the upper half of the buckets is for keys behind the query.
  */
-export function relativeBuckets(math: Elementary, reach: number, nBuckets: number, bidirectional: boolean): Float32Array {
-  const n = bidirectional ? nBuckets >> 1 : nBuckets, exact = n >> 1;
+export function relativeBuckets(
+  math: Elementary,
+  reach: number,
+  nBuckets: number,
+  bidirectional: boolean,
+): Float32Array {
+  const n = bidirectional ? nBuckets >> 1 : nBuckets,
+    exact = n >> 1;
   return Float32Array.from({ length: 2 * reach + 1 }, (_, i) => {
-    const relative = i - reach, distance = bidirectional ? Math.abs(relative) : Math.max(-relative, 0);
+    const relative = i - reach,
+      distance = bidirectional ? Math.abs(relative) : Math.max(-relative, 0);
     const half = bidirectional && relative > 0 ? n : 0;
     if (distance < exact) return half + distance;
     // The logarithm is rounded to f32, as in llama.cpp: it decides on which side of a border exact powers fall.
-    const scaled = Math.fround(Math.fround(math.log64(distance / exact)) * (n - exact)) / math.log64(FARTHEST / exact);
+    const scaled =
+      Math.fround(Math.fround(math.log64(distance / exact)) * (n - exact)) /
+      math.log64(FARTHEST / exact);
     return half + Math.min(exact + Math.floor(scaled), n - 1);
   });
 }

@@ -7,25 +7,36 @@ import type { Platform, WorkerHandle, WorkerPort } from "./platform.ts";
 
 export const browserPlatform: Platform = {
   runtime: typeof navigator === "undefined" ? "browser" : navigator.userAgent,
-  availableParallelism: () => (typeof navigator === "undefined" ? 1 : navigator.hardwareConcurrency || 1),
+  availableParallelism: () =>
+    typeof navigator === "undefined" ? 1 : navigator.hardwareConcurrency || 1,
 
   async readAsset(url) {
     const response = await fetch(url);
-    if (!response.ok) throw new SamebitError(`${url}: expected status 200, found ${response.status}; serve the package's dist folder`);
+    if (!response.ok)
+      throw new SamebitError(
+        `${url}: expected status 200, found ${response.status}; serve the package's dist folder`,
+      );
     return new Uint8Array(await response.arrayBuffer());
   },
 
   async startWorker(): Promise<WorkerHandle> {
     if ((globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === false) {
-      throw new SamebitError("page: expected cross-origin isolation, which shared memory needs, found none; serve it with " +
-        "Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp");
+      throw new SamebitError(
+        "page: expected cross-origin isolation, which shared memory needs, found none; serve it with " +
+          "Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp",
+      );
     }
     const worker = new Worker(new URL("../threads/worker.js", import.meta.url), { type: "module" });
     return {
       post: (message) => worker.postMessage(message),
       onMessage: (handler) => worker.addEventListener("message", (event) => handler(event.data)),
-      onDeath: (handler) => worker.addEventListener("error", (event) => handler(event.message || "the worker could not be loaded")),
-      async terminate() { worker.terminate(); },
+      onDeath: (handler) =>
+        worker.addEventListener("error", (event) =>
+          handler(event.message || "the worker could not be loaded"),
+        ),
+      async terminate() {
+        worker.terminate();
+      },
       keepAlive() {},
     };
   },
@@ -34,7 +45,8 @@ export const browserPlatform: Platform = {
     const scope = globalThis as unknown as Worker;
     return {
       post: (message) => scope.postMessage(message),
-      onMessage: (handler) => scope.addEventListener("message", (event) => handler((event as MessageEvent).data)),
+      onMessage: (handler) =>
+        scope.addEventListener("message", (event) => handler((event as MessageEvent).data)),
     };
   },
 
@@ -57,15 +69,21 @@ async function urlSource(url: string): Promise<Source> {
   const head = await fetch(url, { method: "HEAD" });
   const size = Number(head.headers.get("content-length"));
   if (!head.ok || !(size > 0)) {
-    throw new SamebitError(`${url}: expected a file with a content-length, found status ${head.status}; pass a Blob instead`);
+    throw new SamebitError(
+      `${url}: expected a file with a content-length, found status ${head.status}; pass a Blob instead`,
+    );
   }
   return {
     name: url,
     size,
     async read(offset, length) {
-      const response = await fetch(url, { headers: { range: `bytes=${offset}-${offset + length - 1}` } });
+      const response = await fetch(url, {
+        headers: { range: `bytes=${offset}-${offset + length - 1}` },
+      });
       if (response.status !== 206) {
-        throw new SamebitError(`${url}: expected status 206 for a range, found ${response.status}; the server must allow range requests`);
+        throw new SamebitError(
+          `${url}: expected status 206 for a range, found ${response.status}; the server must allow range requests`,
+        );
       }
       return new Uint8Array(await response.arrayBuffer());
     },

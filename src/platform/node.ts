@@ -9,7 +9,10 @@ import type { Source } from "../../formats/source.ts";
 import { SamebitError } from "../errors.ts";
 import type { Platform, WorkerHandle } from "./platform.ts";
 
-interface Versions { readonly Deno?: { version: { deno: string } }; readonly Bun?: { version: string } }
+interface Versions {
+  readonly Deno?: { version: { deno: string } };
+  readonly Bun?: { version: string };
+}
 
 function runtimeName(): string {
   const { Deno, Bun } = globalThis as Versions;
@@ -33,8 +36,12 @@ export const nodePlatform: Platform = {
       post: (message) => worker.postMessage(message),
       onMessage: (handler) => void worker.on("message", handler),
       onDeath(handler) {
-        worker.on("error", (error) => handler(error instanceof Error ? error.message : String(error)));
-        worker.on("exit", (code) => { if (!asked) handler(`exit code ${code}`); });
+        worker.on("error", (error) =>
+          handler(error instanceof Error ? error.message : String(error)),
+        );
+        worker.on("exit", (code) => {
+          if (!asked) handler(`exit code ${code}`);
+        });
       },
       async terminate() {
         asked = true;
@@ -45,9 +52,13 @@ export const nodePlatform: Platform = {
   },
 
   async workerPort() {
-    if (isMainThread || !parentPort) throw new SamebitError("worker: expected to run in a worker thread, found the main thread");
+    if (isMainThread || !parentPort)
+      throw new SamebitError("worker: expected to run in a worker thread, found the main thread");
     const port = parentPort;
-    return { post: (message) => port.postMessage(message), onMessage: (handler) => void port.on("message", handler) };
+    return {
+      post: (message) => port.postMessage(message),
+      onMessage: (handler) => void port.on("message", handler),
+    };
   },
 
   async sha256(parts) {
@@ -63,12 +74,17 @@ export function fileSource(path: string): Source {
   try {
     fd = openSync(path, "r");
   } catch (cause) {
-    throw new SamebitError(`${path}: expected a readable file, found ${reason(cause)}; check the path`, { cause });
+    throw new SamebitError(
+      `${path}: expected a readable file, found ${reason(cause)}; check the path`,
+      { cause },
+    );
   }
   const stat = fstatSync(fd);
   if (!stat.isFile()) {
     closeSync(fd);
-    throw new SamebitError(`${path}: expected a file, found something else; give the path of a .gguf file`);
+    throw new SamebitError(
+      `${path}: expected a file, found something else; give the path of a .gguf file`,
+    );
   }
   const fill = (offset: number, into: Uint8Array) => {
     if (fd === undefined) throw new SamebitError(`${path}: expected an open file, found it closed`);
@@ -76,7 +92,9 @@ export function fileSource(path: string): Source {
       // one read is at most 2 GiB on Linux
       const got = readSync(fd, into, done, Math.min(into.length - done, 1 << 30), offset + done);
       if (got === 0) {
-        throw new SamebitError(`${path}: expected ${stat.size} bytes, found the end at ${offset + done}; the file was cut while open`);
+        throw new SamebitError(
+          `${path}: expected ${stat.size} bytes, found the end at ${offset + done}; the file was cut while open`,
+        );
       }
       done += got;
     }
@@ -99,5 +117,9 @@ export function fileSource(path: string): Source {
 
 function reason(cause: unknown): string {
   const { code } = cause as { code?: string };
-  return code === "ENOENT" ? "no such file" : code === "EACCES" ? "no permission to read it" : String((cause as Error).message ?? cause);
+  return code === "ENOENT"
+    ? "no such file"
+    : code === "EACCES"
+      ? "no permission to read it"
+      : String((cause as Error).message ?? cause);
 }

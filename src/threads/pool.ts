@@ -5,7 +5,13 @@ import { RunError, SamebitError } from "../errors.ts";
 import { Abort, Control } from "../memory/abi.generated.ts";
 import type { Bank } from "../memory/bank.ts";
 import { platform, type WorkerHandle } from "../platform/index.ts";
-import type { DoneMessage, RunMessage, StartMessage, ThreadMessage, TrappedMessage } from "./worker.ts";
+import type {
+  DoneMessage,
+  RunMessage,
+  StartMessage,
+  ThreadMessage,
+  TrappedMessage,
+} from "./worker.ts";
 
 /** Names the instruction at an address of a bank, for messages. */
 export type DescribeInstruction = (bank: number, address: number) => string;
@@ -13,7 +19,10 @@ export type DescribeInstruction = (bank: number, address: number) => string;
 const STOP = 0xffffffff;
 const START_MS = 60_000;
 
-interface Pending { readonly id: number; resolve(done: DoneMessage): void }
+interface Pending {
+  readonly id: number;
+  resolve(done: DoneMessage): void;
+}
 
 export class ThreadPool {
   private pending: Pending | undefined;
@@ -25,16 +34,33 @@ export class ThreadPool {
   /** Of the threads that are starting. */
   private readonly timers = new Set<ReturnType<typeof setTimeout>>();
 
-  private constructor(private readonly workers: readonly WorkerHandle[], private readonly banks: readonly Bank[]) {}
+  private constructor(
+    private readonly workers: readonly WorkerHandle[],
+    private readonly banks: readonly Bank[],
+  ) {}
 
   /** Starts nThreads workers over the banks and waits until each has its instances. */
-  static async start(module: WebAssembly.Module, banks: readonly Bank[], nThreads: number): Promise<ThreadPool> {
-    const workers = await Promise.all(Array.from({ length: nThreads }, () => platform.startWorker()));
+  static async start(
+    module: WebAssembly.Module,
+    banks: readonly Bank[],
+    nThreads: number,
+  ): Promise<ThreadPool> {
+    const workers = await Promise.all(
+      Array.from({ length: nThreads }, () => platform.startWorker()),
+    );
     const pool = new ThreadPool(workers, banks);
     try {
-      await Promise.all(workers.map((worker, thread) => pool.startThread(worker, {
-        kind: "start", module, thread, nThreads, banks: banks.map(({ memory, control }) => ({ memory, control })),
-      })));
+      await Promise.all(
+        workers.map((worker, thread) =>
+          pool.startThread(worker, {
+            kind: "start",
+            module,
+            thread,
+            nThreads,
+            banks: banks.map(({ memory, control }) => ({ memory, control })),
+          }),
+        ),
+      );
     } catch (error) {
       await pool.close();
       throw error;
@@ -45,8 +71,16 @@ export class ThreadPool {
 
   private startThread(worker: WorkerHandle, message: StartMessage): Promise<void> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new RunError("thread-died",
-        `thread ${message.thread}: expected it to start within ${START_MS / 1000} s, found no answer; use fewer threads`)), START_MS);
+      const timer = setTimeout(
+        () =>
+          reject(
+            new RunError(
+              "thread-died",
+              `thread ${message.thread}: expected it to start within ${START_MS / 1000} s, found no answer; use fewer threads`,
+            ),
+          ),
+        START_MS,
+      );
       this.timers.add(timer);
       worker.onMessage((received) => {
         const answer = received as ThreadMessage;
@@ -59,11 +93,19 @@ export class ThreadPool {
         }
         clearTimeout(timer);
         if (answer.kind === "ready") resolve();
-        else reject(new SamebitError(`thread ${message.thread}: expected the kernels to load, found ${answer.message}`));
+        else
+          reject(
+            new SamebitError(
+              `thread ${message.thread}: expected the kernels to load, found ${answer.message}`,
+            ),
+          );
       });
       worker.onDeath((reason) => {
         clearTimeout(timer);
-        const error = new RunError("thread-died", `thread ${message.thread}: expected it to run, found it dead (${reason}); load the model again`);
+        const error = new RunError(
+          "thread-died",
+          `thread ${message.thread}: expected it to run, found it dead (${reason}); load the model again`,
+        );
         reject(error);
         this.die(error);
       });
@@ -88,7 +130,13 @@ export class ThreadPool {
     const { pending } = this;
     this.pending = undefined;
     pending?.resolve({
-      kind: "done", id: pending.id, abort: Abort.died, abortThread: 0, epoch: 0, nanInstruction: 0, nanBank: 0,
+      kind: "done",
+      id: pending.id,
+      abort: Abort.died,
+      abortThread: 0,
+      epoch: 0,
+      nanInstruction: 0,
+      nanBank: 0,
     });
   }
 
@@ -97,13 +145,18 @@ export class ThreadPool {
     for (const { memory, control } of this.banks) {
       const words = new Int32Array(memory.buffer, control, Control.bytes / 4);
       Atomics.store(words, Control.abort / 4, reason);
-      for (const word of [Control.generation, Control.epoch, Control.done]) Atomics.notify(words, word / 4);
+      for (const word of [Control.generation, Control.epoch, Control.done])
+        Atomics.notify(words, word / 4);
     }
   }
 
   private clearAbort(): void {
     for (const { memory, control } of this.banks) {
-      Atomics.store(new Int32Array(memory.buffer, control, Control.bytes / 4), Control.abort / 4, 0);
+      Atomics.store(
+        new Int32Array(memory.buffer, control, Control.bytes / 4),
+        Control.abort / 4,
+        0,
+      );
     }
   }
 
@@ -113,8 +166,12 @@ export class ThreadPool {
    */
   async run(schedule: number, describe: DescribeInstruction, signal?: AbortSignal): Promise<void> {
     if (this.broken) throw this.broken;
-    if (this.pending) throw new SamebitError("run: expected the previous run to be over, found it going on; await it first");
-    if (signal?.aborted) throw new RunError("cancelled", "run: cancelled before it began", { cause: signal.reason });
+    if (this.pending)
+      throw new SamebitError(
+        "run: expected the previous run to be over, found it going on; await it first",
+      );
+    if (signal?.aborted)
+      throw new RunError("cancelled", "run: cancelled before it began", { cause: signal.reason });
     this.clearAbort();
     this.traps = [];
     this.untold = undefined;
@@ -136,24 +193,48 @@ export class ThreadPool {
     }
   }
 
-  private failure(done: DoneMessage, describe: DescribeInstruction, signal?: AbortSignal): RunError {
+  private failure(
+    done: DoneMessage,
+    describe: DescribeInstruction,
+    signal?: AbortSignal,
+  ): RunError {
     switch (done.abort) {
-      case Abort.cancelled: return new RunError("cancelled", "run: cancelled", { cause: signal?.reason });
-      case Abort.flushToZero: return new RunError("flush-to-zero",
-        `thread ${done.abortThread}: expected denormal numbers to be kept, found that this process flushes them to zero; ` +
-        "a native add-on built with -ffast-math does that: do not load it in this process");
-      case Abort.nan: return new RunError("nan",
-        `logits: expected numbers, found NaN; the first one came from "${describe(done.nanBank, done.nanInstruction)}"; ` +
-        "the model's weights are damaged or it needs another type of KV cache");
+      case Abort.cancelled:
+        return new RunError("cancelled", "run: cancelled", { cause: signal?.reason });
+      case Abort.flushToZero:
+        return new RunError(
+          "flush-to-zero",
+          `thread ${done.abortThread}: expected denormal numbers to be kept, found that this process flushes them to zero; ` +
+            "a native add-on built with -ffast-math does that: do not load it in this process",
+        );
+      case Abort.nan:
+        return new RunError(
+          "nan",
+          `logits: expected numbers, found NaN; the first one came from "${describe(done.nanBank, done.nanInstruction)}"; ` +
+            "the model's weights are damaged or it needs another type of KV cache",
+        );
       case Abort.trap: {
         const { thread, bank, message } = this.traps.find(({ epoch }) => epoch === done.epoch)!;
         const { memory, control } = this.banks[bank];
-        const [instruction] = new Uint32Array(memory.buffer, control + Control.progress + thread * 4, 1);
-        return new RunError("trap", `kernels: expected the run to finish, found a trap in "${describe(bank, instruction)}" ` +
-          `(thread ${thread}: ${message}); this is a defect: please report it`);
+        const [instruction] = new Uint32Array(
+          memory.buffer,
+          control + Control.progress + thread * 4,
+          1,
+        );
+        return new RunError(
+          "trap",
+          `kernels: expected the run to finish, found a trap in "${describe(bank, instruction)}" ` +
+            `(thread ${thread}: ${message}); this is a defect: please report it`,
+        );
       }
-      default: return this.broken ?? (this.broken = new RunError("thread-died",
-        "threads: expected every thread to leave the run, found one that does not; load the model again"));
+      default:
+        return (
+          this.broken ??
+          (this.broken = new RunError(
+            "thread-died",
+            "threads: expected every thread to leave the run, found one that does not; load the model again",
+          ))
+        );
     }
   }
 
@@ -161,7 +242,11 @@ export class ThreadPool {
   async close(): Promise<void> {
     const closed = new RunError("closed", "model: expected it open, found it closed");
     this.broken ??= closed;
-    const words = new Int32Array(this.banks[0].memory.buffer, this.banks[0].control, Control.bytes / 4);
+    const words = new Int32Array(
+      this.banks[0].memory.buffer,
+      this.banks[0].control,
+      Control.bytes / 4,
+    );
     Atomics.store(words, Control.command / 4, STOP | 0);
     Atomics.add(words, Control.epoch / 4, 1);
     this.die(closed);

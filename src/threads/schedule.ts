@@ -15,7 +15,8 @@ export interface ThreadBank {
 
 /** Zeroes the work counters of every instruction in a schedule. Thread 0 does it before the others may start. */
 export function resetCounters(banks: readonly ThreadBank[], schedule: number): void {
-  for (const { bank, count, counters } of segments(banks, schedule)) new Uint32Array(banks[bank].memory.buffer, counters, count).fill(0);
+  for (const { bank, count, counters } of segments(banks, schedule))
+    new Uint32Array(banks[bank].memory.buffer, counters, count).fill(0);
 }
 
 /**
@@ -23,14 +24,26 @@ export function resetCounters(banks: readonly ThreadBank[], schedule: number): v
  * a trap can be told where it was.
  */
 export function runSchedule(
-  banks: readonly ThreadBank[], schedule: number, thread: number, nThreads: number, place: { bank: number },
+  banks: readonly ThreadBank[],
+  schedule: number,
+  thread: number,
+  nThreads: number,
+  place: { bank: number },
 ): number {
   for (const segment of segments(banks, schedule)) {
     place.bank = segment.bank;
     const { memory, control, exports } = banks[segment.bank];
-    if (thread === 0) for (const transfer of segment.transfers) copy(banks, segment.batch, memory, transfer);
+    if (thread === 0)
+      for (const transfer of segment.transfers) copy(banks, segment.batch, memory, transfer);
     const abort = exports.runPlan(
-      control, segment.batch, segment.plan, segment.count, segment.counters, segment.scratch, thread, nThreads,
+      control,
+      segment.batch,
+      segment.plan,
+      segment.count,
+      segment.counters,
+      segment.scratch,
+      thread,
+      nThreads,
     );
     if (abort !== 0) return abort;
   }
@@ -62,32 +75,54 @@ export function scheduleOf(list: readonly ScheduledSegment[]): number[] {
   const words: number[] = [list.length];
   for (const { bank, plan, count, counters, batch, scratch, transfers } of list) {
     words.push(bank, plan, count, counters, batch, scratch, transfers.length);
-    for (const { from, to, source, target, rowsKind, bytes } of transfers) words.push(from, to, source, target, rowsKind, bytes);
+    for (const { from, to, source, target, rowsKind, bytes } of transfers)
+      words.push(from, to, source, target, rowsKind, bytes);
   }
   return words;
 }
 
-export function* segments(banks: readonly ThreadBank[], schedule: number): Generator<ScheduledSegment> {
+export function* segments(
+  banks: readonly ThreadBank[],
+  schedule: number,
+): Generator<ScheduledSegment> {
   const words = new Uint32Array(banks[0].memory.buffer);
   let at = schedule >>> 2;
   const count = words[at++];
   for (let i = 0; i < count; i++) {
-    const [bank, plan, nInstr, counters, batch, scratch, nTransfers] = words.subarray(at, at + SCHEDULE.segmentWords);
+    const [bank, plan, nInstr, counters, batch, scratch, nTransfers] = words.subarray(
+      at,
+      at + SCHEDULE.segmentWords,
+    );
     at += SCHEDULE.segmentWords;
     const transfers: ScheduledTransfer[] = [];
     for (let t = 0; t < nTransfers; t++, at += SCHEDULE.transferWords) {
-      const [from, to, source, target, rowsKind, bytes] = words.subarray(at, at + SCHEDULE.transferWords);
+      const [from, to, source, target, rowsKind, bytes] = words.subarray(
+        at,
+        at + SCHEDULE.transferWords,
+      );
       transfers.push({ from, to, source, target, rowsKind, bytes });
     }
     yield { bank, plan, count: nInstr, counters, batch, scratch, transfers };
   }
 }
 
-function copy(banks: readonly ThreadBank[], batch: number, memory: WebAssembly.Memory, t: ScheduledTransfer): void {
+function copy(
+  banks: readonly ThreadBank[],
+  batch: number,
+  memory: WebAssembly.Memory,
+  t: ScheduledTransfer,
+): void {
   const header = new Uint32Array(memory.buffer, batch, Batch.bytes / 4);
-  const rows = t.rowsKind === RowsKind.tokens ? header[Batch.nTokens / 4]
-    : t.rowsKind === RowsKind.outputs ? header[Batch.nOutputs / 4]
-    : t.rowsKind === RowsKind.sequences ? header[Batch.nSequences / 4] : 1;
+  const rows =
+    t.rowsKind === RowsKind.tokens
+      ? header[Batch.nTokens / 4]
+      : t.rowsKind === RowsKind.outputs
+        ? header[Batch.nOutputs / 4]
+        : t.rowsKind === RowsKind.sequences
+          ? header[Batch.nSequences / 4]
+          : 1;
   const bytes = rows * t.bytes;
-  new Uint8Array(banks[t.to].memory.buffer, t.target, bytes).set(new Uint8Array(banks[t.from].memory.buffer, t.source, bytes));
+  new Uint8Array(banks[t.to].memory.buffer, t.target, bytes).set(
+    new Uint8Array(banks[t.from].memory.buffer, t.source, bytes),
+  );
 }

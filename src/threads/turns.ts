@@ -13,7 +13,8 @@ export class Turns {
    */
   async take<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     let leave!: () => void;
-    const mine = new Promise<void>((resolve) => (leave = resolve)), before = this.last;
+    const mine = new Promise<void>((resolve) => (leave = resolve)),
+      before = this.last;
     this.last = before.then(() => mine);
     try {
       await unlessAborted(before, signal);
@@ -28,7 +29,12 @@ async function unlessAborted(promise: Promise<void>, signal?: AbortSignal): Prom
   if (!signal) return promise;
   let refuse!: () => void;
   const aborted = new Promise<never>((_, reject) => {
-    refuse = () => reject(new RunError("cancelled", "run: cancelled while it waited for another one", { cause: signal.reason }));
+    refuse = () =>
+      reject(
+        new RunError("cancelled", "run: cancelled while it waited for another one", {
+          cause: signal.reason,
+        }),
+      );
   });
   // an aborted signal is left to the work itself when nothing stands before it
   signal.addEventListener("abort", refuse, { once: true });

@@ -53,11 +53,13 @@ export interface DoneMessage {
 /** Value of Control.command that ends the idle loop; anything else is a schedule address. */
 const STOP = 0xffffffff;
 /** How long an idle thread sleeps before it looks again, and how long thread 0 waits for the others to leave. */
-const IDLE_MS = 10_000, LEAVE_MS = 60_000;
+const IDLE_MS = 10_000,
+  LEAVE_MS = 60_000;
 
 const port = await platform.workerPort();
 let banks: ThreadBank[] = [];
-let thread = 0, nThreads = 1;
+let thread = 0,
+  nThreads = 1;
 
 port.onMessage((message) => {
   const { kind } = message as StartMessage | RunMessage;
@@ -76,7 +78,11 @@ port.post({ kind: "listening" } satisfies ThreadMessage);
 
 function start(message: StartMessage): void {
   ({ thread, nThreads } = message);
-  banks = message.banks.map(({ memory, control }) => ({ memory, control, exports: instantiateKernels(message.module, memory) }));
+  banks = message.banks.map(({ memory, control }) => ({
+    memory,
+    control,
+    exports: instantiateKernels(message.module, memory),
+  }));
 }
 
 /** Runs this thread's share; a trap becomes an abort that every thread sees. */
@@ -87,7 +93,13 @@ function share(schedule: number, epoch: number): void {
     // an abort in one bank must end the waiting in all of them
     if (abort !== 0) raiseEverywhere(abort);
   } catch (error) {
-    port.post({ kind: "trapped", thread, epoch, bank: place.bank, message: String(error) } satisfies ThreadMessage);
+    port.post({
+      kind: "trapped",
+      thread,
+      epoch,
+      bank: place.bank,
+      message: String(error),
+    } satisfies ThreadMessage);
     raiseEverywhere(Abort.trap);
   }
 }
@@ -125,14 +137,26 @@ function coordinate({ id, schedule }: RunMessage): void {
     left = exports.awaitLeft(control, nThreads - 1, 50);
   }
   const abort = left ? readAbort() : Abort.died;
-  let nanInstruction = 0, nanBank = 0;
+  let nanInstruction = 0,
+    nanBank = 0;
   banks.forEach((bank, index) => {
-    const at = Atomics.load(new Uint32Array(bank.memory.buffer), (bank.control + Control.nanInstruction) >>> 2);
+    const at = Atomics.load(
+      new Uint32Array(bank.memory.buffer),
+      (bank.control + Control.nanInstruction) >>> 2,
+    );
     if (at !== 0) [nanInstruction, nanBank] = [at, index];
   });
   const abortThread = Atomics.load(words, Control.abortThread / 4);
   if (left) banks.forEach(clearAbort);
-  port.post({ kind: "done", id, abort, abortThread, epoch, nanInstruction, nanBank } satisfies ThreadMessage);
+  port.post({
+    kind: "done",
+    id,
+    abort,
+    abortThread,
+    epoch,
+    nanInstruction,
+    nanBank,
+  } satisfies ThreadMessage);
 }
 
 function readAbort(): number {
@@ -146,5 +170,6 @@ function readAbort(): number {
 /** Makes the control block ready for the next run: nobody is inside a plan now. */
 function clearAbort({ memory, control }: ThreadBank): void {
   const words = new Uint32Array(memory.buffer, control, Control.bytes / 4);
-  for (const word of [Control.abort, Control.abortThread, Control.arrived, Control.nanInstruction]) Atomics.store(words, word / 4, 0);
+  for (const word of [Control.abort, Control.abortThread, Control.arrived, Control.nanInstruction])
+    Atomics.store(words, word / 4, 0);
 }

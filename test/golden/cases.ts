@@ -15,7 +15,12 @@ export interface GoldenCase {
 /** Token ids spread over the embedded model's vocabulary, by a fixed rule. */
 const spread = Array.from({ length: 40 }, (_, i) => (i === 0 ? 1 : 259 + ((i * 97) % 3700)));
 
-export const EMBEDDED_CASE: GoldenCase = { name: "embedded", path: EMBEDDED, tokens: spread, nCtx: 64 };
+export const EMBEDDED_CASE: GoldenCase = {
+  name: "embedded",
+  path: EMBEDDED,
+  tokens: spread,
+  nCtx: 64,
+};
 
 /** The embedded model, and the zoo models that are here (committed ones, or all of ../shared) and have a hash. */
 export function goldenCases(): GoldenCase[] {
@@ -24,8 +29,13 @@ export function goldenCases(): GoldenCase[] {
 }
 
 export function candidates(): GoldenCase[] {
-  const zoo = zooNames().map(loadZooCase).filter((z) => z.kind === "causal");
-  return [EMBEDDED_CASE, ...zoo.map(({ name, path, tokens, n_ctx }) => ({ name, path, tokens, nCtx: n_ctx }))];
+  const zoo = zooNames()
+    .map(loadZooCase)
+    .filter((z) => z.kind === "causal");
+  return [
+    EMBEDDED_CASE,
+    ...zoo.map(({ name, path, tokens, n_ctx }) => ({ name, path, tokens, nCtx: n_ctx })),
+  ];
 }
 
 export interface Golden {
@@ -38,7 +48,9 @@ export interface Golden {
 const file = new URL("logits.json", import.meta.url);
 
 export function readGolden(): Golden {
-  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : { numerics: 0, unicode: 0, models: {} };
+  return existsSync(file)
+    ? JSON.parse(readFileSync(file, "utf8"))
+    : { numerics: 0, unicode: 0, models: {} };
 }
 
 export function writeGolden(golden: Golden): void {

@@ -6,17 +6,37 @@ import { createHash } from "node:crypto";
 
 const { cases, variants } = JSON.parse(process.argv[2]);
 const { loadModel } = await import(new URL("../../dist/src/index.js", import.meta.url).href);
-const { unicodeFingerprint } = await import(new URL("../../dist/src/tokenizer/index.js", import.meta.url).href);
-const { platform } = await import(new URL("../../dist/src/platform/index.js", import.meta.url).href);
+const { unicodeFingerprint } = await import(
+  new URL("../../dist/src/tokenizer/index.js", import.meta.url).href
+);
+const { platform } = await import(
+  new URL("../../dist/src/platform/index.js", import.meta.url).href
+);
 
 for (const { name, path, tokens, nCtx } of cases) {
   for (const variant of variants) {
     const model = await loadModel(path, { nCtx, ...variant });
     const hash = createHash("sha256");
-    for (const row of await model.logits(tokens)) hash.update(new Uint8Array(row.buffer, row.byteOffset, row.byteLength));
-    console.log(JSON.stringify({ name, variant, kernelBuild: model.kernelBuild, banks: model.nBanks, sha256: hash.digest("hex") }));
+    for (const row of await model.logits(tokens))
+      hash.update(new Uint8Array(row.buffer, row.byteOffset, row.byteLength));
+    console.log(
+      JSON.stringify({
+        name,
+        variant,
+        kernelBuild: model.kernelBuild,
+        banks: model.nBanks,
+        sha256: hash.digest("hex"),
+      }),
+    );
     await model.close();
   }
 }
-console.log(JSON.stringify({ name: "runtime", runtime: platform.runtime, arch: process.arch, unicode: unicodeFingerprint() }));
+console.log(
+  JSON.stringify({
+    name: "runtime",
+    runtime: platform.runtime,
+    arch: process.arch,
+    unicode: unicodeFingerprint(),
+  }),
+);
 process.exit(0);

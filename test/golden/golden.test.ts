@@ -33,11 +33,15 @@ describe("golden logits", async () => {
     expect(await logitsHash(path, tokens, { nCtx })).toBe(golden.models[name]);
   });
 
-  const { path, tokens, nCtx } = EMBEDDED_CASE, expected = golden.models.embedded;
+  const { path, tokens, nCtx } = EMBEDDED_CASE,
+    expected = golden.models.embedded;
   const variants = [
     ...builds.flatMap((kernelBuild) => [1, 2, 3, 4].map((threads) => ({ kernelBuild, threads }))),
     ...[1, 7, 64].map((nBatch) => ({ nBatch, threads: 2 })),
-    ...[900_000, 1_500_000].flatMap((bankBytes) => [{ bankBytes, threads: 1 }, { bankBytes, threads: 3, nBatch: 7 }]),
+    ...[900_000, 1_500_000].flatMap((bankBytes) => [
+      { bankBytes, threads: 1 },
+      { bankBytes, threads: 3, nBatch: 7 },
+    ]),
   ];
   it.each(variants)("the embedded model has it with %o", async (variant) => {
     expect(await logitsHash(path, tokens, { nCtx, ...variant })).toBe(expected);

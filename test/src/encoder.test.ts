@@ -21,7 +21,10 @@ describe.skipIf(!present)("t5", () => {
 
   async function feed(session: Session, part: readonly number[]): Promise<Float32Array[]> {
     const found: Float32Array[] = [];
-    await session.evaluate(part, { outputs: "all", onLogits: (row) => void found.push(row.slice()) });
+    await session.evaluate(part, {
+      outputs: "all",
+      onLogits: (row) => void found.push(row.slice()),
+    });
     return found;
   }
 
@@ -30,7 +33,7 @@ describe.skipIf(!present)("t5", () => {
     await session.encode(tokens);
     for (let round = 0; round < 2; round++) {
       const found = [];
-      for (const token of decoderTokens) found.push(...await feed(session, [token]));
+      for (const token of decoderTokens) found.push(...(await feed(session, [token])));
       expect(found).toEqual(rows);
       session.truncate(3);
       expect(await feed(session, decoderTokens.slice(3))).toEqual(rows.slice(3));
@@ -46,12 +49,20 @@ describe.skipIf(!present)("t5", () => {
     const copy = session.copy();
     session.truncate(0);
     await session.encode([7, 8, 9]);
-    const other = await model.logits([7, 8, 9], { decoderTokens }).catch((error: Error) => error.message);
+    const other = await model
+      .logits([7, 8, 9], { decoderTokens })
+      .catch((error: Error) => error.message);
     // both sessions are in use: the model has no third
     expect(other).toContain("expected a free one");
-    const found = new Map<Session, Float32Array[]>([[session, []], [copy, []]]);
+    const found = new Map<Session, Float32Array[]>([
+      [session, []],
+      [copy, []],
+    ]);
     await model.evaluateBatch(
-      [{ session, tokens: decoderTokens, outputs: "all" }, { session: copy, tokens: decoderTokens.slice(4), outputs: "all" }],
+      [
+        { session, tokens: decoderTokens, outputs: "all" },
+        { session: copy, tokens: decoderTokens.slice(4), outputs: "all" },
+      ],
       (row, from) => void found.get(from)!.push(row.slice()),
     );
     expect(found.get(copy)).toEqual(rows.slice(4));
@@ -62,13 +73,19 @@ describe.skipIf(!present)("t5", () => {
 
   it("refuses the wrong order", async () => {
     const session = model.createSession();
-    await expect(session.evaluate([0])).rejects.toThrow(/tokens for the encoder first, found none; call encode/);
+    await expect(session.evaluate([0])).rejects.toThrow(
+      /tokens for the encoder first, found none; call encode/,
+    );
     await session.encode([5]);
     await session.evaluate([0]);
-    await expect(session.encode([5])).rejects.toThrow(/expected an empty one for the encoder, found 1 tokens/);
+    await expect(session.encode([5])).rejects.toThrow(
+      /expected an empty one for the encoder, found 1 tokens/,
+    );
     session.truncate(0);
     await expect(session.encode([])).rejects.toThrow(/at least one token/);
-    await expect(session.encode(new Array<number>(65).fill(3))).rejects.toThrow(/at most 64 tokens, found 65/);
+    await expect(session.encode(new Array<number>(65).fill(3))).rejects.toThrow(
+      /at most 64 tokens, found 65/,
+    );
     session.close();
   });
 

@@ -15,9 +15,16 @@ class StubBank {
   constructor(readonly nPages: number) {
     this.bytes = new Uint8Array(nPages * PAGE * 3);
   }
-  u8(address: number, length: number) { return this.bytes.subarray(address, address + length); }
+  u8(address: number, length: number) {
+    return this.bytes.subarray(address, address + length);
+  }
   *placedStates() {}
-  *placedCaches() { yield [{ kPageBytes: PAGE, vPageBytes: 2 * PAGE }, { k: 0, v: this.nPages * PAGE }]; }
+  *placedCaches() {
+    yield [
+      { kPageBytes: PAGE, vPageBytes: 2 * PAGE },
+      { k: 0, v: this.nPages * PAGE },
+    ];
+  }
 
   write(slot: number, token: number) {
     this.bytes[slot] = token;
@@ -25,7 +32,10 @@ class StubBank {
   }
   read(slot: number): number {
     const token = this.bytes[slot];
-    const values = this.bytes.subarray(this.nPages * PAGE + 2 * slot, this.nPages * PAGE + 2 * slot + 2);
+    const values = this.bytes.subarray(
+      this.nPages * PAGE + 2 * slot,
+      this.nPages * PAGE + 2 * slot + 2,
+    );
     return values.every((v) => v === (token ^ 0xff)) ? token : -1;
   }
 }
@@ -36,13 +46,18 @@ class Harness {
   readonly live: { sequence: CachedSequence; tokens: number[] }[] = [];
   private next = 1;
 
-  constructor(readonly nPages: number, readonly nSequences: number, readonly maxPages: number) {
+  constructor(
+    readonly nPages: number,
+    readonly nSequences: number,
+    readonly maxPages: number,
+  ) {
     this.banks = [new StubBank(nPages), new StubBank(nPages)];
     this.cache = new KvCachePages(this.banks as unknown as Bank[], nPages, nSequences, maxPages);
   }
 
   create() {
-    if (this.live.length < this.nSequences) this.live.push({ sequence: this.cache.create(), tokens: [] });
+    if (this.live.length < this.nSequences)
+      this.live.push({ sequence: this.cache.create(), tokens: [] });
     else expect(() => this.cache.create()).toThrow(SamebitError);
   }
 
@@ -50,7 +65,8 @@ class Harness {
   append(which: number, n: number, fails: boolean) {
     const entry = this.live[which % this.live.length];
     if (!entry) return;
-    const { sequence, tokens } = entry, before = JSON.stringify(sequence);
+    const { sequence, tokens } = entry,
+      before = JSON.stringify(sequence);
     try {
       this.cache.reserve(sequence, n);
     } catch (error) {
@@ -60,7 +76,8 @@ class Harness {
       return;
     }
     for (let i = 0; i < n; i++) {
-      const token = (this.next = (this.next % 250) + 1), slot = this.cache.slotOf(sequence, sequence.length + i);
+      const token = (this.next = (this.next % 250) + 1),
+        slot = this.cache.slotOf(sequence, sequence.length + i);
       for (const bank of this.banks) bank.write(slot, token);
       if (!fails) tokens.push(token);
     }
@@ -69,7 +86,9 @@ class Harness {
   }
 
   private wouldCopy(sequence: CachedSequence): boolean {
-    return this.live.some(({ sequence: other }) => other !== sequence && other.pages.includes(sequence.pages.at(-1)!));
+    return this.live.some(
+      ({ sequence: other }) => other !== sequence && other.pages.includes(sequence.pages.at(-1)!),
+    );
   }
 
   truncate(which: number, part: number) {
@@ -83,7 +102,8 @@ class Harness {
   copy(which: number) {
     const entry = this.live[which % this.live.length];
     if (!entry) return;
-    if (this.live.length === this.nSequences) return void expect(() => this.cache.copy(entry.sequence)).toThrow(SamebitError);
+    if (this.live.length === this.nSequences)
+      return void expect(() => this.cache.copy(entry.sequence)).toThrow(SamebitError);
     this.live.push({ sequence: this.cache.copy(entry.sequence), tokens: [...entry.tokens] });
   }
 
@@ -96,21 +116,31 @@ class Harness {
   }
 
   check() {
-    const { free, freeSlots, shared } = this.cache as unknown as { free: number[]; freeSlots: number[]; shared: Uint32Array };
+    const { free, freeSlots, shared } = this.cache as unknown as {
+      free: number[];
+      freeSlots: number[];
+      shared: Uint32Array;
+    };
     const owners = new Uint32Array(this.nPages);
     for (const { sequence } of this.live) for (const page of sequence.pages) owners[page]++;
     expect(new Set(free).size, "free pages are free once").toBe(free.length);
     for (const page of free) expect(owners[page], `page ${page} is free and in use`).toBe(0);
     expect(free.length + owners.filter((n) => n > 0).length, "no page is lost").toBe(this.nPages);
-    owners.forEach((n, page) => expect(shared[page], `page ${page}: sharers`).toBe(Math.max(0, n - 1)));
+    owners.forEach((n, page) =>
+      expect(shared[page], `page ${page}: sharers`).toBe(Math.max(0, n - 1)),
+    );
     expect(freeSlots.length + this.live.length).toBe(this.nSequences);
-    expect(new Set([...freeSlots, ...this.live.map(({ sequence }) => sequence.slot)]).size).toBe(this.nSequences);
+    expect(new Set([...freeSlots, ...this.live.map(({ sequence }) => sequence.slot)]).size).toBe(
+      this.nSequences,
+    );
     for (const { sequence, tokens } of this.live) {
       expect(this.cache.has(sequence)).toBe(true);
       expect(sequence.length).toBe(tokens.length);
       expect(sequence.pages.length).toBe(Math.ceil(tokens.length / PAGE));
       for (const bank of this.banks) {
-        expect(tokens.map((_, position) => bank.read(this.cache.slotOf(sequence, position)))).toEqual(tokens);
+        expect(
+          tokens.map((_, position) => bank.read(this.cache.slotOf(sequence, position))),
+        ).toEqual(tokens);
       }
     }
   }
@@ -118,8 +148,17 @@ class Harness {
 
 const step = fc.oneof(
   fc.record({ do: fc.constant("create" as const) }),
-  fc.record({ do: fc.constant("append" as const), which: fc.nat(7), n: fc.integer({ min: 1, max: 40 }), fails: fc.boolean() }),
-  fc.record({ do: fc.constant("truncate" as const), which: fc.nat(7), part: fc.double({ min: 0, max: 1, noNaN: true }) }),
+  fc.record({
+    do: fc.constant("append" as const),
+    which: fc.nat(7),
+    n: fc.integer({ min: 1, max: 40 }),
+    fails: fc.boolean(),
+  }),
+  fc.record({
+    do: fc.constant("truncate" as const),
+    which: fc.nat(7),
+    part: fc.double({ min: 0, max: 1, noNaN: true }),
+  }),
   fc.record({ do: fc.constant("copy" as const), which: fc.nat(7) }),
   fc.record({ do: fc.constant("remove" as const), which: fc.nat(7) }),
 );
@@ -139,11 +178,19 @@ function play(harness: Harness, steps: readonly Step[]) {
 
 describe("KvCachePages", () => {
   it("keeps its books and its contents through any history", () => {
-    fc.assert(fc.property(fc.array(step, { maxLength: 40 }), (steps) => play(new Harness(4 * 5, 4, 5), steps)), { numRuns: 150 });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) =>
+        play(new Harness(4 * 5, 4, 5), steps),
+      ),
+      { numRuns: 150 },
+    );
   });
 
   it("does so with fewer pages than the sequences could fill", () => {
-    fc.assert(fc.property(fc.array(step, { maxLength: 40 }), (steps) => play(new Harness(7, 4, 5), steps)), { numRuns: 150 });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => play(new Harness(7, 4, 5), steps)),
+      { numRuns: 150 },
+    );
   });
 
   it("shares pages after a copy and parts them when either side writes", () => {
@@ -172,7 +219,8 @@ describe("KvCachePages", () => {
     harness.append(0, 17, false);
     expect(harness.cache.room(sequence)).toBe(47);
     expect(() => harness.cache.reserve(sequence, 48)).toThrow(
-      "context: expected room for 48 more tokens after 17, found 47 of 64; load the model with a larger context");
+      "context: expected room for 48 more tokens after 17, found 47 of 64; load the model with a larger context",
+    );
     harness.append(0, 47, false);
     expect(harness.cache.room(sequence)).toBe(0);
     harness.check();
@@ -182,7 +230,9 @@ describe("KvCachePages", () => {
     const harness = new Harness(8, 2, 4);
     harness.create();
     harness.append(0, 17, false);
-    expect(() => harness.cache.truncate(harness.live[0].sequence, length)).toThrow("sequence: expected a length from 0 to 17");
+    expect(() => harness.cache.truncate(harness.live[0].sequence, length)).toThrow(
+      "sequence: expected a length from 0 to 17",
+    );
     harness.check();
   });
 });

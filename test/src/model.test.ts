@@ -7,10 +7,26 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { contentsOf, readGguf, bytesSource, type Source, splitName, writeGguf } from "../../formats/index.ts";
+import {
+  contentsOf,
+  readGguf,
+  bytesSource,
+  type Source,
+  splitName,
+  writeGguf,
+} from "../../formats/index.ts";
 import type { ModelSource } from "../../src/index.ts";
 import { built } from "../built.ts";
-import { bitsOf, EMBEDDED, failureOf, LLAMA, settled, someTokens, variant, withNan } from "./special-models.ts";
+import {
+  bitsOf,
+  EMBEDDED,
+  failureOf,
+  LLAMA,
+  settled,
+  someTokens,
+  variant,
+  withNan,
+} from "./special-models.ts";
 
 const TOKENS = someTokens(12);
 const bytes = new Uint8Array(readFileSync(LLAMA));
@@ -30,29 +46,42 @@ class CountingSource implements Source {
   readonly size = bytes.length;
   closed = 0;
   reads = 0;
-  constructor(private readonly answer = (offset: number, length: number): Uint8Array => bytes.slice(offset, offset + length)) {}
+  constructor(
+    private readonly answer = (offset: number, length: number): Uint8Array =>
+      bytes.slice(offset, offset + length),
+  ) {}
   async read(offset: number, length: number): Promise<Uint8Array> {
     this.reads++;
     return this.answer(offset, length);
   }
-  close() { this.closed++; }
+  close() {
+    this.closed++;
+  }
 }
 
 /** The fixture as three files. */
 async function split(): Promise<{ name: string; bytes: Uint8Array }[]> {
   const contents = contentsOf(await readGguf(bytesSource("whole", bytes)));
-  const tensors = [...contents.tensors], third = Math.ceil(tensors.length / 3);
-  return Promise.all([0, 1, 2].map(async (no) => {
-    const parts: Uint8Array[] = [];
-    await writeGguf({ write: (part) => void parts.push(part) }, {
-      metadata: [
-        ...(no === 0 ? contents.metadata : []), ["split.no", { type: "u16", value: no }], ["split.count", { type: "u16", value: 3 }],
-        ["split.tensors.count", { type: "i32", value: tensors.length }],
-      ],
-      tensors: tensors.slice(no * third, (no + 1) * third),
-    });
-    return { name: splitName("model", no, 3), bytes: Buffer.concat(parts) };
-  }));
+  const tensors = [...contents.tensors],
+    third = Math.ceil(tensors.length / 3);
+  return Promise.all(
+    [0, 1, 2].map(async (no) => {
+      const parts: Uint8Array[] = [];
+      await writeGguf(
+        { write: (part) => void parts.push(part) },
+        {
+          metadata: [
+            ...(no === 0 ? contents.metadata : []),
+            ["split.no", { type: "u16", value: no }],
+            ["split.count", { type: "u16", value: 3 }],
+            ["split.tensors.count", { type: "i32", value: tensors.length }],
+          ],
+          tensors: tensors.slice(no * third, (no + 1) * third),
+        },
+      );
+      return { name: splitName("model", no, 3), bytes: Buffer.concat(parts) };
+    }),
+  );
 }
 
 async function bitsFrom(source: ModelSource): Promise<string[]> {
@@ -66,25 +95,37 @@ async function bitsFrom(source: ModelSource): Promise<string[]> {
 
 describe("sources", () => {
   it.each<[string, () => ModelSource | Promise<ModelSource>]>([
-    ["a file URL, with a space and a letter beyond ASCII in it", () => {
-      const path = join(folder, "ein Modell ä.gguf");
-      writeFileSync(path, bytes);
-      return pathToFileURL(path);
-    }],
-    ["a Uint8Array in the middle of a buffer", () => {
-      const larger = new Uint8Array(bytes.length + 7);
-      larger.set(bytes, 3);
-      return larger.subarray(3, 3 + bytes.length);
-    }],
+    [
+      "a file URL, with a space and a letter beyond ASCII in it",
+      () => {
+        const path = join(folder, "ein Modell ä.gguf");
+        writeFileSync(path, bytes);
+        return pathToFileURL(path);
+      },
+    ],
+    [
+      "a Uint8Array in the middle of a buffer",
+      () => {
+        const larger = new Uint8Array(bytes.length + 7);
+        larger.set(bytes, 3);
+        return larger.subarray(3, 3 + bytes.length);
+      },
+    ],
     ["an ArrayBuffer", () => bytes.slice().buffer],
     ["a Blob", () => new Blob([bytes])],
     ["a Source of the caller's", () => new CountingSource()],
     ["a Source that fills memory itself", () => bytesSource("bytes", bytes)],
-    ["one split file that finds the others", async () => {
-      for (const part of await split()) writeFileSync(join(folder, part.name), part.bytes);
-      return join(folder, (await split())[1].name);
-    }],
-    ["all split files, in any order", async () => (await split()).reverse().map((part) => bytesSource(part.name, part.bytes))],
+    [
+      "one split file that finds the others",
+      async () => {
+        for (const part of await split()) writeFileSync(join(folder, part.name), part.bytes);
+        return join(folder, (await split())[1].name);
+      },
+    ],
+    [
+      "all split files, in any order",
+      async () => (await split()).reverse().map((part) => bytesSource(part.name, part.bytes)),
+    ],
   ])("%s", async (_, make) => expect(await bitsFrom(await make())).toEqual(expected));
 
   it("stay open when they are the caller's, whether loading succeeds or fails", async () => {
@@ -104,14 +145,20 @@ describe("sources", () => {
       closeSync(fd);
       return fd;
     };
-    const [first] = await split(), lonely = join(folder, "lonely-00001-of-00003.gguf"), text = join(folder, "text.gguf");
+    const [first] = await split(),
+      lonely = join(folder, "lonely-00001-of-00003.gguf"),
+      text = join(folder, "text.gguf");
     writeFileSync(lonely, first.bytes);
     writeFileSync(text, "not a model");
     const before = lowest();
     await (await built.loadModel(LLAMA, { threads: 1 })).close();
     for (const [path, options] of [
-      [LLAMA, { threads: 0 }], [LLAMA, { overrideKv: "general.architecture=int:" }], [LLAMA, { overrideKv: "general.architecture=str:none" }],
-      [lonely, {}], [text, {}], [EMBEDDED, { bankBytes: 1000 }],
+      [LLAMA, { threads: 0 }],
+      [LLAMA, { overrideKv: "general.architecture=int:" }],
+      [LLAMA, { overrideKv: "general.architecture=str:none" }],
+      [lonely, {}],
+      [text, {}],
+      [EMBEDDED, { bankBytes: 1000 }],
     ] as const) {
       expect(await failureOf(built.loadModel(path, options)), path).toBeInstanceOf(Error);
       expect(lowest(), `${path} ${JSON.stringify(options)}`).toBe(before);
@@ -121,19 +168,44 @@ describe("sources", () => {
 
 describe("failures", () => {
   it.each<[string, () => ModelSource | Promise<ModelSource>, string, RegExp]>([
-    ["no such file", () => join(folder, "none.gguf"), "SamebitError", /none\.gguf: expected a readable file, found no such file/],
+    [
+      "no such file",
+      () => join(folder, "none.gguf"),
+      "SamebitError",
+      /none\.gguf: expected a readable file, found no such file/,
+    ],
     ["a folder", () => folder, "SamebitError", /expected a file, found something else/],
-    ["no source at all", () => undefined as never, "OptionError", /^model: expected a path, a URL, bytes, a Blob or a Source, found undefined/],
+    [
+      "no source at all",
+      () => undefined as never,
+      "OptionError",
+      /^model: expected a path, a URL, bytes, a Blob or a Source, found undefined/,
+    ],
     ["an object that is none", () => ({ name: "x" }) as never, "OptionError", /^model: expected/],
     ["no file of several", () => [], "GgufError", /expected at least one source/],
     ["a text file", () => new TextEncoder().encode("hello, world: not a model"), "GgufError", /./],
     ["a file cut in the header", () => bytes.subarray(0, 5000), "GgufError", /./],
     ["a file cut in the weights", () => bytes.subarray(0, bytes.length - 100), "GgufError", /./],
-    ["an architecture nobody knows", () => variant(LLAMA, {
-      metadata: (entries) => entries.map(([key, value]) => key === "general.architecture" ? [key, { type: "string", value: "alien" }] : [key, value]),
-    }), "ModelError", /alien/],
-    ["a NaN scale", () => withNan(LLAMA, "blk.1.ffn_down.weight"), "GgufError",
-      /^blk\.1\.ffn_down\.weight: expected finite scales in its Q4_0 blocks, found NaN or an infinity \(bytes, offset 0x[0-9a-f]+\); .*download it again/],
+    [
+      "an architecture nobody knows",
+      () =>
+        variant(LLAMA, {
+          metadata: (entries) =>
+            entries.map(([key, value]) =>
+              key === "general.architecture"
+                ? [key, { type: "string", value: "alien" }]
+                : [key, value],
+            ),
+        }),
+      "ModelError",
+      /alien/,
+    ],
+    [
+      "a NaN scale",
+      () => withNan(LLAMA, "blk.1.ffn_down.weight"),
+      "GgufError",
+      /^blk\.1\.ffn_down\.weight: expected finite scales in its Q4_0 blocks, found NaN or an infinity \(bytes, offset 0x[0-9a-f]+\); .*download it again/,
+    ],
   ])("%s", async (_, make, name, message) => {
     const error = await failureOf(built.loadModel(await make(), { threads: 1 }));
     expect(error).toMatchObject({ name });
@@ -152,9 +224,14 @@ describe("failures", () => {
 
   it.each([-1, 1])("a Source that answers %i bytes too many is caught", async (extra) => {
     let reads = 0;
-    const source = new CountingSource((offset, length) => bytes.slice(offset, offset + length + (reads++ > 3 ? extra : 0)));
+    const source = new CountingSource((offset, length) =>
+      bytes.slice(offset, offset + length + (reads++ > 3 ? extra : 0)),
+    );
     expect(await failureOf(built.loadModel(source))).toMatchObject({
-      name: "SamebitError", message: expect.stringMatching(/expected \d+ bytes of mine at \d+, found \d+; its read must answer exactly/),
+      name: "SamebitError",
+      message: expect.stringMatching(
+        /expected \d+ bytes of mine at \d+, found \d+; its read must answer exactly/,
+      ),
     });
   });
 });
@@ -162,11 +239,18 @@ describe("failures", () => {
 describe("progress and cancelling", () => {
   it.each([{}, { bankBytes: 930_000 }])("progress rises to its total, %j", async (options) => {
     const calls: [number, number][] = [];
-    const model = await built.loadModel(EMBEDDED, { threads: 1, nCtx: 64, onProgress: (done, total) => void calls.push([done, total]), ...options });
+    const model = await built.loadModel(EMBEDDED, {
+      threads: 1,
+      nCtx: 64,
+      onProgress: (done, total) => void calls.push([done, total]),
+      ...options,
+    });
     expect(model.nBanks > 1).toBe("bankBytes" in options);
     await model.close();
     const total = calls[0][1];
-    expect(calls.every(([done, of], i) => of === total && done > (calls[i - 1]?.[0] ?? 0))).toBe(true);
+    expect(calls.every(([done, of], i) => of === total && done > (calls[i - 1]?.[0] ?? 0))).toBe(
+      true,
+    );
     expect(calls.at(-1)![0]).toBe(total);
     expect(total).toBeGreaterThan(3_600_000);
   });
@@ -174,13 +258,17 @@ describe("progress and cancelling", () => {
   it("a signal ends it: before, and at any tensor", async () => {
     const source = new CountingSource();
     const cancelled = { name: "RunError", failure: "cancelled", cause: "why" };
-    expect(await failureOf(built.loadModel(source, { signal: AbortSignal.abort("why") }))).toMatchObject(cancelled);
+    expect(
+      await failureOf(built.loadModel(source, { signal: AbortSignal.abort("why") })),
+    ).toMatchObject(cancelled);
     expect(source.reads).toBe(0);
     for (const after of [1, 5, 21]) {
       const controller = new AbortController();
       let calls = 0;
       const onProgress = () => void (++calls === after && controller.abort("why"));
-      expect(await failureOf(built.loadModel(source, { signal: controller.signal, onProgress }))).toMatchObject(cancelled);
+      expect(
+        await failureOf(built.loadModel(source, { signal: controller.signal, onProgress })),
+      ).toMatchObject(cancelled);
       expect(calls).toBe(after);
     }
   });
@@ -200,11 +288,27 @@ describe("letting go", () => {
     ["after close", "await model.logits([5, 6]); await model.close();", "end"],
     ["without close", "await model.logits([5, 6]);", "end"],
     ["without having run anything", "", "end"],
-    ["with a generation left in the middle", "for await (const text of model.generate('a', { temperature: 0 })) if (text) break;", "end"],
-    ["after a cancelled run", "await model.logits([5, 6], { signal: AbortSignal.abort() }).catch(() => {});", "end"],
-    ["after an error while loading", `await loadModel(${JSON.stringify(LLAMA)}, { bankBytes: 9 }).catch(() => {});`, "end"],
+    [
+      "with a generation left in the middle",
+      "for await (const text of model.generate('a', { temperature: 0 })) if (text) break;",
+      "end",
+    ],
+    [
+      "after a cancelled run",
+      "await model.logits([5, 6], { signal: AbortSignal.abort() }).catch(() => {});",
+      "end",
+    ],
+    [
+      "after an error while loading",
+      `await loadModel(${JSON.stringify(LLAMA)}, { bankBytes: 9 }).catch(() => {});`,
+      "end",
+    ],
     // what is awaited keeps the process alive until it is there
-    ["once a run that nobody waits for is over", "model.logits([5, 6]).then((rows) => console.log(rows.length));", "end\n2"],
+    [
+      "once a run that nobody waits for is over",
+      "model.logits([5, 6]).then((rows) => console.log(rows.length));",
+      "end\n2",
+    ],
   ])("the process ends by itself %s", async (_, script, output) => {
     const file = join(folder, "script.mjs");
     writeFileSync(file, `${load} ${script} console.log("end");`);
@@ -216,7 +320,8 @@ describe("letting go", () => {
 describe("the caller's event loop", () => {
   it("turns while the model computes", async () => {
     const model = await built.loadModel(EMBEDDED, { threads: 2, nCtx: 2048 });
-    let turns = 0, running = true;
+    let turns = 0,
+      running = true;
     const turn = () => {
       turns++;
       if (running) setImmediate(turn);

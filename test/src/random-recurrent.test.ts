@@ -16,15 +16,26 @@ describe.each(RECURRENT_MODELS)("%s", (_, architecture, keys, optional) => {
     const bytes = await randomModel(architecture, keys, optional);
     const expected = (await ReferenceModel.fromBytes(architecture, bytes)).run(tokens);
     const hashes = new Set<string>();
-    for (const options of [{ threads: 1 }, { threads: 3 }, { threads: 2, nBatch: 1 }, { threads: 2, nBatch: 7 }]) {
-      const model = await built.loadModel(bytes, { ...options, cacheTypeK: "f32", cacheTypeV: "f32" });
+    for (const options of [
+      { threads: 1 },
+      { threads: 3 },
+      { threads: 2, nBatch: 1 },
+      { threads: 2, nBatch: 7 },
+    ]) {
+      const model = await built.loadModel(bytes, {
+        ...options,
+        cacheTypeK: "f32",
+        cacheTypeV: "f32",
+      });
       const rows = await model.logits(tokens);
       await model.close();
       const hash = createHash("sha256");
       rows.forEach((row, i) => {
         hash.update(new Uint8Array(row.buffer));
         // 2e-4: float noise of three layers; a mistake moves log-probabilities by whole units
-        expect(largestDifference(logProbabilities(row), logProbabilities(expected[i]))).toBeLessThan(2e-4);
+        expect(
+          largestDifference(logProbabilities(row), logProbabilities(expected[i])),
+        ).toBeLessThan(2e-4);
       });
       hashes.add(hash.digest("hex"));
     }

@@ -8,10 +8,12 @@ import { loadZooCase, zooNames } from "../reference/zoo.ts";
 
 const NAMES = ["mamba", "mamba2", "lfm2", "rwkv7", "qwen35"];
 const present = NAMES.filter((name) => zooNames().includes(name));
-if (present.length < NAMES.length) console.warn(`SKIPPED: ${NAMES.length - present.length} zoo models of ../shared are absent`);
+if (present.length < NAMES.length)
+  console.warn(`SKIPPED: ${NAMES.length - present.length} zoo models of ../shared are absent`);
 
 describe.each(present)("%s", (name) => {
-  const zoo = loadZooCase(name), { tokens } = zoo;
+  const zoo = loadZooCase(name),
+    { tokens } = zoo;
   let model: Model;
   /** Logits of every token, from an empty history at once. */
   let rows: Float32Array[];
@@ -23,23 +25,35 @@ describe.each(present)("%s", (name) => {
 
   async function feed(session: Session, part: readonly number[]): Promise<Float32Array[]> {
     const found: Float32Array[] = [];
-    await session.evaluate(part, { outputs: "all", onLogits: (row) => void found.push(row.slice()) });
+    await session.evaluate(part, {
+      outputs: "all",
+      onLogits: (row) => void found.push(row.slice()),
+    });
     return found;
   }
 
   it("decodes token by token to the same bits", async () => {
-    const session = model.createSession(), found: Float32Array[] = [];
-    for (const token of tokens) found.push(...await feed(session, [token]));
+    const session = model.createSession(),
+      found: Float32Array[] = [];
+    for (const token of tokens) found.push(...(await feed(session, [token])));
     session.close();
     expect(found).toEqual(rows);
   });
 
   it("gives sequences of one batch the bits they have alone", async () => {
-    const sessions = [model.createSession(), model.createSession()], found = new Map(sessions.map((s) => [s, [] as Float32Array[]]));
+    const sessions = [model.createSession(), model.createSession()],
+      found = new Map(sessions.map((s) => [s, [] as Float32Array[]]));
     // shares of different lengths, so that both begin and end in the middle of a batch
-    for (const [from, to] of [[0, 5], [5, 6], [6, 20]]) {
+    for (const [from, to] of [
+      [0, 5],
+      [5, 6],
+      [6, 20],
+    ]) {
       await model.evaluateBatch(
-        [{ session: sessions[0], tokens: tokens.slice(from, to), outputs: "all" }, { session: sessions[1], tokens: tokens.slice(2 * from, 2 * to), outputs: "all" }],
+        [
+          { session: sessions[0], tokens: tokens.slice(from, to), outputs: "all" },
+          { session: sessions[1], tokens: tokens.slice(2 * from, 2 * to), outputs: "all" },
+        ],
         (row, session) => void found.get(session)!.push(row.slice()),
       );
     }
@@ -61,7 +75,9 @@ describe.each(present)("%s", (name) => {
   it("goes back to the beginning only", async () => {
     const session = model.createSession();
     await feed(session, tokens.slice(0, 9));
-    expect(() => session.truncate(4)).toThrow(/recurrent state, which cannot go back; truncate to 0/);
+    expect(() => session.truncate(4)).toThrow(
+      /recurrent state, which cannot go back; truncate to 0/,
+    );
     expect(session.length).toBe(9);
     session.truncate(0);
     expect(await feed(session, tokens)).toEqual(rows);
@@ -75,7 +91,9 @@ describe.each(present)("%s", (name) => {
       const controller = new AbortController();
       setTimeout(() => controller.abort(), wait);
       // It may end before the signal comes: `length` says what was evaluated, and the state must agree with it.
-      await session.evaluate(tokens.slice(session.length), { signal: controller.signal }).catch(() => {});
+      await session
+        .evaluate(tokens.slice(session.length), { signal: controller.signal })
+        .catch(() => {});
       if (session.length === tokens.length) session.truncate(0);
       const from = session.length;
       const [row] = await feed(session, [tokens[from]]);

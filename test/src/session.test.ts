@@ -3,13 +3,24 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Model, Session } from "../../src/index.ts";
 import { built } from "../built.ts";
-import { bitsOf, EMBEDDED, failureOf, inside, LLAMA, settled, someTokens } from "./special-models.ts";
+import {
+  bitsOf,
+  EMBEDDED,
+  failureOf,
+  inside,
+  LLAMA,
+  settled,
+  someTokens,
+} from "./special-models.ts";
 
 const TOKENS = someTokens(90);
 
 async function rowsOf(session: Session, tokens: readonly number[]): Promise<string[]> {
   const rows: Float32Array[] = [];
-  await session.evaluate(tokens, { outputs: "all", onLogits: (row) => void rows.push(row.slice()) });
+  await session.evaluate(tokens, {
+    outputs: "all",
+    onLogits: (row) => void rows.push(row.slice()),
+  });
   return bitsOf(rows);
 }
 
@@ -21,16 +32,21 @@ beforeAll(async () => {
 afterAll(() => model.close());
 
 describe("history", () => {
-  it.each([0, 1, 15, 16, 17, 48, 89])("truncated to %i and continued equals a fresh one", async (length) => {
-    const session = model.createSession();
-    await session.evaluate(TOKENS.slice(0, 60).reverse().concat(TOKENS.slice(0, 30)), { outputs: "none" });
-    session.truncate(0);
-    await session.evaluate(TOKENS, { outputs: "none" });
-    session.truncate(length);
-    expect(session.length).toBe(length);
-    expect(await rowsOf(session, TOKENS.slice(length))).toEqual(expected.slice(length));
-    session.close();
-  });
+  it.each([0, 1, 15, 16, 17, 48, 89])(
+    "truncated to %i and continued equals a fresh one",
+    async (length) => {
+      const session = model.createSession();
+      await session.evaluate(TOKENS.slice(0, 60).reverse().concat(TOKENS.slice(0, 30)), {
+        outputs: "none",
+      });
+      session.truncate(0);
+      await session.evaluate(TOKENS, { outputs: "none" });
+      session.truncate(length);
+      expect(session.length).toBe(length);
+      expect(await rowsOf(session, TOKENS.slice(length))).toEqual(expected.slice(length));
+      session.close();
+    },
+  );
 
   it.each([5, 16, 33])("copied at %i goes its own way, on both sides", async (length) => {
     const origin = model.createSession();
@@ -49,18 +65,29 @@ describe("history", () => {
   it("a copy and its origin in one batch part their last page", async () => {
     const origin = model.createSession();
     await origin.evaluate(TOKENS.slice(0, 20), { outputs: "none" });
-    const copy = origin.copy(), rows = new Map<Session, string[]>([[origin, []], [copy, []]]);
-    await model.evaluateBatch([
-      { session: origin, tokens: TOKENS.slice(20, 30), outputs: "all" }, { session: copy, tokens: [4, 4, 4, 4], outputs: "all" },
-    ], (row, session) => rows.get(session)!.push(...bitsOf([row])));
+    const copy = origin.copy(),
+      rows = new Map<Session, string[]>([
+        [origin, []],
+        [copy, []],
+      ]);
+    await model.evaluateBatch(
+      [
+        { session: origin, tokens: TOKENS.slice(20, 30), outputs: "all" },
+        { session: copy, tokens: [4, 4, 4, 4], outputs: "all" },
+      ],
+      (row, session) => rows.get(session)!.push(...bitsOf([row])),
+    );
     expect(rows.get(origin)).toEqual(expected.slice(20, 30));
-    expect(rows.get(copy)).toEqual(bitsOf((await model.logits([...TOKENS.slice(0, 20), 4, 4, 4, 4])).slice(20)));
+    expect(rows.get(copy)).toEqual(
+      bitsOf((await model.logits([...TOKENS.slice(0, 20), 4, 4, 4, 4])).slice(20)),
+    );
     origin.close();
     copy.close();
   });
 
   it("which tokens get logits", async () => {
-    const session = model.createSession(), seen: number[] = [];
+    const session = model.createSession(),
+      seen: number[] = [];
     const onLogits = (_: Float32Array, index: number) => void seen.push(index);
     await session.evaluate(TOKENS.slice(0, 5), { outputs: "none", onLogits });
     await session.evaluate(TOKENS.slice(5, 50), { onLogits });
@@ -81,7 +108,9 @@ describe("refusals change nothing", () => {
     expect(session.room).toBe(10);
     const error = await failureOf(session.evaluate(TOKENS.slice(0, 11)));
     expect(error).toBeInstanceOf(built.ContextFullError);
-    expect((error as Error).message).toMatch(/^context: expected room for 11 more tokens after 90, found 10 of 100; .*larger context/);
+    expect((error as Error).message).toMatch(
+      /^context: expected room for 11 more tokens after 90, found 10 of 100; .*larger context/,
+    );
     // longer than a batch: nothing of it may have been evaluated
     expect(await failureOf(session.evaluate(TOKENS))).toBeInstanceOf(built.ContextFullError);
     expect([session.length, session.room]).toEqual([90, 10]);
@@ -93,16 +122,30 @@ describe("refusals change nothing", () => {
   });
 
   it("one full session keeps the others of its batch waiting for nothing", async () => {
-    const full = model.createSession(), other = model.createSession();
+    const full = model.createSession(),
+      other = model.createSession();
     await full.evaluate(TOKENS, { outputs: "none" });
-    const parts = [{ session: other, tokens: TOKENS.slice(0, 40), outputs: "none" as const }, { session: full, tokens: TOKENS, outputs: "none" as const }];
-    expect(await failureOf(model.evaluateBatch(parts, () => {}))).toBeInstanceOf(built.ContextFullError);
+    const parts = [
+      { session: other, tokens: TOKENS.slice(0, 40), outputs: "none" as const },
+      { session: full, tokens: TOKENS, outputs: "none" as const },
+    ];
+    expect(await failureOf(model.evaluateBatch(parts, () => {}))).toBeInstanceOf(
+      built.ContextFullError,
+    );
     expect([full.length, other.length]).toEqual([90, 0]);
     full.close();
     other.close();
   });
 
-  it.each([[-1], [320], [1.5], [Number.NaN], [undefined as unknown as number], ["5" as unknown as number], [2 ** 32 + 5]])("token id %s", async (bad) => {
+  it.each([
+    [-1],
+    [320],
+    [1.5],
+    [Number.NaN],
+    [undefined as unknown as number],
+    ["5" as unknown as number],
+    [2 ** 32 + 5],
+  ])("token id %s", async (bad) => {
     const session = model.createSession();
     const error = await failureOf(session.evaluate([...TOKENS.slice(0, 40), bad]));
     expect(error).toBeInstanceOf(built.OptionError);
@@ -112,8 +155,13 @@ describe("refusals change nothing", () => {
   });
 
   it("takes any array of numbers, as it was when it was given", async () => {
-    const session = model.createSession(), tokens = Int32Array.from(TOKENS), rows: Float32Array[] = [];
-    const run = session.evaluate(tokens, { outputs: "all", onLogits: (row) => void rows.push(row.slice()) });
+    const session = model.createSession(),
+      tokens = Int32Array.from(TOKENS),
+      rows: Float32Array[] = [];
+    const run = session.evaluate(tokens, {
+      outputs: "all",
+      onLogits: (row) => void rows.push(row.slice()),
+    });
     tokens.fill(-1);
     await run;
     expect(bitsOf(rows)).toEqual(expected);
@@ -122,7 +170,9 @@ describe("refusals change nothing", () => {
 
   it("outputs of no known kind", async () => {
     const session = model.createSession();
-    expect(await failureOf(session.evaluate([5], { outputs: "first" as "last" }))).toMatchObject({ name: "OptionError" });
+    expect(await failureOf(session.evaluate([5], { outputs: "first" as "last" }))).toMatchObject({
+      name: "OptionError",
+    });
     session.close();
   });
 
@@ -138,23 +188,35 @@ describe("refusals change nothing", () => {
   });
 
   it("closed sessions, sessions of other models, and one session twice", async () => {
-    const closed = model.createSession(), open = model.createSession();
+    const closed = model.createSession(),
+      open = model.createSession();
     closed.close();
-    expect(await failureOf(closed.evaluate([5]))).toMatchObject({ message: "session: expected it open, found it closed" });
+    expect(await failureOf(closed.evaluate([5]))).toMatchObject({
+      message: "session: expected it open, found it closed",
+    });
     expect(() => closed.truncate(0)).toThrow("found it closed");
     expect(() => closed.copy()).toThrow("found it closed");
     const part = (session: Session) => ({ session, tokens: [5], outputs: "last" as const });
-    expect(await failureOf(model.evaluateBatch([part(open), part(closed)], () => {}))).toMatchObject({ name: "SamebitError" });
-    expect(await failureOf(model.evaluateBatch([part(open), part(open)], () => {}))).toMatchObject({ name: "OptionError" });
+    expect(
+      await failureOf(model.evaluateBatch([part(open), part(closed)], () => {})),
+    ).toMatchObject({ name: "SamebitError" });
+    expect(await failureOf(model.evaluateBatch([part(open), part(open)], () => {}))).toMatchObject({
+      name: "OptionError",
+    });
     const other = await built.loadModel(LLAMA, { threads: 1 });
-    expect(await failureOf(model.evaluateBatch([part(other.createSession())], () => {}))).toMatchObject({
+    expect(
+      await failureOf(model.evaluateBatch([part(other.createSession())], () => {})),
+    ).toMatchObject({
       message: "session: expected one of this model that is open, found another",
     });
     expect(open.length).toBe(0);
     open.close();
     await other.close();
     expect(() => other.createSession()).toThrow("model: expected it open, found it closed");
-    expect(await failureOf(other.logits([5]))).toMatchObject({ name: "RunError", failure: "closed" });
+    expect(await failureOf(other.logits([5]))).toMatchObject({
+      name: "RunError",
+      failure: "closed",
+    });
   });
 });
 
@@ -162,7 +224,13 @@ describe("what the caller throws", () => {
   it("in onLogits comes out, and leaves the session as before that run", async () => {
     const session = model.createSession();
     await session.evaluate(TOKENS.slice(0, 10), { outputs: "none" });
-    const error = await failureOf(session.evaluate(TOKENS.slice(10, 20), { onLogits: () => { throw new TypeError("mine"); } }));
+    const error = await failureOf(
+      session.evaluate(TOKENS.slice(10, 20), {
+        onLogits: () => {
+          throw new TypeError("mine");
+        },
+      }),
+    );
     expect(error).toEqual(new TypeError("mine"));
     expect(session.length).toBe(10);
     expect(await rowsOf(session, TOKENS.slice(10))).toEqual(expected.slice(10));
@@ -172,18 +240,40 @@ describe("what the caller throws", () => {
 
 describe("a failed run", () => {
   it("gives its pages back: a copy made afterwards shares none of them", async () => {
-    const { free } = inside(model).cache, before = free.length, session = model.createSession();
+    const { free } = inside(model).cache,
+      before = free.length,
+      session = model.createSession();
     await session.evaluate(TOKENS.slice(0, 10), { outputs: "none" });
-    expect(await failureOf(session.evaluate(TOKENS.slice(10, 42), { onLogits: () => { throw new Error("mine"); } }))).toBeDefined();
+    expect(
+      await failureOf(
+        session.evaluate(TOKENS.slice(10, 42), {
+          onLogits: () => {
+            throw new Error("mine");
+          },
+        }),
+      ),
+    ).toBeDefined();
     expect(free.length).toBe(before - 1);
-    const copy = session.copy(), rows = new Map<Session, string[]>([[session, []], [copy, []]]);
+    const copy = session.copy(),
+      rows = new Map<Session, string[]>([
+        [session, []],
+        [copy, []],
+      ]);
     // both in one batch: were pages shared, one would read what the other writes
-    await model.evaluateBatch([
-      { session: copy, tokens: TOKENS.slice(10, 26), outputs: "all" }, { session, tokens: TOKENS.slice(0, 16), outputs: "none" },
-    ], (row, from) => rows.get(from)!.push(...bitsOf([row])));
-    await model.evaluateBatch([
-      { session, tokens: TOKENS.slice(0, 10), outputs: "none" }, { session: copy, tokens: TOKENS.slice(26, 40), outputs: "all" },
-    ], (row, from) => rows.get(from)!.push(...bitsOf([row])));
+    await model.evaluateBatch(
+      [
+        { session: copy, tokens: TOKENS.slice(10, 26), outputs: "all" },
+        { session, tokens: TOKENS.slice(0, 16), outputs: "none" },
+      ],
+      (row, from) => rows.get(from)!.push(...bitsOf([row])),
+    );
+    await model.evaluateBatch(
+      [
+        { session, tokens: TOKENS.slice(0, 10), outputs: "none" },
+        { session: copy, tokens: TOKENS.slice(26, 40), outputs: "all" },
+      ],
+      (row, from) => rows.get(from)!.push(...bitsOf([row])),
+    );
     expect(rows.get(copy)).toEqual(expected.slice(10, 40));
     session.close();
     copy.close();
@@ -203,11 +293,14 @@ describe("cancelling", () => {
   it("during a long prompt: ends early; what was evaluated stays; the bits stay", async () => {
     const large = await built.loadModel(EMBEDDED, { threads: 2, nCtx: 4096 });
     try {
-      const tokens = someTokens(4096, large.nVocab), session = large.createSession();
+      const tokens = someTokens(4096, large.nVocab),
+        session = large.createSession();
       for (const delay of [0, 5, 40]) {
         session.truncate(0);
         const controller = new AbortController();
-        const run = failureOf(session.evaluate(tokens, { outputs: "all", signal: controller.signal }));
+        const run = failureOf(
+          session.evaluate(tokens, { outputs: "all", signal: controller.signal }),
+        );
         await new Promise((resolve) => setTimeout(resolve, delay));
         controller.abort();
         expect(await run).toMatchObject({ failure: "cancelled" });
@@ -215,7 +308,8 @@ describe("cancelling", () => {
         expect(session.length % 512).toBe(0);
       }
       session.truncate(Math.min(session.length, 16));
-      const at = session.length, rows = await rowsOf(session, tokens.slice(at, 40));
+      const at = session.length,
+        rows = await rowsOf(session, tokens.slice(at, 40));
       session.close();
       expect(rows).toEqual(bitsOf(await settled(large.logits(tokens.slice(0, 40)))).slice(at));
     } finally {
@@ -224,7 +318,8 @@ describe("cancelling", () => {
   });
 
   it("with a signal that is aborted after the run has no effect", async () => {
-    const session = model.createSession(), controller = new AbortController();
+    const session = model.createSession(),
+      controller = new AbortController();
     await session.evaluate(TOKENS.slice(0, 10), { signal: controller.signal });
     controller.abort();
     expect(await rowsOf(session, TOKENS.slice(10))).toEqual(expected.slice(10));
@@ -234,10 +329,14 @@ describe("cancelling", () => {
   it("many times at any moment never hangs and never changes a bit", async () => {
     const session = model.createSession();
     for (let i = 0; i < 60; i++) {
-      const controller = new AbortController(), length = session.length;
-      const run = failureOf(session.evaluate(TOKENS.slice(length, length + 20), { signal: controller.signal }));
+      const controller = new AbortController(),
+        length = session.length;
+      const run = failureOf(
+        session.evaluate(TOKENS.slice(length, length + 20), { signal: controller.signal }),
+      );
       // from at once to after the run: a chain of microtasks and turns of the event loop
-      for (let turn = 0; turn < i % 12; turn++) await new Promise((resolve) => setImmediate(resolve));
+      for (let turn = 0; turn < i % 12; turn++)
+        await new Promise((resolve) => setImmediate(resolve));
       controller.abort();
       const error = await run;
       if (error) expect(error).toMatchObject({ failure: "cancelled" });

@@ -14,8 +14,11 @@ import { loadWeights } from "../../src/weights.ts";
 import { dequantize, f32ToF16 } from "../reference/dequantize.ts";
 import { failureOf } from "./special-models.ts";
 
-const builtModule = (path: string) => import(new URL(`../../dist/src/${path}`, import.meta.url).href);
-const { chooseKernels, instantiateKernels, probeMemory } = (await builtModule("kernels/module.js")) as typeof Kernels;
+const builtModule = (path: string) =>
+  import(new URL(`../../dist/src/${path}`, import.meta.url).href);
+const { chooseKernels, instantiateKernels, probeMemory } = (await builtModule(
+  "kernels/module.js",
+)) as typeof Kernels;
 const { ThreadPool } = (await builtModule("threads/pool.js")) as typeof Pool;
 const { Repacker } = (await builtModule("repack.js")) as typeof Repack;
 let module: WebAssembly.Module, maths: KernelExports;
@@ -24,13 +27,20 @@ beforeAll(async () => {
   maths = instantiateKernels(module, probeMemory());
 });
 
-interface TestTensor { readonly name: string; readonly type: string; readonly shape: readonly number[]; readonly data: Uint8Array }
+interface TestTensor {
+  readonly name: string;
+  readonly type: string;
+  readonly shape: readonly number[];
+  readonly data: Uint8Array;
+}
 
 function ggufOf(tensors: readonly TestTensor[]): Gguf {
   let offset = 64;
-  const infos = new Map(), file = new Uint8Array(64 + tensors.reduce((sum, t) => sum + t.data.length, 0));
+  const infos = new Map(),
+    file = new Uint8Array(64 + tensors.reduce((sum, t) => sum + t.data.length, 0));
   for (const { name, type: typeName, shape, data } of tensors) {
-    const type = typeByName(typeName), nWeights = shape.reduce((a, b) => a * b, 1);
+    const type = typeByName(typeName),
+      nWeights = shape.reduce((a, b) => a * b, 1);
     expect(data.length).toBe(tensorBytes(type, shape));
     infos.set(name, { name, type, shape, nWeights, offset, bytes: data.length, sourceIndex: 0 });
     file.set(data, offset);
@@ -39,25 +49,66 @@ function ggufOf(tensors: readonly TestTensor[]): Gguf {
   return { tensors: infos, sources: [bytesSource("file", file)] } as unknown as Gguf;
 }
 
-function placed({ name, type, shape: [k, m = 1, n = 1] }: TestTensor, layout: "matrix" | "vector", stored = typeByName(type).id): PlacedWeight {
-  if (layout === "vector") return { name, shape: [k * m], layout, type: 0, bytes: k * m * 4, groupBytes: 0, expertBytes: 0 };
-  const groupBytes = maths.groupBytes(stored, k), expertBytes = groupBytes * Math.ceil(m / 4);
-  return { name, shape: [k, m, n], layout, type: stored, groupBytes, expertBytes, bytes: expertBytes * n };
+function placed(
+  { name, type, shape: [k, m = 1, n = 1] }: TestTensor,
+  layout: "matrix" | "vector",
+  stored = typeByName(type).id,
+): PlacedWeight {
+  if (layout === "vector")
+    return {
+      name,
+      shape: [k * m],
+      layout,
+      type: 0,
+      bytes: k * m * 4,
+      groupBytes: 0,
+      expertBytes: 0,
+    };
+  const groupBytes = maths.groupBytes(stored, k),
+    expertBytes = groupBytes * Math.ceil(m / 4);
+  return {
+    name,
+    shape: [k, m, n],
+    layout,
+    type: stored,
+    groupBytes,
+    expertBytes,
+    bytes: expertBytes * n,
+  };
 }
 
 function bankFor(weights: readonly PlacedWeight[]): Bank {
   const limits: BankLimits = {
-    heapBase: maths.heapBase(), nThreads: 1, nBatch: 1, nSequences: 1, nPages: 1, maxPagesPerSequence: 1, planBytes: 4096, arenaBytes: 64,
-    maxBytes: 2 ** 30, nEmbd: 4,
+    heapBase: maths.heapBase(),
+    nThreads: 1,
+    nBatch: 1,
+    nSequences: 1,
+    nPages: 1,
+    maxPagesPerSequence: 1,
+    planBytes: 4096,
+    arenaBytes: 64,
+    maxBytes: 2 ** 30,
+    nEmbd: 4,
   };
-  return new Bank(0, { weights: new Set(weights), caches: new Set(), states: new Set() }, new Map(), limits);
+  return new Bank(
+    0,
+    { weights: new Set(weights), caches: new Set(), states: new Set() },
+    new Map(),
+    limits,
+  );
 }
 
 async function load(gguf: Gguf, bank: Bank, weights: readonly PlacedWeight[]): Promise<void> {
   const pool = await ThreadPool.start(module, [bank], 2);
   try {
     const repacker = new Repacker([bank], pool);
-    await loadWeights({ gguf, banks: [bank], kernels: [instantiateKernels(module, bank.memory)], repacker, weights });
+    await loadWeights({
+      gguf,
+      banks: [bank],
+      kernels: [instantiateKernels(module, bank.memory)],
+      repacker,
+      weights,
+    });
   } finally {
     await pool.close();
   }
@@ -65,8 +116,11 @@ async function load(gguf: Gguf, bank: Bank, weights: readonly PlacedWeight[]): P
 
 /** Row `row` of a matrix as it lies in the bank. */
 function rowOf(bank: Bank, weight: PlacedWeight, expert: number, row: number): Float32Array {
-  const kernels = instantiateKernels(module, bank.memory), out = bank.staging.address, [k] = weight.shape;
-  const group = bank.weightAddress(weight) + expert * weight.expertBytes + (row >> 2) * weight.groupBytes;
+  const kernels = instantiateKernels(module, bank.memory),
+    out = bank.staging.address,
+    [k] = weight.shape;
+  const group =
+    bank.weightAddress(weight) + expert * weight.expertBytes + (row >> 2) * weight.groupBytes;
   kernels.dequantizeRow(weight.type, group, row & 3, k, out, out + k * 4);
   return bank.f32(out, k).slice();
 }
@@ -74,40 +128,55 @@ function rowOf(bank: Bank, weight: PlacedWeight, expert: number, row: number): F
 /** Pseudo-random bytes whose f16 scale, the first half of a block, is 1. */
 function q8(nWeights: number): Uint8Array {
   const bytes = new Uint8Array((nWeights / 32) * 34);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = i % 34 === 0 ? 0 : i % 34 === 1 ? 0x3c : Math.imul(i, 2654435761) >>> 24;
+  for (let i = 0; i < bytes.length; i++)
+    bytes[i] = i % 34 === 0 ? 0 : i % 34 === 1 ? 0x3c : Math.imul(i, 2654435761) >>> 24;
   return bytes;
 }
 
 describe("vectors", () => {
   it.each([1, 5, 16384, 16385, 400_000])("of %i f32", async (n) => {
-    const values = Float32Array.from({ length: n }, (_, i) => i * 0.5 - 3), tensor = { name: "v", type: "F32", shape: [n], data: new Uint8Array(values.buffer) };
-    const weight = placed(tensor, "vector"), bank = bankFor([weight]);
+    const values = Float32Array.from({ length: n }, (_, i) => i * 0.5 - 3),
+      tensor = { name: "v", type: "F32", shape: [n], data: new Uint8Array(values.buffer) };
+    const weight = placed(tensor, "vector"),
+      bank = bankFor([weight]);
     await load(ggufOf([tensor]), bank, [weight]);
     expect(bank.f32(bank.weightAddress(weight), n).every((x, i) => x === values[i])).toBe(true);
   });
 
   it("of other types, in one row or more", async () => {
-    const halves = Uint16Array.from({ length: 40_000 }, (_, i) => f32ToF16(i / 64)), blocks = q8(20_480);
+    const halves = Uint16Array.from({ length: 40_000 }, (_, i) => f32ToF16(i / 64)),
+      blocks = q8(20_480);
     const tensors = [
-      { name: "half", type: "F16", shape: [200, 200], data: new Uint8Array(halves.buffer) }, { name: "q8", type: "Q8_0", shape: [20_480], data: blocks },
+      { name: "half", type: "F16", shape: [200, 200], data: new Uint8Array(halves.buffer) },
+      { name: "q8", type: "Q8_0", shape: [20_480], data: blocks },
     ];
-    const weights = tensors.map((t) => placed(t, "vector")), bank = bankFor(weights);
+    const weights = tensors.map((t) => placed(t, "vector")),
+      bank = bankFor(weights);
     await load(ggufOf(tensors), bank, weights);
     weights.forEach((weight, i) => {
       const expected = dequantize(tensors[i].type, tensors[i].data, weight.bytes / 4);
-      expect(bank.f32(bank.weightAddress(weight), expected.length).every((x, j) => x === expected[j])).toBe(true);
+      expect(
+        bank.f32(bank.weightAddress(weight), expected.length).every((x, j) => x === expected[j]),
+      ).toBe(true);
     });
   });
 
   it("of a type that no kernel converts are refused", async () => {
-    const tensor = { name: "v", type: "I32", shape: [4], data: new Uint8Array(16) }, weight = placed(tensor, "vector");
+    const tensor = { name: "v", type: "I32", shape: [4], data: new Uint8Array(16) },
+      weight = placed(tensor, "vector");
     expect(await failureOf(load(ggufOf([tensor]), bankFor([weight]), [weight]))).toMatchObject({
-      name: "PlanError", message: "v: expected a tensor type that the kernels convert, found I32; requantise the model",
+      name: "PlanError",
+      message:
+        "v: expected a tensor type that the kernels convert, found I32; requantise the model",
     });
   });
 
   it("of the plan's own numbers", async () => {
-    const constant = Float32Array.of(1, 2, 3), weight: PlacedWeight = { ...placed({ name: "c", type: "F32", shape: [3], data: new Uint8Array(12) }, "vector"), constant };
+    const constant = Float32Array.of(1, 2, 3),
+      weight: PlacedWeight = {
+        ...placed({ name: "c", type: "F32", shape: [3], data: new Uint8Array(12) }, "vector"),
+        constant,
+      };
     const bank = bankFor([weight]);
     await load(ggufOf([]), bank, [weight]);
     expect(bank.f32(bank.weightAddress(weight), 3)).toEqual(constant);
@@ -116,42 +185,73 @@ describe("vectors", () => {
 
 describe("matrices", () => {
   // more rows than the staging area holds, no multiple of four; and experts whose last group is short
-  it.each([["many rows", [1024, 4711]], ["experts", [64, 6, 5]], ["one row", [96, 1]], ["one expert's worth of staging", [4096, 1201, 2]]] as const)(
-    "%s", async (_, shape) => {
-      const [k, m, n = 1] = shape as readonly number[], data = q8(k * m * n);
-      const tensor = { name: "w", type: "Q8_0", shape, data }, raw = (k / 32) * 34;
-      for (const stored of n * m * k < 1e6 ? [8, 0] : [8]) {
-        const weight = placed(tensor, "matrix", stored), bank = bankFor([weight]);
-        await load(ggufOf([tensor]), bank, [weight]);
-        for (const expert of [0, n - 1]) {
-          for (const row of new Set([0, 1, 2, 3, m >> 1, (m >> 1) + 1, m - 2, m - 1].filter((r) => r >= 0 && r < m))) {
-            const at = (expert * m + row) * raw;
-            expect(rowOf(bank, weight, expert, row), `expert ${expert}, row ${row}, stored as ${stored}`)
-              .toEqual(dequantize("Q8_0", data.subarray(at, at + raw), k));
-          }
+  it.each([
+    ["many rows", [1024, 4711]],
+    ["experts", [64, 6, 5]],
+    ["one row", [96, 1]],
+    ["one expert's worth of staging", [4096, 1201, 2]],
+  ] as const)("%s", async (_, shape) => {
+    const [k, m, n = 1] = shape as readonly number[],
+      data = q8(k * m * n);
+    const tensor = { name: "w", type: "Q8_0", shape, data },
+      raw = (k / 32) * 34;
+    for (const stored of n * m * k < 1e6 ? [8, 0] : [8]) {
+      const weight = placed(tensor, "matrix", stored),
+        bank = bankFor([weight]);
+      await load(ggufOf([tensor]), bank, [weight]);
+      for (const expert of [0, n - 1]) {
+        for (const row of new Set(
+          [0, 1, 2, 3, m >> 1, (m >> 1) + 1, m - 2, m - 1].filter((r) => r >= 0 && r < m),
+        )) {
+          const at = (expert * m + row) * raw;
+          expect(
+            rowOf(bank, weight, expert, row),
+            `expert ${expert}, row ${row}, stored as ${stored}`,
+          ).toEqual(dequantize("Q8_0", data.subarray(at, at + raw), k));
         }
       }
-    });
+    }
+  });
 
   it("with rows longer than the staging area are refused", async () => {
-    const k = STAGING_BYTES / 4, tensor = { name: "w", type: "F32", shape: [k, 1], data: new Uint8Array(k * 4) };
+    const k = STAGING_BYTES / 4,
+      tensor = { name: "w", type: "F32", shape: [k, 1], data: new Uint8Array(k * 4) };
     const weight = placed(tensor, "matrix");
-    expect(await failureOf(load(ggufOf([tensor]), bankFor([weight]), [weight]))).toMatchObject({ message: expect.stringMatching(/^w: expected rows of at most/) });
+    expect(await failureOf(load(ggufOf([tensor]), bankFor([weight]), [weight]))).toMatchObject({
+      message: expect.stringMatching(/^w: expected rows of at most/),
+    });
   });
 
   it("with a bad scale are refused, with its offset in the file", async () => {
-    const data = q8(64 * 8), tensor = { name: "w", type: "Q8_0", shape: [64, 8], data };
+    const data = q8(64 * 8),
+      tensor = { name: "w", type: "Q8_0", shape: [64, 8], data };
     data[34 * 7 + 1] = 0x7c;
     const weight = placed(tensor, "matrix");
-    expect(await failureOf(load(ggufOf([tensor]), bankFor([weight]), [weight]))).toMatchObject({ name: "GgufError", offset: 64 + 34 * 7, source: "file" });
+    expect(await failureOf(load(ggufOf([tensor]), bankFor([weight]), [weight]))).toMatchObject({
+      name: "GgufError",
+      offset: 64 + 34 * 7,
+      source: "file",
+    });
   });
 });
 
 describe("flush-to-zero", () => {
   it("in the caller's thread is found before anything is converted", async () => {
     const kernels = { flushesDenormals: () => 1 } as unknown as KernelExports;
-    expect(await failureOf(loadWeights({ gguf: ggufOf([]), banks: [], kernels: [kernels], repacker: undefined as never, weights: [] }))).toMatchObject({
-      name: "RunError", failure: "flush-to-zero", message: expect.stringMatching(/^caller's thread: expected denormal numbers to be kept/),
+    expect(
+      await failureOf(
+        loadWeights({
+          gguf: ggufOf([]),
+          banks: [],
+          kernels: [kernels],
+          repacker: undefined as never,
+          weights: [],
+        }),
+      ),
+    ).toMatchObject({
+      name: "RunError",
+      failure: "flush-to-zero",
+      message: expect.stringMatching(/^caller's thread: expected denormal numbers to be kept/),
     });
   });
 });

@@ -111,7 +111,7 @@ for (let i = 0; i < lower.length;) {
 // syllables follow a formula (classes.ts).
 const baseRuns = [];
 last = 0;
-for (let c = 0; c < LIMIT; ) {
+for (let c = 0; c < LIMIT;) {
   const base = baseOf(c);
   let n = 1;
   if (base !== c) {
@@ -123,7 +123,12 @@ for (let c = 0; c < LIMIT; ) {
 }
 
 function baseOf(c) {
-  if (c >= LIMIT || category[c] === 0 || (c >= 0xac00 && c <= 0xd7a3) || (c >= 0xd800 && c <= 0xdfff)) {
+  if (
+    c >= LIMIT ||
+    category[c] === 0 ||
+    (c >= 0xac00 && c <= 0xd7a3) ||
+    (c >= 0xd800 && c <= 0xdfff)
+  ) {
     return c;
   }
   return String.fromCodePoint(c).normalize("NFD").codePointAt(0);

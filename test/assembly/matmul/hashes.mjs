@@ -1,8 +1,10 @@
 // A hash of every type's matrix products: the same for every build, tile, engine and CPU. Plain JavaScript without
 // imports, so that any runtime can run it: test/runtimes does, matmul/golden.test.ts compares with golden.json.
 
-const tameRow4 = (v, o, next) => v.setFloat32(o, ((next() / 2 ** 32 - 0.5) / 64) * (next() % 16 === 0 ? 2 ** -100 : 1), true);
-const tameRow2 = (v, o, next) => v.setUint16(o, (next() & 0x8000) | (0x1000 + (next() % 0x2000)), true);
+const tameRow4 = (v, o, next) =>
+  v.setFloat32(o, ((next() / 2 ** 32 - 0.5) / 64) * (next() % 16 === 0 ? 2 ** -100 : 1), true);
+const tameRow2 = (v, o, next) =>
+  v.setUint16(o, (next() & 0x8000) | (0x1000 + (next() % 0x2000)), true);
 
 /**
  * id, weights and bytes of a block, offsets of its f16 fields, what else makes random bytes ordinary numbers; bytes before a
@@ -34,7 +36,13 @@ const types = {
   BF16: [30, 1, 2, []],
   TQ1_0: [34, 256, 54, [52]],
   TQ2_0: [35, 256, 66, [64]],
-  MXFP4: [39, 32, 17, [], (v, o, next) => v.setUint8(o, next() % 16 === 0 ? next() % 4 : 115 + (next() % 20))],
+  MXFP4: [
+    39,
+    32,
+    17,
+    [],
+    (v, o, next) => v.setUint8(o, next() % 16 === 0 ? next() % 4 : 115 + (next() % 20)),
+  ],
   NVFP4: [40, 64, 36, []],
   Q1_0: [41, 128, 18, [0]],
   Q2_0: [42, 64, 18, [0]],
@@ -59,7 +67,9 @@ const types = {
   IQ1_KT: [158, 256, 56, [], undefined, 4, tameRow4],
 };
 
-const K = 1536, ROWS = 37, COLUMNS = 11;
+const K = 1536,
+  ROWS = 37,
+  COLUMNS = 11;
 
 /** Same numbers everywhere (xorshift32). */
 function random(seed) {
@@ -74,7 +84,8 @@ function random(seed) {
 
 /** FNV-1a of bytes and of a second mix of them: 64 bits. */
 function fnv(bytes) {
-  let a = 0x811c9dc5, b = 0x01000193;
+  let a = 0x811c9dc5,
+    b = 0x01000193;
   for (const byte of bytes) {
     a = Math.imul(a ^ byte, 0x01000193);
     b = Math.imul(b ^ byte ^ (a >>> 13), 0x85ebca6b);
@@ -88,20 +99,29 @@ function fnv(bytes) {
  */
 export function matmulHashes(exports, memory, heap) {
   const found = {};
-  for (const [name, [id, weights, bytes, halves, tame, meta = 0, tameRow]] of Object.entries(types)) {
+  for (const [name, [id, weights, bytes, halves, tame, meta = 0, tameRow]] of Object.entries(
+    types,
+  )) {
     const next = random(4321 + id);
     let top = (heap + 15) & ~15;
     const allocate = (n) => {
       const address = top;
       top = (top + n + 15) & ~15;
-      if (top > memory.buffer.byteLength) memory.grow(Math.ceil((top - memory.buffer.byteLength) / 65536));
+      if (top > memory.buffer.byteLength)
+        memory.grow(Math.ceil((top - memory.buffer.byteLength) / 65536));
       return address;
     };
-    const rowBytes = meta + (K / weights) * bytes, groupBytes = exports.groupBytes(id, K), nGroups = Math.ceil(ROWS / 4);
-    const source = allocate(ROWS * rowBytes), w = allocate(nGroups * groupBytes), x = allocate(COLUMNS * K * 4);
-    const format = exports.packFormat(id), T = exports.tileColumns(format);
+    const rowBytes = meta + (K / weights) * bytes,
+      groupBytes = exports.groupBytes(id, K),
+      nGroups = Math.ceil(ROWS / 4);
+    const source = allocate(ROWS * rowBytes),
+      w = allocate(nGroups * groupBytes),
+      x = allocate(COLUMNS * K * 4);
+    const format = exports.packFormat(id),
+      T = exports.tileColumns(format);
     const tile = allocate(exports.packTileBytes(format, T, K));
-    const out = allocate((COLUMNS + T) * nGroups * 16), scratch = allocate(exports.scratchBytes());
+    const out = allocate((COLUMNS + T) * nGroups * 16),
+      scratch = allocate(exports.scratchBytes());
     const v = new DataView(memory.buffer);
     for (let i = 0; i < ROWS * rowBytes; i++) v.setUint8(source + i, next() >>> 24);
     for (let o = 0; o < ROWS * rowBytes; o += bytes) {
@@ -110,7 +130,8 @@ export function matmulHashes(exports, memory, heap) {
         o += meta;
       }
       if (name === "F32") v.setFloat32(source + o, (next() / 2 ** 32 - 0.5) / 8, true);
-      if (name === "BF16") v.setUint16(source + o, (next() & 0x8000) | (0x3b00 + (next() % 0x280)), true);
+      if (name === "BF16")
+        v.setUint16(source + o, (next() & 0x8000) | (0x3b00 + (next() % 0x280)), true);
       for (const field of halves) {
         const sign = next() & 0x8000;
         const bits = next() % 16 === 0 ? next() % 0x400 : 0x1000 + (next() % 0x2000);
@@ -118,7 +139,8 @@ export function matmulHashes(exports, memory, heap) {
       }
       tame?.(v, source + o, next);
     }
-    for (let i = 0; i < COLUMNS * K; i++) v.setFloat32(x + 4 * i, (next() + next() + next()) / 2 ** 31 - 3, true);
+    for (let i = 0; i < COLUMNS * K; i++)
+      v.setFloat32(x + 4 * i, (next() + next() + next()) / 2 ** 31 - 3, true);
     for (let g = 0; g < nGroups; g++) {
       const left = Math.min(4, ROWS - 4 * g);
       exports.repackGroup(id, source + 4 * g * rowBytes, rowBytes, left, K, w + g * groupBytes);
@@ -127,8 +149,29 @@ export function matmulHashes(exports, memory, heap) {
     const product = (columns) => {
       for (let c = 0; c < COLUMNS; c += columns) {
         const given = Math.min(columns, COLUMNS - c);
-        exports.packTile(format, columns, x + c * K * 4, K * 4, given, K, 0, exports.packUnits(format, K), tile);
-        exports.matmulTile(id, nGroups, w, groupBytes, tile, K, columns, out + c * stride, stride, scratch);
+        exports.packTile(
+          format,
+          columns,
+          x + c * K * 4,
+          K * 4,
+          given,
+          K,
+          0,
+          exports.packUnits(format, K),
+          tile,
+        );
+        exports.matmulTile(
+          id,
+          nGroups,
+          w,
+          groupBytes,
+          tile,
+          K,
+          columns,
+          out + c * stride,
+          stride,
+          scratch,
+        );
       }
       return fnv(new Uint8Array(memory.buffer, out, COLUMNS * stride));
     };
@@ -136,7 +179,8 @@ export function matmulHashes(exports, memory, heap) {
     const once = product(1);
     for (let i = 0; i < 20; i++) {
       if (product(1) !== once) throw new Error(`${name}: one-column products differ between runs`);
-      if (product(T) !== once) throw new Error(`${name}: a product by tiles of ${T} differs from single columns`);
+      if (product(T) !== once)
+        throw new Error(`${name}: a product by tiles of ${T} differs from single columns`);
     }
     found[name] = once;
   }

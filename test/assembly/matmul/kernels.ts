@@ -1,7 +1,14 @@
 // Compiles the matmul kernels of one build, without the rest of the module, and lays out memory for them.
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import asc from "assemblyscript/asc";
@@ -28,14 +35,40 @@ export type Build = "dot32" | "rel16" | "base";
  * Builds that this engine runs. Relaxed SIMD came with Node 22; Node 20 knows it behind a flag and gets the dot wrong
  * in its baseline compiler. test/runtimes runs the other builds elsewhere.
  */
-export const builds: readonly Build[] = WebAssembly.validate(relaxedProbe()) ? ["dot32", "rel16", "base"] : ["base"];
-if (builds.length < 3) console.warn("SKIPPED: this engine has no relaxed SIMD; dot32 and rel16 are not tested here");
+export const builds: readonly Build[] = WebAssembly.validate(relaxedProbe())
+  ? ["dot32", "rel16", "base"]
+  : ["base"];
+if (builds.length < 3)
+  console.warn("SKIPPED: this engine has no relaxed SIMD; dot32 and rel16 are not tested here");
 
 /** A module with one i8x16.relaxed_swizzle. */
 function relaxedProbe(): Uint8Array<ArrayBuffer> {
   const body = [0, 0x20, 0, 0x20, 0, 0xfd, 0x80, 0x02, 0x0b];
   return new Uint8Array([
-    0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 6, 1, 0x60, 1, 0x7b, 1, 0x7b, 3, 2, 1, 0, 10, body.length + 2, 1, body.length,
+    0,
+    0x61,
+    0x73,
+    0x6d,
+    1,
+    0,
+    0,
+    0,
+    1,
+    6,
+    1,
+    0x60,
+    1,
+    0x7b,
+    1,
+    0x7b,
+    3,
+    2,
+    1,
+    0,
+    10,
+    body.length + 2,
+    1,
+    body.length,
     ...body,
   ]);
 }
@@ -71,7 +104,8 @@ export class Kernels {
   allocate(bytes: number, fill = 0xff): number {
     const address = this.#next;
     this.#next = (address + bytes + 31) & ~15;
-    if (this.#next > this.memory.buffer.byteLength) throw new RangeError("test memory is full: reset() it");
+    if (this.#next > this.memory.buffer.byteLength)
+      throw new RangeError("test memory is full: reset() it");
     this.u8(address, this.#next - address).fill(fill);
     return address;
   }
@@ -115,13 +149,27 @@ export class Kernels {
     const w = this.allocate(nGroups * groupBytes);
     for (let g = 0; g < nGroups; g++) {
       const left = Math.min(4, nRows - 4 * g);
-      this.call.repackGroup!(type, source + 4 * g * rowBytes, rowBytes, left, k, w + g * groupBytes);
+      this.call.repackGroup!(
+        type,
+        source + 4 * g * rowBytes,
+        rowBytes,
+        left,
+        k,
+        w + g * groupBytes,
+      );
     }
     return w;
   }
 
   /** [nColumns, nRows] = x [nColumns, k] times the weights, by tiles of `columns` (1 or the format's T). */
-  multiply(type: number, w: number, nRows: number, k: number, x: Float32Array, columns: number): Float32Array {
+  multiply(
+    type: number,
+    w: number,
+    nRows: number,
+    k: number,
+    x: Float32Array,
+    columns: number,
+  ): Float32Array {
     const { call } = this;
     const format = call.packFormat!(type);
     const tileBytes = call.packTileBytes!(format, columns, k);
@@ -136,7 +184,17 @@ export class Kernels {
     const y = new Float32Array(nColumns * nRows);
     for (let c = 0; c < nColumns; c += columns) {
       const given = Math.min(columns, nColumns - c);
-      call.packTile!(format, columns, source + c * k * 4, k * 4, given, k, 0, call.packUnits!(format, k), tile);
+      call.packTile!(
+        format,
+        columns,
+        source + c * k * 4,
+        k * 4,
+        given,
+        k,
+        0,
+        call.packUnits!(format, k),
+        tile,
+      );
       call.matmulTile!(type, nGroups, w, groupBytes, tile, k, columns, out, stride, scratch);
       for (let i = 0; i < given; i++) y.set(this.f32(out + i * stride, nRows), (c + i) * nRows);
     }
@@ -145,18 +203,38 @@ export class Kernels {
 
   /** Row `row` of interleaved weights as floats. */
   dequantize(type: number, w: number, row: number, k: number): Float32Array {
-    const out = this.allocate(k * 4), scratch = this.allocate(this.call.scratchBytes!());
-    this.call.dequantizeRow!(type, w + (row >> 2) * this.call.groupBytes!(type, k), row & 3, k, out, scratch);
+    const out = this.allocate(k * 4),
+      scratch = this.allocate(this.call.scratchBytes!());
+    this.call.dequantizeRow!(
+      type,
+      w + (row >> 2) * this.call.groupBytes!(type, k),
+      row & 3,
+      k,
+      out,
+      scratch,
+    );
     return this.f32(out, k).slice();
   }
 }
 
 /** The module of a build, from a cache keyed by its sources. */
 async function compiled(build: Build): Promise<Uint8Array<ArrayBuffer>> {
-  const tiles = generateTiles(), tables = generateTables();
+  const tiles = generateTiles(),
+    tables = generateTables();
   const hash = createHash("sha256").update(entry).update(tiles).update(tables).update(build);
-  const sources = ["abi.ts", "half.ts", "lanes.ts", "work.ts", "matmul/index.ts", "matmul/ops.ts", "matmul/slabs.ts"].concat(
-    readdirSync(join(root, "assembly/quants")).filter((name) => name.endsWith(".ts")).sort().map((name) => `quants/${name}`),
+  const sources = [
+    "abi.ts",
+    "half.ts",
+    "lanes.ts",
+    "work.ts",
+    "matmul/index.ts",
+    "matmul/ops.ts",
+    "matmul/slabs.ts",
+  ].concat(
+    readdirSync(join(root, "assembly/quants"))
+      .filter((name) => name.endsWith(".ts"))
+      .sort()
+      .map((name) => `quants/${name}`),
   );
   for (const name of sources) hash.update(readFileSync(join(root, "assembly", name)));
   hash.update(readFileSync(join(root, "asconfig.json")));
@@ -165,20 +243,23 @@ async function compiled(build: Build): Promise<Uint8Array<ArrayBuffer>> {
   if (existsSync(file)) return new Uint8Array(readFileSync(file));
   let binary: Uint8Array | undefined;
   const messages: string[] = [];
-  const { error } = await asc.main(["matmul-test-entry.ts", "--target", build, "--outFile", "out.wasm"], {
-    readFile: (name) => {
-      if (name === "matmul-test-entry.ts") return entry;
-      if (name.endsWith("assembly/matmul/tiles.generated.ts")) return tiles;
-      if (name.endsWith("assembly/quants/grids.generated.ts")) return tables;
-      const path = join(root, name);
-      return existsSync(path) ? readFileSync(path, "utf8") : null;
+  const { error } = await asc.main(
+    ["matmul-test-entry.ts", "--target", build, "--outFile", "out.wasm"],
+    {
+      readFile: (name) => {
+        if (name === "matmul-test-entry.ts") return entry;
+        if (name.endsWith("assembly/matmul/tiles.generated.ts")) return tiles;
+        if (name.endsWith("assembly/quants/grids.generated.ts")) return tables;
+        const path = join(root, name);
+        return existsSync(path) ? readFileSync(path, "utf8") : null;
+      },
+      writeFile: (name, contents) => {
+        if (name === "out.wasm") binary = contents as Uint8Array;
+      },
+      listFiles: () => [],
+      stderr: { write: (text) => void messages.push(String(text)) },
     },
-    writeFile: (name, contents) => {
-      if (name === "out.wasm") binary = contents as Uint8Array;
-    },
-    listFiles: () => [],
-    stderr: { write: (text) => void messages.push(String(text)) },
-  });
+  );
   if (error || !binary) throw new Error(`asc: ${error?.message}\n${messages.join("")}`);
   mkdirSync(folder, { recursive: true });
   writeFileSync(`${file}.${process.pid}`, binary);

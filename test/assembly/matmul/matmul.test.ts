@@ -6,7 +6,13 @@ import { Kernels, builds } from "./kernels.ts";
 import { multiply } from "./reference.ts";
 
 /** Row lengths that a type allows: one block, several, and for block types of 32 no multiple of 256. */
-const lengths: Record<number, number[]> = { 1: [1, 3, 7, 32, 259], 32: [32, 96, 256, 288], 64: [64, 192, 320], 128: [128, 384], 256: [256, 768] };
+const lengths: Record<number, number[]> = {
+  1: [1, 3, 7, 32, 259],
+  32: [32, 96, 256, 288],
+  64: [64, 192, 320],
+  128: [128, 384],
+  256: [256, 768],
+};
 
 for (const build of builds) {
   describe(build, async () => {
@@ -30,21 +36,53 @@ for (const build of builds) {
 
       it(`${type.name}: tiles together give what they give apart`, () => {
         // more blocks and groups than a slab holds (slabs.ts)
-        const k = type.weights === 1 ? 40 : 10 * 256, nRows = 21, nTiles = 3, columns = T(type.id);
+        const k = type.weights === 1 ? 40 : 10 * 256,
+          nRows = 21,
+          nTiles = 3,
+          columns = T(type.id);
         kernels.reset();
         const { call } = kernels;
         const w = kernels.repack(type.id, randomRows(type, nRows, k, 17), nRows, k);
-        const x = randomActivations(nTiles * columns * k, 19), from = kernels.floats(x);
-        const format = call.packFormat!(type.id), tileBytes = call.packTileBytes!(format, columns, k);
-        const tiles = kernels.allocate(nTiles * tileBytes), scratch = kernels.allocate(call.scratchBytes!());
+        const x = randomActivations(nTiles * columns * k, 19),
+          from = kernels.floats(x);
+        const format = call.packFormat!(type.id),
+          tileBytes = call.packTileBytes!(format, columns, k);
+        const tiles = kernels.allocate(nTiles * tileBytes),
+          scratch = kernels.allocate(call.scratchBytes!());
         for (let t = 0; t < nTiles; t++) {
-          call.packTile!(format, columns, from + t * columns * k * 4, 4 * k, columns, k, 0, call.packUnits!(format, k), tiles + t * tileBytes);
+          call.packTile!(
+            format,
+            columns,
+            from + t * columns * k * 4,
+            4 * k,
+            columns,
+            k,
+            0,
+            call.packUnits!(format, k),
+            tiles + t * tileBytes,
+          );
         }
-        const stride = 96, out = kernels.allocate(nTiles * columns * stride);
-        call.matmulTiles!(type.id, 6, w, call.groupBytes!(type.id, k), tiles, tileBytes, nTiles, k, columns, out, stride, scratch);
+        const stride = 96,
+          out = kernels.allocate(nTiles * columns * stride);
+        call.matmulTiles!(
+          type.id,
+          6,
+          w,
+          call.groupBytes!(type.id, k),
+          tiles,
+          tileBytes,
+          nTiles,
+          k,
+          columns,
+          out,
+          stride,
+          scratch,
+        );
         const apart = kernels.multiply(type.id, w, nRows, k, x, 1);
         for (let c = 0; c < nTiles * columns; c++) {
-          expect(kernels.f32(out + c * stride, nRows)).toEqual(apart.subarray(c * nRows, (c + 1) * nRows));
+          expect(kernels.f32(out + c * stride, nRows)).toEqual(
+            apart.subarray(c * nRows, (c + 1) * nRows),
+          );
         }
       });
 
@@ -55,13 +93,15 @@ for (const build of builds) {
           const rows = randomRows(type, 4, k, 5);
           if (type.decode) {
             rows.forEach((_, i) => {
-              const meta = type.rowMeta ?? 0, inRow = i % (rows.length / 4);
+              const meta = type.rowMeta ?? 0,
+                inRow = i % (rows.length / 4);
               if (inRow < meta) return;
               const offset = (inRow - meta) % type.bytes;
               if (!type.halves.some((o) => offset === o || offset === o + 1)) rows[i] = fill;
             });
             const v = new DataView(rows.buffer);
-            if (type.tame) for (let o = 0; o < rows.length; o += type.bytes) type.tame(v, o, () => fill);
+            if (type.tame)
+              for (let o = 0; o < rows.length; o += type.bytes) type.tame(v, o, () => fill);
           }
           const w = kernels.repack(type.id, rows, 4, k);
           // all elements at the limit: every product of a step has the largest magnitude and one sign
@@ -96,7 +136,8 @@ for (const build of builds) {
           kernels.reset();
           const x = kernels.floats(randomActivations(columns * k, 13));
           const bytes = kernels.call.packTileBytes!(format, columns, k);
-          const whole = kernels.allocate(bytes), parts = kernels.allocate(bytes);
+          const whole = kernels.allocate(bytes),
+            parts = kernels.allocate(bytes);
           kernels.call.packTile!(format, columns, x, 4 * k, columns, k, 0, units, whole);
           for (let u = units - 1; u >= 0; u--) {
             kernels.call.packTile!(format, columns, x, 4 * k, columns, k, u, u + 1, parts);
@@ -106,22 +147,25 @@ for (const build of builds) {
       });
     }
 
-    it.each(blockTypes)("$name: interleaving fills a group and writes nothing beyond it", (type) => {
-      const k = 2 * type.weights;
-      for (const nRows of [1, 4]) {
-        kernels.reset();
-        const rows = randomRows(type, nRows, k, 17);
-        const source = kernels.bytes(rows);
-        const bytes = kernels.call.groupBytes!(type.id, k);
-        const found = [0x55, 0xaa].map((fill) => {
-          const group = kernels.allocate(bytes + 64, fill);
-          kernels.call.repackGroup!(type.id, source, rows.length / nRows, nRows, k, group);
-          expect(kernels.u8(group + bytes, 64).every((byte) => byte === fill)).toBe(true);
-          return kernels.u8(group, bytes).slice();
-        });
-        expect(found[0]).toEqual(found[1]);
-      }
-    });
+    it.each(blockTypes)(
+      "$name: interleaving fills a group and writes nothing beyond it",
+      (type) => {
+        const k = 2 * type.weights;
+        for (const nRows of [1, 4]) {
+          kernels.reset();
+          const rows = randomRows(type, nRows, k, 17);
+          const source = kernels.bytes(rows);
+          const bytes = kernels.call.groupBytes!(type.id, k);
+          const found = [0x55, 0xaa].map((fill) => {
+            const group = kernels.allocate(bytes + 64, fill);
+            kernels.call.repackGroup!(type.id, source, rows.length / nRows, nRows, k, group);
+            expect(kernels.u8(group + bytes, 64).every((byte) => byte === fill)).toBe(true);
+            return kernels.u8(group, bytes).slice();
+          });
+          expect(found[0]).toEqual(found[1]);
+        }
+      },
+    );
 
     it("rounds activations to nearest, ties to even", () => {
       // d = 1: the elements themselves are rounded. A Q8_0 row with a single 1 reads one of them.
@@ -143,7 +187,17 @@ for (const build of builds) {
       // 1 / (1e-38 / 127) overflows
       for (const value of [0, 1e-38, -1e-45]) {
         kernels.reset();
-        const w = kernels.repack(8, randomRows(blockTypes.find((t) => t.id === 8)!, 4, 32, 3), 4, 32);
+        const w = kernels.repack(
+          8,
+          randomRows(
+            blockTypes.find((t) => t.id === 8)!,
+            4,
+            32,
+            3,
+          ),
+          4,
+          32,
+        );
         const y = kernels.multiply(8, w, 4, 32, new Float32Array(32).fill(value), 1);
         expect([...y].map((v) => v + 0)).toEqual([0, 0, 0, 0]);
       }

@@ -2,7 +2,16 @@
 
 import { describe, expect, it } from "vitest";
 import {
-  Batch, EmbedIndex, EmbedWord, ExpertMatmulWord, Instruction, Limit, MatmulWord, PackRowsWord, PackWord, Word,
+  Batch,
+  EmbedIndex,
+  EmbedWord,
+  ExpertMatmulWord,
+  Instruction,
+  Limit,
+  MatmulWord,
+  PackRowsWord,
+  PackWord,
+  Word,
 } from "../../../assembly/abi.ts";
 import { dequantize } from "../../reference/dequantize.ts";
 import { blockTypes, randomActivations, randomRows } from "../quants/blocks.ts";
@@ -15,7 +24,8 @@ const q4 = blockTypes.find((type) => type.name === "Q4_0")!;
 function execute(kernels: Kernels, op: string, words: Record<number, number>, nThreads = 2): void {
   const { call } = kernels;
   const ins = kernels.allocate(Instruction.bytes, 0);
-  for (const [index, value] of Object.entries(words)) kernels.u32(ins, Instruction.words)[Number(index)] = value;
+  for (const [index, value] of Object.entries(words))
+    kernels.u32(ins, Instruction.words)[Number(index)] = value;
   call.enterRun!(batchOf(kernels), kernels.allocate(Limit.scratchBytes), nThreads);
   call.enterInstruction!(kernels.allocate(4, 0));
   call[op]!(ins);
@@ -27,7 +37,12 @@ function batchOf(kernels: Kernels): number {
 }
 
 /** A batch with the given tokens and positions and one input row. */
-function setBatch(kernels: Kernels, tokens: number[], positions: number[], inputRows: Float32Array): void {
+function setBatch(
+  kernels: Kernels,
+  tokens: number[],
+  positions: number[],
+  inputRows: Float32Array,
+): void {
   const batch = kernels.allocate(Batch.bytes, 0);
   const words = kernels.u32(batch, Batch.bytes / 4);
   words[Batch.nTokens >> 2] = tokens.length;
@@ -41,45 +56,75 @@ for (const build of builds) {
   describe(build, async () => {
     const kernels = await Kernels.create(build);
     const { call } = kernels;
-    const tileWords = (type: number, k: number): { format: number; T: number; bytes1: number; bytes: number } => {
-      const format = call.packFormat!(type), T = call.tileColumns!(format);
-      return { format, T, bytes1: call.packTileBytes!(format, 1, k), bytes: call.packTileBytes!(format, T, k) };
+    const tileWords = (
+      type: number,
+      k: number,
+    ): { format: number; T: number; bytes1: number; bytes: number } => {
+      const format = call.packFormat!(type),
+        T = call.tileColumns!(format);
+      return {
+        format,
+        T,
+        bytes1: call.packTileBytes!(format, 1, k),
+        bytes: call.packTileBytes!(format, T, k),
+      };
     };
 
     it.each(blockTypes)("pack and matmul: $name", (type) => {
-      const k = 512, nRows = 130;
+      const k = 512,
+        nRows = 130;
       const rows = randomRows(type, nRows, k, 21);
       for (const n of [1, 2, 9]) {
         kernels.reset();
         const w = kernels.repack(type.id, rows, nRows, k);
         const data = randomActivations(n * k, n);
         // 16 bytes lie between the rows of x, and rows are a multiple of 8
-        const stride = k * 4 + 16, outStride = 132 * 4 + 32;
-        const x = kernels.allocate(16 * stride), out = kernels.allocate(16 * outStride);
-        for (let r = 0; r < n; r++) kernels.f32(x + r * stride, k).set(data.subarray(r * k, r * k + k));
+        const stride = k * 4 + 16,
+          outStride = 132 * 4 + 32;
+        const x = kernels.allocate(16 * stride),
+          out = kernels.allocate(16 * outStride);
+        for (let r = 0; r < n; r++)
+          kernels.f32(x + r * stride, k).set(data.subarray(r * k, r * k + k));
         const { format, T, bytes1, bytes } = tileWords(type.id, k);
         const packed = kernels.allocate(Math.ceil(n / T) * bytes + bytes1);
         execute(kernels, "pack", {
-          [Word.rows]: n, [Word.dst]: packed, [Word.a]: x, [Word.aStride]: stride, [Word.width]: k,
-          [PackWord.format]: format, [PackWord.tileBytes1]: bytes1, [PackWord.tileBytes]: bytes,
+          [Word.rows]: n,
+          [Word.dst]: packed,
+          [Word.a]: x,
+          [Word.aStride]: stride,
+          [Word.width]: k,
+          [PackWord.format]: format,
+          [PackWord.tileBytes1]: bytes1,
+          [PackWord.tileBytes]: bytes,
           [PackWord.tileColumns]: T,
         });
         execute(kernels, "matmul", {
-          [Word.rows]: n, [Word.dst]: out, [Word.dstStride]: outStride, [Word.a]: packed, [Word.width]: k,
-          [MatmulWord.type]: type.id, [MatmulWord.weight]: w, [MatmulWord.groupBytes]: call.groupBytes!(type.id, k),
-          [MatmulWord.nGroups]: 33, [MatmulWord.tileBytes1]: bytes1, [MatmulWord.tileBytes]: bytes,
+          [Word.rows]: n,
+          [Word.dst]: out,
+          [Word.dstStride]: outStride,
+          [Word.a]: packed,
+          [Word.width]: k,
+          [MatmulWord.type]: type.id,
+          [MatmulWord.weight]: w,
+          [MatmulWord.groupBytes]: call.groupBytes!(type.id, k),
+          [MatmulWord.nGroups]: 33,
+          [MatmulWord.tileBytes1]: bytes1,
+          [MatmulWord.tileBytes]: bytes,
           [MatmulWord.tileColumns]: T,
         });
         const expected = multiply(type, rows, nRows, k, data);
         for (let r = 0; r < n; r++) {
-          expect(kernels.f32(out + r * outStride, nRows)).toEqual(expected.subarray(r * nRows, (r + 1) * nRows));
+          expect(kernels.f32(out + r * outStride, nRows)).toEqual(
+            expected.subarray(r * nRows, (r + 1) * nRows),
+          );
         }
       }
     });
 
     it("embed: tokens, input rows, positions and the first row", () => {
       kernels.reset();
-      const k = 64, nRows = 6;
+      const k = 64,
+        nRows = 6;
       const rows = randomRows(q4, nRows, k, 5);
       const values = dequantize("Q4_0", rows, nRows * k);
       const row = (r: number): Float32Array => values.subarray(r * k, r * k + k);
@@ -90,8 +135,14 @@ for (const build of builds) {
       const embedded = (index: EmbedIndex): Float32Array[] => {
         const out = kernels.allocate(8 * stride);
         execute(kernels, "embed", {
-          [Word.rows]: 3, [Word.dst]: out, [Word.dstStride]: stride, [Word.width]: k, [EmbedWord.type]: q4.id,
-          [EmbedWord.groupBytes]: call.groupBytes!(q4.id, k), [EmbedWord.index]: index, [EmbedWord.nRows]: nRows,
+          [Word.rows]: 3,
+          [Word.dst]: out,
+          [Word.dstStride]: stride,
+          [Word.width]: k,
+          [EmbedWord.type]: q4.id,
+          [EmbedWord.groupBytes]: call.groupBytes!(q4.id, k),
+          [EmbedWord.index]: index,
+          [EmbedWord.nRows]: nRows,
           [EmbedWord.weight]: w,
         });
         return [0, 1, 2].map((r) => kernels.f32(out + r * stride, k).slice());
@@ -106,7 +157,10 @@ for (const build of builds) {
 
     it.each([1, 4])("expert matmul: sorted pairs in tiles of %i", (columns) => {
       // 3 rows x 2 slots over 3 experts; pair = row * 2 + slot, grouped by expert
-      const k = 96, M = 40, nUsed = 2, NONE = 0xffffffff;
+      const k = 96,
+        M = 40,
+        nUsed = 2,
+        NONE = 0xffffffff;
       const byExpert = [[0, 3], [1, 4, 5], [2]];
       const experts = byExpert.map((_, e) => randomRows(q4, M, k, 70 + e));
       for (const perSlot of [0, 1]) {
@@ -121,7 +175,8 @@ for (const build of builds) {
         const data = randomActivations(3 * width, 31);
         const stride = width * 4 + 16;
         const x = kernels.allocate(8 * stride);
-        for (let r = 0; r < 3; r++) kernels.f32(x + r * stride, width).set(data.subarray(r * width, (r + 1) * width));
+        for (let r = 0; r < 3; r++)
+          kernels.f32(x + r * stride, width).set(data.subarray(r * width, (r + 1) * width));
         const tiles = byExpert.flatMap((pairs, e) =>
           columns === 1
             ? pairs.map((pair) => ({ e, pairs: [pair] }))
@@ -129,32 +184,54 @@ for (const build of builds) {
         );
         const maxTiles = 8;
         const list = kernels.words([
-          tiles.length, columns, ...tiles.map((t) => t.e), ...Array<number>(maxTiles - tiles.length).fill(99),
+          tiles.length,
+          columns,
+          ...tiles.map((t) => t.e),
+          ...Array<number>(maxTiles - tiles.length).fill(99),
           ...tiles.flatMap((t) => t.pairs),
         ]);
         const { format, bytes1, bytes } = tileWords(q4.id, k);
         const packed = kernels.allocate(maxTiles * bytes);
         execute(kernels, "packRows", {
-          [Word.dst]: packed, [Word.a]: x, [Word.aStride]: stride, [Word.width]: k, [PackRowsWord.format]: format,
-          [PackRowsWord.tileBytes1]: bytes1, [PackRowsWord.tileBytes]: bytes, [PackRowsWord.list]: list,
-          [PackRowsWord.maxTiles]: maxTiles, [PackRowsWord.nUsed]: nUsed, [PackRowsWord.perSlot]: perSlot,
+          [Word.dst]: packed,
+          [Word.a]: x,
+          [Word.aStride]: stride,
+          [Word.width]: k,
+          [PackRowsWord.format]: format,
+          [PackRowsWord.tileBytes1]: bytes1,
+          [PackRowsWord.tileBytes]: bytes,
+          [PackRowsWord.list]: list,
+          [PackRowsWord.maxTiles]: maxTiles,
+          [PackRowsWord.nUsed]: nUsed,
+          [PackRowsWord.perSlot]: perSlot,
         });
         const outStride = nUsed * M * 4 + 32;
         const out = kernels.allocate(8 * outStride);
         execute(kernels, "expertMatmul", {
-          [Word.dst]: out, [Word.dstStride]: outStride, [Word.a]: packed, [Word.width]: k,
-          [ExpertMatmulWord.type]: q4.id, [ExpertMatmulWord.weight]: weight,
-          [ExpertMatmulWord.groupBytes]: call.groupBytes!(q4.id, k), [ExpertMatmulWord.nGroups]: M / 4,
-          [ExpertMatmulWord.tileBytes1]: bytes1, [ExpertMatmulWord.tileBytes]: bytes, [ExpertMatmulWord.list]: list,
-          [ExpertMatmulWord.maxTiles]: maxTiles, [ExpertMatmulWord.nUsed]: nUsed,
+          [Word.dst]: out,
+          [Word.dstStride]: outStride,
+          [Word.a]: packed,
+          [Word.width]: k,
+          [ExpertMatmulWord.type]: q4.id,
+          [ExpertMatmulWord.weight]: weight,
+          [ExpertMatmulWord.groupBytes]: call.groupBytes!(q4.id, k),
+          [ExpertMatmulWord.nGroups]: M / 4,
+          [ExpertMatmulWord.tileBytes1]: bytes1,
+          [ExpertMatmulWord.tileBytes]: bytes,
+          [ExpertMatmulWord.list]: list,
+          [ExpertMatmulWord.maxTiles]: maxTiles,
+          [ExpertMatmulWord.nUsed]: nUsed,
           [ExpertMatmulWord.expertBytes]: expertBytes,
         });
         byExpert.forEach((pairs, e) => {
           for (const pair of pairs) {
-            const row = Math.floor(pair / nUsed), slot = pair % nUsed;
+            const row = Math.floor(pair / nUsed),
+              slot = pair % nUsed;
             const at = row * width + (perSlot ? slot * k : 0);
             const expected = multiply(q4, experts[e]!, M, k, data.slice(at, at + k));
-            expect(kernels.f32(out + row * outStride + slot * M * 4, M), `pair ${pair}`).toEqual(expected);
+            expect(kernels.f32(out + row * outStride + slot * M * 4, M), `pair ${pair}`).toEqual(
+              expected,
+            );
           }
         });
       }

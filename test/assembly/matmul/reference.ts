@@ -7,7 +7,8 @@ const f = Math.fround;
 
 /** Activations of one column, quantised in blocks of n: q and d per block. */
 export function quantize(x: Float32Array, n: number): { q: number[]; d: number[] } {
-  const q: number[] = [], d: number[] = [];
+  const q: number[] = [],
+    d: number[] = [];
   for (let b = 0; b < x.length; b += n) {
     const block = [...x.subarray(b, b + n)];
     const largest = block.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
@@ -20,7 +21,11 @@ export function quantize(x: Float32Array, n: number): { q: number[]; d: number[]
     const inverse = f(1 / scale);
     const usable = largest !== 0 && Number.isFinite(inverse);
     d.push(usable ? scale : 0);
-    q.push(...block.map((v) => (usable ? Math.max(-127, Math.min(127, nearestEven(f(v * inverse)))) : 0)));
+    q.push(
+      ...block.map((v) =>
+        usable ? Math.max(-127, Math.min(127, nearestEven(f(v * inverse)))) : 0,
+      ),
+    );
   }
   return { q, d };
 }
@@ -33,7 +38,13 @@ function nearestEven(x: number): number {
 }
 
 /** [nColumns, nRows]: rows of GGUF bytes times columns x [nColumns, k]. */
-export function multiply(type: BlockType, rows: Uint8Array, nRows: number, k: number, x: Float32Array): Float32Array {
+export function multiply(
+  type: BlockType,
+  rows: Uint8Array,
+  nRows: number,
+  k: number,
+  x: Float32Array,
+): Float32Array {
   const v = new DataView(rows.buffer, rows.byteOffset, rows.length);
   const rowBytes = rows.length / nRows;
   const nColumns = x.length / k;
@@ -42,7 +53,9 @@ export function multiply(type: BlockType, rows: Uint8Array, nRows: number, k: nu
     const column = x.subarray(c * k, c * k + k);
     const packed = type.decode ? quantize(column, type.activations ?? type.weights) : undefined;
     for (let r = 0; r < nRows; r++) {
-      out[c * nRows + r] = packed ? dotBlocks(type, v, r * rowBytes, packed) : dotFloats(type, v, r * rowBytes, column);
+      out[c * nRows + r] = packed
+        ? dotBlocks(type, v, r * rowBytes, packed)
+        : dotFloats(type, v, r * rowBytes, column);
     }
   }
   return out;
@@ -64,11 +77,17 @@ function dotFloats(type: BlockType, v: DataView, o: number, x: Float32Array): nu
   return x.reduce((sum, value, e) => f(sum + f(weight[type.name]!(e) * value)), 0);
 }
 
-function dotBlocks(type: BlockType, v: DataView, o: number, y: { q: number[]; d: number[] }): number {
-  const activations = type.activations ?? type.weights, row = o;
+function dotBlocks(
+  type: BlockType,
+  v: DataView,
+  o: number,
+  y: { q: number[]; d: number[] },
+): number {
+  const activations = type.activations ?? type.weights,
+    row = o;
   o += type.rowMeta ?? 0;
   let sum = 0;
-  for (let b = 0; b < (y.q.length / type.weights); b++) {
+  for (let b = 0; b < y.q.length / type.weights; b++) {
     const block = type.decode!(v, o + b * type.bytes, row);
     const q = y.q.slice(b * type.weights, (b + 1) * type.weights);
     const perScale = type.weights / (block.scales?.length ?? 1);
@@ -81,11 +100,17 @@ function dotBlocks(type: BlockType, v: DataView, o: number, y: { q: number[]; d:
       const d = ds[Math.floor((from * ds.length) / type.weights)]!;
       if (block.mins) {
         const perMin = type.weights / block.mins.length;
-        const total = part.reduce((s, value, e) => s + value * block.mins![Math.floor((from + e) / perMin)]!, 0);
+        const total = part.reduce(
+          (s, value, e) => s + value * block.mins![Math.floor((from + e) / perMin)]!,
+          0,
+        );
         sum = f(sum - f(f(total) * f(block.dmin! * dy)));
       }
       const total = part.reduce(
-        (s, value, e) => s + value * block.codes[from + e]! * (block.scales?.[Math.floor((from + e) / perScale)] ?? 1), 0,
+        (s, value, e) =>
+          s +
+          value * block.codes[from + e]! * (block.scales?.[Math.floor((from + e) / perScale)] ?? 1),
+        0,
       );
       sum = f(sum + f(f(total) * f(d * dy)));
       if (block.m !== undefined) {

@@ -41,18 +41,31 @@ it("widens every f16 pattern exactly", () => {
 it("narrows to f16: nearest, ties to even", () => {
   const cases: [bits: number, expected: number][] = [];
   for (let h = 0; h <= 0x7bff; h++) {
-    const low = f16ToF32(h), high = h === 0x7bff ? 65536 : f16ToF32(h + 1);
+    const low = f16ToF32(h),
+      high = h === 0x7bff ? 65536 : f16ToF32(h + 1);
     const middle = bitsOf((low + high) / 2);
-    cases.push([bitsOf(low), h], [middle - 1, h], [middle, h % 2 === 0 ? h : h + 1], [middle + 1, h + 1]);
+    cases.push(
+      [bitsOf(low), h],
+      [middle - 1, h],
+      [middle, h % 2 === 0 ? h : h + 1],
+      [middle + 1, h + 1],
+    );
   }
-  cases.push([0x7f800000, 0x7c00], [0x7f7fffff, 0x7c00], [0x7fc00000, 0x7e00], [0x7f800001, 0x7e00], [1, 0]);
+  cases.push(
+    [0x7f800000, 0x7c00],
+    [0x7f7fffff, 0x7c00],
+    [0x7fc00000, 0x7e00],
+    [0x7f800001, 0x7e00],
+    [1, 0],
+  );
   const wrong: string[] = [];
   for (const [bits, expected] of cases) {
     kernels.u32(from, 4).set([bits, bits | 0x80000000, bits, bits]);
     kernels.call.narrowF16!(from, to);
     const [plus, minus] = new Uint16Array(kernels.memory.buffer, to, 2);
     if (plus !== expected || minus !== (expected | 0x8000)) wrong.push(bits.toString(16));
-    if (!Number.isNaN(floatOf(bits)) && kernels.call.f32ToF16!(floatOf(bits)) !== expected) wrong.push(bits.toString(16));
+    if (!Number.isNaN(floatOf(bits)) && kernels.call.f32ToF16!(floatOf(bits)) !== expected)
+      wrong.push(bits.toString(16));
   }
   expect(wrong).toEqual([]);
 });
@@ -72,8 +85,10 @@ it("converts bf16 both ways", () => {
       const expected = isNan ? b | 0x40 : up ? b + 1 : b;
       kernels.u32(from, 4).fill(bits);
       kernels.call.narrowBf16!(from, to);
-      if (new Uint16Array(kernels.memory.buffer, to, 1)[0] !== expected) wrong.push(`narrow ${bits.toString(16)}`);
-      if (!isNan && kernels.call.f32ToBf16!(floatOf(bits)) !== expected) wrong.push(`scalar ${bits.toString(16)}`);
+      if (new Uint16Array(kernels.memory.buffer, to, 1)[0] !== expected)
+        wrong.push(`narrow ${bits.toString(16)}`);
+      if (!isNan && kernels.call.f32ToBf16!(floatOf(bits)) !== expected)
+        wrong.push(`scalar ${bits.toString(16)}`);
     }
   }
   expect(wrong).toEqual([]);

@@ -13,11 +13,16 @@ import { ikTypes } from "./ik-blocks.ts";
 const fixtures = fileURLToPath(new URL("../../fixtures/quants/", import.meta.url));
 const shared = hasShared("quants");
 /** Codes and values come in pairs: without importance weights, with them, random bytes. */
-const pairs = [["q", "dq"], ["qi", "dqi"], ["rnd_q", "rnd_dq"]] as const;
+const pairs = [
+  ["q", "dq"],
+  ["qi", "dqi"],
+  ["rnd_q", "rnd_dq"],
+] as const;
 const named = blockTypes.filter((type) => type.name !== "F32");
 
 /** The vectors' folder. */
-const sharedOf = (type: BlockType): string => `${SHARED}quants/${ikTypes.includes(type) ? "ik" : "ggml"}/`;
+const sharedOf = (type: BlockType): string =>
+  `${SHARED}quants/${ikTypes.includes(type) ? "ik" : "ggml"}/`;
 
 describe("reading back", async () => {
   const kernels = await Kernels.create("base");
@@ -26,7 +31,8 @@ describe("reading back", async () => {
     const sections = loadVectors(folder + type.name);
     let rows = 0;
     for (const [codes, values] of pairs) {
-      const q = sections.get(codes), dq = sections.get(values);
+      const q = sections.get(codes),
+        dq = sections.get(values);
       if (!q || !dq) continue;
       const [nRows, k] = dq.shape as [number, number];
       kernels.reset();
@@ -35,7 +41,9 @@ describe("reading back", async () => {
       for (let r = 0; r < nRows; r++) {
         // + 0: the formula's -0 and the reference's 0 count as equal
         const found = kernels.dequantize(type.id, w, r, k).map((v) => v + 0);
-        expect(found, `${codes} row ${r}`).toEqual(expected.subarray(r * k, r * k + k).map((v) => v + 0));
+        expect(found, `${codes} row ${r}`).toEqual(
+          expected.subarray(r * k, r * k + k).map((v) => v + 0),
+        );
         rows++;
       }
     }
@@ -59,13 +67,18 @@ for (const build of builds) {
       it.skipIf(!shared)(`${type.name} agrees with the f64 product`, () => {
         // Our quantiser gives back ggml's codes from their values: amax is 127 d. (Q8_K's d may be negative and its
         // last bit may differ; codes change sign with it.)
-        const section = { 1: "act", 32: "act_Q8_0_deq", 256: "act_Q8_K_deq" }[type.activations ?? type.weights];
+        const section = { 1: "act", 32: "act_Q8_0_deq", 256: "act_Q8_K_deq" }[
+          type.activations ?? type.weights
+        ];
         const y = f32Of(input.get(section!)!);
-        const k = 1024, nColumns = 4, nRows = 8;
+        const k = 1024,
+          nColumns = 4,
+          nRows = 8;
         const sections = loadVectors(sharedOf(type) + type.name);
         for (const [codes, values] of pairs.slice(0, 2)) {
           // dqk: the values of the source's products, where its decoder has others
-          const q = sections.get(codes), dq = (codes === "q" && sections.get("dqk")) || sections.get(values);
+          const q = sections.get(codes),
+            dq = (codes === "q" && sections.get("dqk")) || sections.get(values);
           if (!q || !dq || (codes === "qi" && sections.has("dqk"))) continue;
           kernels.reset();
           const weights = f32Of(dq);
@@ -73,16 +86,22 @@ for (const build of builds) {
           const found = kernels.multiply(type.id, w, nRows, k, y, 1);
           for (let c = 0; c < nColumns; c++) {
             for (let r = 0; r < nRows; r++) {
-              let product = 0, row = 0, column = 0;
+              let product = 0,
+                row = 0,
+                column = 0;
               for (let e = 0; e < k; e++) {
-                const a = weights[r * k + e]!, b = y[c * k + e]!;
+                const a = weights[r * k + e]!,
+                  b = y[c * k + e]!;
                 product += a * b;
                 row += a * a;
                 column += b * b;
               }
               // 1e-6 of the norms: the vectors' own measure of a sound order of summation
               const bound = 1e-6 * Math.sqrt(row * column);
-              expect(Math.abs(found[c * nRows + r]! - product), `row ${r} column ${c}`).toBeLessThanOrEqual(bound);
+              expect(
+                Math.abs(found[c * nRows + r]! - product),
+                `row ${r} column ${c}`,
+              ).toBeLessThanOrEqual(bound);
             }
           }
         }

@@ -1,28 +1,46 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { chooseKernels, instantiateKernels, KERNEL_BUILDS, probeMemory } from "../../../src/kernels/module.ts";
+import {
+  chooseKernels,
+  instantiateKernels,
+  KERNEL_BUILDS,
+  probeMemory,
+} from "../../../src/kernels/module.ts";
 import { PROBE_HASH, probeBuild } from "../../../src/kernels/probe.ts";
 
 const relaxed = Number.parseInt(process.versions.v8, 10) >= 12;
 
 describe("probeBuild", () => {
-  it.each(relaxed ? KERNEL_BUILDS : (["base"] as const))("%s computes the hash that every build must", (build) => {
-    const memory = probeMemory();
-    const module = new WebAssembly.Module(readFileSync(new URL(`../../../dist/kernels/${build}.wasm`, import.meta.url)));
-    const { hash, microseconds } = probeBuild(instantiateKernels(module, memory), memory, 1);
-    expect(hash).toBe(PROBE_HASH);
-    expect(microseconds).toBeGreaterThan(0);
-  });
+  it.each(relaxed ? KERNEL_BUILDS : (["base"] as const))(
+    "%s computes the hash that every build must",
+    (build) => {
+      const memory = probeMemory();
+      const module = new WebAssembly.Module(
+        readFileSync(new URL(`../../../dist/kernels/${build}.wasm`, import.meta.url)),
+      );
+      const { hash, microseconds } = probeBuild(instantiateKernels(module, memory), memory, 1);
+      expect(hash).toBe(PROBE_HASH);
+      expect(microseconds).toBeGreaterThan(0);
+    },
+  );
 
   it("finds a build that computes something else", () => {
     const memory = probeMemory();
-    const module = new WebAssembly.Module(readFileSync(new URL("../../../dist/kernels/base.wasm", import.meta.url)));
+    const module = new WebAssembly.Module(
+      readFileSync(new URL("../../../dist/kernels/base.wasm", import.meta.url)),
+    );
     const kernels = instantiateKernels(module, memory);
     let calls = 0;
     const wrong = {
       ...kernels,
-      heapBase: kernels.heapBase, groupBytes: kernels.groupBytes, packFormat: kernels.packFormat, tileColumns: kernels.tileColumns,
-      packTileBytes: kernels.packTileBytes, packTile: kernels.packTile, packUnits: kernels.packUnits, repackGroup: kernels.repackGroup,
+      heapBase: kernels.heapBase,
+      groupBytes: kernels.groupBytes,
+      packFormat: kernels.packFormat,
+      tileColumns: kernels.tileColumns,
+      packTileBytes: kernels.packTileBytes,
+      packTile: kernels.packTile,
+      packUnits: kernels.packUnits,
+      repackGroup: kernels.repackGroup,
       matmulTile: (...args: Parameters<typeof kernels.matmulTile>) => {
         kernels.matmulTile(...args);
         if (++calls === 1) new Float32Array(memory.buffer, args[7], 1)[0] += 1; // only the first call is off
@@ -34,7 +52,9 @@ describe("probeBuild", () => {
 
 describe("chooseKernels", () => {
   it("refuses a build that is wrong on this runtime, and unknown names", async () => {
-    await expect(chooseKernels("fast" as never)).rejects.toThrow(/expected one of dot32, rel16, base, found fast/);
+    await expect(chooseKernels("fast" as never)).rejects.toThrow(
+      /expected one of dot32, rel16, base, found fast/,
+    );
     if (!relaxed) await expect(chooseKernels("rel16")).rejects.toThrow(/expected base/);
   });
 });

@@ -15,7 +15,8 @@ function simulate(recording: Recording, banked: Banked) {
   };
   const check = (bank: number, id: number, bytes: number, label: string) => {
     const start = offsets[bank].get(id)!;
-    for (let at = start; at < start + bytes; at += 64) expect(owner[bank].get(at), `${label} reads value ${id} in bank ${bank}`).toBe(id);
+    for (let at = start; at < start + bytes; at += 64)
+      expect(owner[bank].get(at), `${label} reads value ${id} in bank ${bank}`).toBe(id);
   };
   const play = (head: boolean) => {
     for (const segment of banked.segments.filter((s) => s.head === head)) {
@@ -25,8 +26,10 @@ function simulate(recording: Recording, banked: Banked) {
       }
       for (let i = segment.start; i < segment.end; i++) {
         const { reads, writes, label } = recording.instrs[i];
-        for (const r of reads) if (r.kind === "value") check(segment.bank, r.value.id, r.value.bytes, label);
-        for (const w of writes) if (w.kind === "value") stamp(segment.bank, w.value.id, w.value.bytes);
+        for (const r of reads)
+          if (r.kind === "value") check(segment.bank, r.value.id, r.value.bytes, label);
+        for (const w of writes)
+          if (w.kind === "value") stamp(segment.bank, w.value.id, w.value.bytes);
       }
     }
   };
@@ -36,22 +39,43 @@ function simulate(recording: Recording, banked: Banked) {
 }
 
 describe("allocateArena", () => {
-  it.each([["one bank", Infinity], ["banks of two layers", 13000], ["a bank per tensor", 4096]])("keeps every value until its last reader, %s", (_, capacity) => {
-    const recording = record(shapes, forward), banked = assignBanks(recording, capacity, 4);
+  it.each([
+    ["one bank", Infinity],
+    ["banks of two layers", 13000],
+    ["a bank per tensor", 4096],
+  ])("keeps every value until its last reader, %s", (_, capacity) => {
+    const recording = record(shapes, forward),
+      banked = assignBanks(recording, capacity, 4);
     if (capacity !== Infinity) expect(banked.banks.length).toBeGreaterThan(1);
     simulate(recording, banked);
   });
 
   it("gives memory that the host writes before a run to nobody else", () => {
-    const recording = record(shapes, forward), banked = assignBanks(recording, Infinity, 4), { offsets } = allocateArena(recording, banked);
+    const recording = record(shapes, forward),
+      banked = assignBanks(recording, Infinity, 4),
+      { offsets } = allocateArena(recording, banked);
     const flag = offsets[0].get(recording.nanFlag.id)!;
-    const values = recording.instrs.flatMap((i) => i.writes).flatMap((w) => w.kind === "value" && w.value !== recording.nanFlag ? [w.value] : []);
-    expect(values.filter((v) => offsets[0].get(v.id)! < flag + 64 && flag < offsets[0].get(v.id)! + v.bytes)).toEqual([]);
+    const values = recording.instrs
+      .flatMap((i) => i.writes)
+      .flatMap((w) => (w.kind === "value" && w.value !== recording.nanFlag ? [w.value] : []));
+    expect(
+      values.filter(
+        (v) => offsets[0].get(v.id)! < flag + 64 && flag < offsets[0].get(v.id)! + v.bytes,
+      ),
+    ).toEqual([]);
   });
 
   it("reuses memory", () => {
-    const recording = record(shapes, forward), banked = assignBanks(recording, Infinity, 4);
-    const values = new Map(recording.instrs.flatMap((i) => i.writes).flatMap((w) => w.kind === "value" ? [[w.value.id, w.value.bytes]] : []) as [number, number][]);
+    const recording = record(shapes, forward),
+      banked = assignBanks(recording, Infinity, 4);
+    const values = new Map(
+      recording.instrs
+        .flatMap((i) => i.writes)
+        .flatMap((w) => (w.kind === "value" ? [[w.value.id, w.value.bytes]] : [])) as [
+        number,
+        number,
+      ][],
+    );
     const sum = [...values.values()].reduce((a, b) => a + b, 0);
     expect(allocateArena(recording, banked).arenaBytes[0]).toBeLessThan(sum / 2);
   });
@@ -59,8 +83,10 @@ describe("allocateArena", () => {
 
 describe("barriers", () => {
   it("stand between a writer and its readers, and not between products of one input", () => {
-    const recording = record(shapes, forward), banked = assignBanks(recording, Infinity, 4);
-    const { offsets } = allocateArena(recording, banked), { instrs } = recording;
+    const recording = record(shapes, forward),
+      banked = assignBanks(recording, Infinity, 4);
+    const { offsets } = allocateArena(recording, banked),
+      { instrs } = recording;
     const needed = barriers(instrs, 0, instrs.length, offsets[0]);
     const at = (label: string) => instrs.findIndex((i) => i.label === label);
     expect(needed[at("blk.0.q")]).toBe(true); // reads the packing before it
@@ -70,19 +96,30 @@ describe("barriers", () => {
   });
 
   it("separate every pair of instructions that conflict", () => {
-    const recording = record(shapes, forward), banked = assignBanks(recording, Infinity, 4);
-    const { offsets } = allocateArena(recording, banked), { instrs } = recording;
+    const recording = record(shapes, forward),
+      banked = assignBanks(recording, Infinity, 4);
+    const { offsets } = allocateArena(recording, banked),
+      { instrs } = recording;
     const needed = barriers(instrs, 0, instrs.length, offsets[0]);
-    const ranges = (refs: (typeof instrs)[number]["reads"]) => refs.flatMap((r) =>
-      r.kind === "value" ? [[offsets[0].get(r.value.id)!, offsets[0].get(r.value.id)! + r.value.bytes]] : []);
-    const meet = (a: number[][], b: number[][]) => a.some((x) => b.some((y) => x[0] < y[1] && y[0] < x[1]));
+    const ranges = (refs: (typeof instrs)[number]["reads"]) =>
+      refs.flatMap((r) =>
+        r.kind === "value"
+          ? [[offsets[0].get(r.value.id)!, offsets[0].get(r.value.id)! + r.value.bytes]]
+          : [],
+      );
+    const meet = (a: number[][], b: number[][]) =>
+      a.some((x) => b.some((y) => x[0] < y[1] && y[0] < x[1]));
     let conflicts = 0;
     for (let i = 0; i < instrs.length; i++) {
       for (let j = i + 1; j < instrs.length; j++) {
-        const conflict = meet(ranges(instrs[i].writes), ranges([...instrs[j].reads, ...instrs[j].writes])) || meet(ranges(instrs[i].reads), ranges(instrs[j].writes));
+        const conflict =
+          meet(ranges(instrs[i].writes), ranges([...instrs[j].reads, ...instrs[j].writes])) ||
+          meet(ranges(instrs[i].reads), ranges(instrs[j].writes));
         if (!conflict) continue;
         conflicts++;
-        expect(needed.slice(i + 1, j + 1), `${instrs[i].label} and ${instrs[j].label}`).toContain(true);
+        expect(needed.slice(i + 1, j + 1), `${instrs[i].label} and ${instrs[j].label}`).toContain(
+          true,
+        );
       }
     }
     expect(conflicts).toBeGreaterThan(20);

@@ -7,7 +7,10 @@ describe("assignBanks", () => {
   it("puts everything into one bank when it fits", () => {
     const banked = assignBanks(record(shapes, forward), Infinity, 4);
     expect(banked.banks.length).toBe(1);
-    expect(banked.segments.map((s) => [s.bank, s.head])).toEqual([[0, false], [0, true]]);
+    expect(banked.segments.map((s) => [s.bank, s.head])).toEqual([
+      [0, false],
+      [0, true],
+    ]);
     expect(banked.segments.every((s) => s.transfers.length === 0)).toBe(true);
   });
 
@@ -17,7 +20,8 @@ describe("assignBanks", () => {
     expect(banked.segments[0].bank).toBe(0);
     expect(banked.segments.at(-1)!.bank).toBe(0);
     for (const segment of banked.segments.slice(1)) {
-      for (const t of segment.transfers) expect(t).toMatchObject({ to: segment.bank, from: banked.home.get(t.value.id) });
+      for (const t of segment.transfers)
+        expect(t).toMatchObject({ to: segment.bank, from: banked.home.get(t.value.id) });
     }
     expect(banked.segments.some((s) => s.transfers.length > 0)).toBe(true);
   });
@@ -35,6 +39,8 @@ describe("assignBanks", () => {
 
   it("refuses a tensor that is larger than a bank, by name", () => {
     expect(() => assignBanks(record(shapes, forward), 2000, 4)).toThrow(MemoryError);
-    expect(() => assignBanks(record(shapes, forward), 2000, 4)).toThrow(/token_embd\.weight: expected at most 2000 bytes in a memory bank, found 2560/);
+    expect(() => assignBanks(record(shapes, forward), 2000, 4)).toThrow(
+      /token_embd\.weight: expected at most 2000 bytes in a memory bank, found 2560/,
+    );
   });
 });

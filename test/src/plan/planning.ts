@@ -16,10 +16,23 @@ export const stubKernels = {
   log64: (x: number) => Math.log(x),
 } as unknown as KernelExports;
 
-export function record(shapes: Record<string, number[]>, forward: (ops: Ops) => void, options: Partial<RecordOptions> = {}): Recording {
+export function record(
+  shapes: Record<string, number[]>,
+  forward: (ops: Ops) => void,
+  options: Partial<RecordOptions> = {},
+): Recording {
   const recorder = new Recorder({
-    kernels: stubKernels, weights: "compact", kType: 0, vType: 0, nBatch: 16, nOutputs: 4, nSequences: 2, nCtx: 64, nThreads: 2,
-    tensor: (name) => shapes[name] && { name, shape: shapes[name], type: 0, typeName: "F32", offset: 0 },
+    kernels: stubKernels,
+    weights: "compact",
+    kType: 0,
+    vType: 0,
+    nBatch: 16,
+    nOutputs: 4,
+    nSequences: 2,
+    nCtx: 64,
+    nThreads: 2,
+    tensor: (name) =>
+      shapes[name] && { name, shape: shapes[name], type: 0, typeName: "F32", offset: 0 },
     ...options,
   });
   forward(recorder);
@@ -29,9 +42,15 @@ export function record(shapes: Record<string, number[]>, forward: (ops: Ops) => 
 /** A small transformer-like forward pass with tied embeddings. */
 export const shapes = {
   "token_embd.weight": [16, 40],
-  ...Object.fromEntries([0, 1, 2].flatMap((l) => [
-    [`blk.${l}.norm`, [16]], [`blk.${l}.q`, [16, 16]], [`blk.${l}.k`, [16, 8]], [`blk.${l}.v`, [16, 8]], [`blk.${l}.o`, [16, 16]],
-  ])),
+  ...Object.fromEntries(
+    [0, 1, 2].flatMap((l) => [
+      [`blk.${l}.norm`, [16]],
+      [`blk.${l}.q`, [16, 16]],
+      [`blk.${l}.k`, [16, 8]],
+      [`blk.${l}.v`, [16, 8]],
+      [`blk.${l}.o`, [16, 16]],
+    ]),
+  ),
 };
 
 export function forward(ops: Ops): void {

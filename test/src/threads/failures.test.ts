@@ -6,7 +6,17 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Model } from "../../../src/index.ts";
 import { Instruction } from "../../../src/memory/abi.generated.ts";
 import { built } from "../../built.ts";
-import { bitsOf, EMBEDDED, failureOf, inside, LLAMA, settled, someTokens, variant, withNan } from "../special-models.ts";
+import {
+  bitsOf,
+  EMBEDDED,
+  failureOf,
+  inside,
+  LLAMA,
+  settled,
+  someTokens,
+  variant,
+  withNan,
+} from "../special-models.ts";
 
 const TOKENS = someTokens(24);
 
@@ -30,7 +40,10 @@ describe("a thread that dies", () => {
       await settled(watch.workers[thread].terminate());
       const error = await failureOf(model.logits(TOKENS));
       expect(error).toBeInstanceOf(built.RunError);
-      expect(error).toMatchObject({ failure: "thread-died", message: expect.stringContaining(`thread ${thread}:`) });
+      expect(error).toMatchObject({
+        failure: "thread-died",
+        message: expect.stringContaining(`thread ${thread}:`),
+      });
     } finally {
       watch.stop();
       await settled(model.close());
@@ -46,11 +59,17 @@ describe("a thread that dies", () => {
       const run = failureOf(session.evaluate(someTokens(4096, model.nVocab), { outputs: "all" }));
       await new Promise((resolve) => setTimeout(resolve, 20));
       await settled(watch.workers[thread].terminate());
-      expect(await run).toMatchObject({ failure: "thread-died", message: expect.stringContaining(`thread ${thread}:`) });
+      expect(await run).toMatchObject({
+        failure: "thread-died",
+        message: expect.stringContaining(`thread ${thread}:`),
+      });
       expect(session.length % 512).toBe(0);
       expect(session.length).toBeLessThan(4096);
       // a model without all its threads says so, at once, every time
-      expect(await failureOf(model.logits([5]))).toMatchObject({ failure: "thread-died", message: expect.stringContaining("load the model again") });
+      expect(await failureOf(model.logits([5]))).toMatchObject({
+        failure: "thread-died",
+        message: expect.stringContaining("load the model again"),
+      });
       expect(await failureOf(model.generate("x").text())).toMatchObject({ failure: "thread-died" });
     } finally {
       watch.stop();
@@ -62,7 +81,9 @@ describe("a thread that dies", () => {
 describe("closing a model", () => {
   it("ends a run in progress and refuses the next", async () => {
     const model = await built.loadModel(EMBEDDED, { threads: 2, nCtx: 4096 });
-    const run = failureOf(model.createSession().evaluate(someTokens(4096, model.nVocab), { outputs: "all" }));
+    const run = failureOf(
+      model.createSession().evaluate(someTokens(4096, model.nVocab), { outputs: "all" }),
+    );
     await new Promise((resolve) => setTimeout(resolve, 20));
     await settled(model.close());
     expect(await run).toMatchObject({ name: "RunError", failure: "closed" });
@@ -84,13 +105,17 @@ describe("a trap in the kernels", () => {
     const { banks, plan } = inside(model);
     const { plan: address, labels } = plan.segments[0];
     for (const index of [0, labels.indexOf("attention 1"), labels.length - 1]) {
-      const opcode = banks[0].u32(address + index * Instruction.bytes, 1), right = opcode[0];
+      const opcode = banks[0].u32(address + index * Instruction.bytes, 1),
+        right = opcode[0];
       opcode[0] = 999;
       const session = model.createSession();
       const error = await failureOf(session.evaluate(TOKENS));
       opcode[0] = right;
       expect(error).toBeInstanceOf(built.RunError);
-      expect(error).toMatchObject({ failure: "trap", message: expect.stringContaining(`a trap in "${labels[index]}"`) });
+      expect(error).toMatchObject({
+        failure: "trap",
+        message: expect.stringContaining(`a trap in "${labels[index]}"`),
+      });
       expect(session.length).toBe(0);
       session.close();
       expect(bitsOf(await settled(model.logits(TOKENS)))).toEqual(healthy);
@@ -101,10 +126,12 @@ describe("a trap in the kernels", () => {
     const single = await built.loadModel(LLAMA, { threads: 1 });
     try {
       const { banks, plan } = inside(single);
-      const opcode = banks[0].u32(plan.segments[1].plan, 1), right = opcode[0];
+      const opcode = banks[0].u32(plan.segments[1].plan, 1),
+        right = opcode[0];
       opcode[0] = 999;
       expect(await failureOf(single.logits(TOKENS))).toMatchObject({
-        failure: "trap", message: expect.stringMatching(/a trap in "output rows" \(thread 0: .*unreachable/),
+        failure: "trap",
+        message: expect.stringMatching(/a trap in "output rows" \(thread 0: .*unreachable/),
       });
       opcode[0] = right;
       expect(bitsOf(await settled(single.logits(TOKENS)))).toEqual(healthy);
@@ -114,42 +141,67 @@ describe("a trap in the kernels", () => {
   });
 
   it("in thread 2 alone: its scratch memory lies outside", async () => {
-    const { banks: [bank], plan } = inside(model);
+    const {
+      banks: [bank],
+      plan,
+    } = inside(model);
     // words of the schedule: count, then bank, plan, count, counters, batch, scratch, ... of the first segment
-    const scratch = bank.u32(plan.all + 6 * 4, 1), right = scratch[0];
+    const scratch = bank.u32(plan.all + 6 * 4, 1),
+      right = scratch[0];
     expect(right).toBe(bank.scratch);
     const perThread = 131072;
     scratch[0] = bank.memory.buffer.byteLength - 2 * perThread;
     let error: unknown;
     // which thread computes which piece is chance: try until thread 2 gets one that needs scratch
-    for (let i = 0; i < 200 && error === undefined; i++) error = await failureOf(model.logits(TOKENS, { outputs: "last" }));
+    for (let i = 0; i < 200 && error === undefined; i++)
+      error = await failureOf(model.logits(TOKENS, { outputs: "last" }));
     scratch[0] = right;
-    expect(error).toMatchObject({ failure: "trap", message: expect.stringMatching(/\(thread 2: .*out of bounds/) });
+    expect(error).toMatchObject({
+      failure: "trap",
+      message: expect.stringMatching(/\(thread 2: .*out of bounds/),
+    });
     expect(bitsOf(await settled(model.logits(TOKENS)))).toEqual(healthy);
   });
 });
 
 describe("NaN", () => {
   const tensors = [
-    "token_embd.weight", "blk.0.attn_norm.weight", "blk.1.attn_q.weight", "blk.1.attn_k.weight", "blk.0.attn_v.weight",
-    "blk.1.attn_output.weight", "blk.0.ffn_gate.weight", "blk.1.ffn_down.weight", "output_norm.weight", "output.weight",
+    "token_embd.weight",
+    "blk.0.attn_norm.weight",
+    "blk.1.attn_q.weight",
+    "blk.1.attn_k.weight",
+    "blk.0.attn_v.weight",
+    "blk.1.attn_output.weight",
+    "blk.0.ffn_gate.weight",
+    "blk.1.ffn_down.weight",
+    "output_norm.weight",
+    "output.weight",
   ];
   const options = [
-    { threads: 2 }, { threads: 1, weights: "f32", cacheTypeK: "f32", cacheTypeV: "f32" }, { threads: 2, bankBytes: 200_000 },
+    { threads: 2 },
+    { threads: 1, weights: "f32", cacheTypeK: "f32", cacheTypeV: "f32" },
+    { threads: 2, bankBytes: 200_000 },
   ] as const;
 
   it.each(tensors)("in %s is traced to the op that made it", async (tensor) => {
     for (const [i, option] of options.entries()) {
-      const file = await withNan(LLAMA, tensor, i === 0 ? "F16" : "F32"), where = JSON.stringify(option);
+      const file = await withNan(LLAMA, tensor, i === 0 ? "F16" : "F32"),
+        where = JSON.stringify(option);
       const model = await built.loadModel(file, { nCtx: 128, nSequences: 2, ...option });
       try {
         if (i === 2) expect(model.nBanks).toBeGreaterThan(2);
         const session = model.createSession();
         // the second has more outputs than one run of the head computes
-        for (const evaluation of [{ tokens: [0, ...TOKENS] }, { tokens: someTokens(70).fill(0, 0, 5), outputs: "all" }] as const) {
+        for (const evaluation of [
+          { tokens: [0, ...TOKENS] },
+          { tokens: someTokens(70).fill(0, 0, 5), outputs: "all" },
+        ] as const) {
           const error = await failureOf(session.evaluate(evaluation.tokens, evaluation));
           expect(error, where).toBeInstanceOf(built.RunError);
-          expect(error, where).toMatchObject({ failure: "nan", message: expect.stringContaining(`came from "${tensor}"`) });
+          expect(error, where).toMatchObject({
+            failure: "nan",
+            message: expect.stringContaining(`came from "${tensor}"`),
+          });
           expect(session.length).toBe(0);
         }
         // the pool goes on: the next run fails for the same reason, not for another
@@ -161,21 +213,32 @@ describe("NaN", () => {
   });
 
   it("survives the quantisation of activations", async () => {
-    for (const tensor of ["blk.0.attn_norm.weight", "blk.1.ffn_norm.weight", "output_norm.weight"]) {
+    for (const tensor of [
+      "blk.0.attn_norm.weight",
+      "blk.1.ffn_norm.weight",
+      "output_norm.weight",
+    ]) {
       const model = await built.loadModel(await withNan(LLAMA, tensor), { threads: 2, nCtx: 64 });
       const error = await failureOf(model.logits(TOKENS));
       await settled(model.close());
-      expect(error).toMatchObject({ failure: "nan", message: expect.stringContaining(`came from "${tensor}"`) });
+      expect(error).toMatchObject({
+        failure: "nan",
+        message: expect.stringContaining(`came from "${tensor}"`),
+      });
     }
   });
 
   it("of one token leaves nothing behind: what is masked is never multiplied", async () => {
     // the embedding of token 0 is damaged, the others are not
-    const files = [await variant(LLAMA, { type: "F16" }), await withNan(LLAMA, "token_embd.weight", "F16")];
+    const files = [
+      await variant(LLAMA, { type: "F16" }),
+      await withNan(LLAMA, "token_embd.weight", "F16"),
+    ];
     const results = [];
     for (const file of files) {
       const model = await built.loadModel(file, { threads: 2, nCtx: 32 });
-      if (file === files[1]) expect(await failureOf(model.logits([7, 0]))).toMatchObject({ failure: "nan" });
+      if (file === files[1])
+        expect(await failureOf(model.logits([7, 0]))).toMatchObject({ failure: "nan" });
       results.push(bitsOf(await settled(model.logits([7, 8, 9]))));
       await settled(model.close());
     }
@@ -184,26 +247,38 @@ describe("NaN", () => {
 });
 
 describe("flush-to-zero", () => {
-  it.each([1, 2])("found in a thread of %i ends the run, and only while it lasts", async (threads) => {
-    const model = await built.loadModel(LLAMA, { threads });
-    try {
-      const healthy = bitsOf(await model.logits(TOKENS));
-      const [bank] = inside(model).banks;
-      // JavaScript cannot switch it on: give the threads' probe (assembly/plan.ts) operands whose product is zero
-      const constants = bank.f32(0, bank.limits.heapBase >>> 2);
-      const small = Math.fround(1.5e-38);
-      const probe = constants.findIndex((x, i) => x === small && constants[i + 1] === 0.5 && constants[i + 2] === small && constants[i + 3] === 0.5);
-      expect(probe).toBeGreaterThan(0);
-      for (const lane of [0, 2]) {
-        constants[probe + lane] = 0;
-        const error = await failureOf(model.logits(TOKENS));
-        constants[probe + lane] = small;
-        expect(error).toBeInstanceOf(built.RunError);
-        expect(error).toMatchObject({ failure: "flush-to-zero", message: expect.stringMatching(/^thread [01]: expected denormal numbers/) });
-        expect(bitsOf(await settled(model.logits(TOKENS)))).toEqual(healthy);
+  it.each([1, 2])(
+    "found in a thread of %i ends the run, and only while it lasts",
+    async (threads) => {
+      const model = await built.loadModel(LLAMA, { threads });
+      try {
+        const healthy = bitsOf(await model.logits(TOKENS));
+        const [bank] = inside(model).banks;
+        // JavaScript cannot switch it on: give the threads' probe (assembly/plan.ts) operands whose product is zero
+        const constants = bank.f32(0, bank.limits.heapBase >>> 2);
+        const small = Math.fround(1.5e-38);
+        const probe = constants.findIndex(
+          (x, i) =>
+            x === small &&
+            constants[i + 1] === 0.5 &&
+            constants[i + 2] === small &&
+            constants[i + 3] === 0.5,
+        );
+        expect(probe).toBeGreaterThan(0);
+        for (const lane of [0, 2]) {
+          constants[probe + lane] = 0;
+          const error = await failureOf(model.logits(TOKENS));
+          constants[probe + lane] = small;
+          expect(error).toBeInstanceOf(built.RunError);
+          expect(error).toMatchObject({
+            failure: "flush-to-zero",
+            message: expect.stringMatching(/^thread [01]: expected denormal numbers/),
+          });
+          expect(bitsOf(await settled(model.logits(TOKENS)))).toEqual(healthy);
+        }
+      } finally {
+        await settled(model.close());
       }
-    } finally {
-      await settled(model.close());
-    }
-  });
+    },
+  );
 });

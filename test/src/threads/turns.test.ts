@@ -20,7 +20,9 @@ const soon = () => new Promise((resolve) => setImmediate(resolve));
 
 describe("Turns", () => {
   it("gives each its turn, in order, one at a time", async () => {
-    const turns = new Turns(), log: string[] = [], works = ["a", "b", "c"].map((name) => controlled(log, name));
+    const turns = new Turns(),
+      log: string[] = [],
+      works = ["a", "b", "c"].map((name) => controlled(log, name));
     const results = works.map(({ work }) => turns.take(work));
     works[1].finish();
     works[2].finish();
@@ -33,15 +35,22 @@ describe("Turns", () => {
 
   it("goes on after work that fails", async () => {
     const turns = new Turns();
-    const failed = turns.take(async () => { throw new Error("mine"); }), next = turns.take(async () => 2);
+    const failed = turns.take(async () => {
+        throw new Error("mine");
+      }),
+      next = turns.take(async () => 2);
     await expect(failed).rejects.toThrow("mine");
     expect(await next).toBe(2);
   });
 
   it("lets one go that is cancelled while it waits; the others keep their places", async () => {
-    const turns = new Turns(), log: string[] = [], controller = new AbortController();
+    const turns = new Turns(),
+      log: string[] = [],
+      controller = new AbortController();
     const [a, b, c] = ["a", "b", "c"].map((name) => controlled(log, name));
-    const first = turns.take(a.work), second = turns.take(b.work, controller.signal), third = turns.take(c.work);
+    const first = turns.take(a.work),
+      second = turns.take(b.work, controller.signal),
+      third = turns.take(c.work);
     controller.abort("why");
     await expect(second).rejects.toMatchObject({ failure: "cancelled", cause: "why" });
     await soon();
@@ -53,7 +62,10 @@ describe("Turns", () => {
   });
 
   it("leaves a signal alone that is aborted after the turn has begun", async () => {
-    const turns = new Turns(), controller = new AbortController(), log: string[] = [], a = controlled(log, "a");
+    const turns = new Turns(),
+      controller = new AbortController(),
+      log: string[] = [],
+      a = controlled(log, "a");
     const first = turns.take(a.work, controller.signal);
     await soon();
     controller.abort();
