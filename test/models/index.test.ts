@@ -1,4 +1,5 @@
 // The registry and the hyperparameters: what is refused, with which words, and what defaults mean.
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { Metadata, type MetadataValue } from "../../formats/metadata.ts";
 import { ARCHITECTURES, describeModel, ModelError, ModelKeys, TESTED } from "../../models/index.ts";
@@ -185,3 +186,19 @@ function caught(act: () => unknown): Error {
   }
   throw new Error("expected an error, found none");
 }
+
+describe("README", () => {
+  it("lists every architecture by how it is tested", () => {
+    const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+    const row = (start: string): string[] =>
+      (readme.split("\n").find((line) => line.startsWith(start)) ?? "")
+        .split("|")[2]
+        ?.trim()
+        .split(", ") ?? [];
+    const of = (how: string): string[] =>
+      Object.keys(TESTED).filter((name) => TESTED[name] === how);
+    expect(row("| llama.cpp's logits")).toEqual(of("zoo"));
+    expect(row("| llama.cpp itself")).toEqual(of("llama.cpp"));
+    expect(row("| our slow reference")).toEqual(of("reference"));
+  });
+});
