@@ -6,7 +6,13 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
-  copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
 } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
@@ -16,7 +22,10 @@ import { generateTables } from "./quants/tables/generate-tables.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const builds = ["dot32", "rel16", "base"];
-const asc = join(dirname(createRequire(import.meta.url).resolve("assemblyscript/package.json")), "bin/asc.js");
+const asc = join(
+  dirname(createRequire(import.meta.url).resolve("assemblyscript/package.json")),
+  "bin/asc.js",
+);
 
 /** Files of a directory tree with one of the endings, sorted, as paths from the root. */
 function filesUnder(directory, endings) {
@@ -37,7 +46,10 @@ function compile(name) {
   const outFile = `build/${name}.${process.pid}.wasm`;
   const args = [asc, "assembly/index.ts", "--target", name, "--outFile", outFile];
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+    const child = spawn(process.execPath, args, {
+      cwd: root,
+      stdio: ["ignore", "inherit", "inherit"],
+    });
     child.on("error", reject);
     child.on("exit", (code) => {
       if (code !== 0) return reject(new Error(`kernels: asc failed for ${name} (exit ${code})`));
@@ -63,7 +75,10 @@ async function main() {
   const digest = hash.digest("hex");
   const stamp = join(root, "build/inputs.sha256");
   const wasm = builds.map((name) => join(root, `build/${name}.wasm`));
-  const fresh = existsSync(stamp) && readFileSync(stamp, "utf8") === digest && wasm.every((path) => existsSync(path));
+  const fresh =
+    existsSync(stamp) &&
+    readFileSync(stamp, "utf8") === digest &&
+    wasm.every((path) => existsSync(path));
   if (!fresh || process.argv.includes("--force")) {
     mkdirSync(join(root, "build"), { recursive: true });
     await Promise.all(builds.map(compile));

@@ -47,7 +47,10 @@ function parse(source) {
     }
     if (source[end] === "{") {
       const after = closing(source, end);
-      statements.push({ head: source.slice(at, end).trim(), body: parse(source.slice(end + 1, after - 1)) });
+      statements.push({
+        head: source.slice(at, end).trim(),
+        body: parse(source.slice(end + 1, after - 1)),
+      });
       at = after;
     } else {
       const text = source.slice(at, end).trim();
@@ -83,7 +86,9 @@ function expand(statements, groups, columns, values, indent) {
       if (unrolled) {
         for (let i = Number(unrolled[2]); i < Number(unrolled[3]); i++) {
           lines.push(`${indent}{`);
-          lines.push(...expand(s.body, groups, columns, { ...values, [unrolled[1]]: i }, `${indent}  `));
+          lines.push(
+            ...expand(s.body, groups, columns, { ...values, [unrolled[1]]: i }, `${indent}  `),
+          );
           lines.push(`${indent}}`);
         }
         continue;
@@ -117,26 +122,41 @@ function collectImports(source, stem, imports) {
   const add = (module, name) => addImport(imports, module, name);
   for (const [, list, from] of source.matchAll(/^import \{([^}]*)\} from "([^"]+)";/gm)) {
     const module = from.startsWith("./") ? `../quants/${from.slice(2)}` : from;
-    for (const name of list.split(",").map((n) => n.trim()).filter(Boolean)) add(module, name);
+    for (const name of list
+      .split(",")
+      .map((n) => n.trim())
+      .filter(Boolean))
+      add(module, name);
   }
-  for (const [, name] of source.matchAll(/^export (?:const|function) (\w+)(?=[ :(=])/gm)) add(`../quants/${stem}`, name);
+  for (const [, name] of source.matchAll(/^export (?:const|function) (\w+)(?=[ :(=])/gm))
+    add(`../quants/${stem}`, name);
 }
 
 /** The text of tiles.generated.ts. */
 export function generateTiles() {
   const imports = new Map();
   const output = [];
-  for (const file of readdirSync(quants).filter((name) => name.endsWith(".ts")).sort()) {
+  for (const file of readdirSync(quants)
+    .filter((name) => name.endsWith(".ts"))
+    .sort()) {
     const source = readFileSync(join(quants, file), "utf8");
-    const found = [...source.matchAll(/@tiles ([\dx ]+)\n?[^]*?\*\/\s*function (\w+)\(([^)]*)\): void \{/g)];
+    const found = [
+      ...source.matchAll(/@tiles ([\dx ]+)\n?[^]*?\*\/\s*function (\w+)\(([^)]*)\): void \{/g),
+    ];
     if (found.length === 0) continue;
     collectImports(source, file.replace(/\.ts$/, ""), imports);
     for (const match of found) {
       const [whole, tiles, name, parameters] = match;
       const open = match.index + whole.length - 1;
-      const body = source.slice(open + 1, closing(source, open) - 1).replace(/^\s*\/\/.*$/gm, "").replace(/\s\/\/ .*$/gm, "");
+      const body = source
+        .slice(open + 1, closing(source, open) - 1)
+        .replace(/^\s*\/\/.*$/gm, "")
+        .replace(/\s\/\/ .*$/gm, "");
       const statements = parse(body);
-      const sizes = tiles.trim().split(" ").map((tile) => tile.split("x").map(Number));
+      const sizes = tiles
+        .trim()
+        .split(" ")
+        .map((tile) => tile.split("x").map(Number));
       const copies = names(body, "exact") ? [0, 1] : [0];
       for (const [groups, columns] of sizes) {
         for (const exact of copies) {
@@ -175,11 +195,15 @@ function driver(name, sizes, isMarked) {
   for (const columns of new Set(sizes.map(([, c]) => c))) {
     lines.push(`  if (columns == ${columns}) {`);
     for (const [groups] of sizes.filter(([, c]) => c === columns).sort(([a], [b]) => b - a)) {
-      const tile = `${name}_${groups}x${columns}`, call = "(k, w, groupBytes, y, out, outStride)";
+      const tile = `${name}_${groups}x${columns}`,
+        call = "(k, w, groupBytes, y, out, outStride)";
       lines.push(
         `    while (nGroups >= ${groups}) {`,
         ...(isMarked
-          ? [`      if (marked(w, groupBytes, ${groups})) ${tile}_exact${call};`, `      else ${tile}${call};`]
+          ? [
+              `      if (marked(w, groupBytes, ${groups})) ${tile}_exact${call};`,
+              `      else ${tile}${call};`,
+            ]
           : [`      ${tile}${call};`]),
         `      w += groupBytes * ${groups};`,
         `      out += ${16 * groups};`,

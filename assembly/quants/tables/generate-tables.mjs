@@ -4,12 +4,28 @@
 import { GRIDS, gridEntries } from "./grids.mjs";
 
 /** Little-endian bytes as a hexadecimal literal. */
-const literal = (bytes) => `0x${[...bytes].reverse().map((byte) => (byte & 255).toString(16).padStart(2, "0")).join("")}`;
+const literal = (bytes) =>
+  `0x${[...bytes]
+    .reverse()
+    .map((byte) => (byte & 255).toString(16).padStart(2, "0"))
+    .join("")}`;
 
 function table(name, about, type, entries) {
   const lines = [];
-  for (let i = 0; i < entries.length; i += 6) lines.push(`  ${entries.slice(i, i + 6).map(literal).join(", ")},`);
-  return [`/** ${about} */`, `export const ${name}: usize = memory.data<${type}>([`, ...lines, "], 16);", ""];
+  for (let i = 0; i < entries.length; i += 6)
+    lines.push(
+      `  ${entries
+        .slice(i, i + 6)
+        .map(literal)
+        .join(", ")},`,
+    );
+  return [
+    `/** ${about} */`,
+    `export const ${name}: usize = memory.data<${type}>([`,
+    ...lines,
+    "], 16);",
+    "",
+  ];
 }
 
 /** The text of grids.generated.ts. */
@@ -21,9 +37,22 @@ export function generateTables() {
     // iq1s: a weight is (8 * value + 1 or - 1) / 8; 64 makes it unsigned, as slab.ts wants it
     const stored = name === "iq1s" ? (value) => 8 * value + 64 : (value) => value;
     const entries = gridEntries(name).map((entry) => entry.map(stored));
-    lines.push(...table(`${name.toUpperCase()}_GRID`, `${entries.length} entries.`, width === 8 ? "u64" : "u32", entries));
+    lines.push(
+      ...table(
+        `${name.toUpperCase()}_GRID`,
+        `${entries.length} entries.`,
+        width === 8 ? "u64" : "u32",
+        entries,
+      ),
+    );
   }
-  lines.push(...table("EVEN_SIGNS", "7 bits, the eighth making the number of set bits even.", "u64",
-    Array.from({ length: 128 }, (_, i) => signs(i | (parity(i) << 7)))));
+  lines.push(
+    ...table(
+      "EVEN_SIGNS",
+      "7 bits, the eighth making the number of set bits even.",
+      "u64",
+      Array.from({ length: 128 }, (_, i) => signs(i | (parity(i) << 7))),
+    ),
+  );
   return lines.join("\n");
 }
