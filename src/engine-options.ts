@@ -1,0 +1,79 @@
+// What an engine can be told when it is loaded, with the defaults, and the check of it: everything that can be refused before
+// the kernels are chosen and the model is described. load in engine.ts begins with this.
+
+import { OptionError } from "./errors.ts";
+import type { KernelBuild } from "./kernels/module.ts";
+import { platform } from "./platform/index.ts";
+import type { LoadProgress } from "./weights.ts";
+
+export type CacheType = "f32" | "f16" | "q8_0";
+
+export interface EngineOptions {
+  /** Compute threads; default: as many as the machine offers. Never changes a result. */
+  readonly threads?: number;
+  /** Positions of a sequence; default: what the model was trained for, at most 4096. */
+  readonly nCtx?: number;
+  /** Tokens evaluated at once; default 512. Never changes a result. Embeddings take each text at once. */
+  readonly nBatch?: number;
+  /** Sequences that can be in the cache at the same time; default 1. */
+  readonly nSequences?: number;
+  /** `f32`: dequantise every matrix at load (the precise mode). Default `compact`: as in the file. */
+  readonly weights?: "compact" | "f32";
+  readonly cacheTypeK?: CacheType;
+  readonly cacheTypeV?: CacheType;
+  /** Forces a kernel build; default: the fastest that is right here. Never changes a result. */
+  readonly kernelBuild?: KernelBuild;
+  /** Most bytes of weights, cache and state in one memory bank. Never changes a result. */
+  readonly bankBytes?: number;
+  /** Add up the squares of every product's input: see Model.takeCalibration. */
+  readonly calibrate?: boolean;
+  readonly onProgress?: LoadProgress;
+  readonly signal?: AbortSignal;
+}
+
+const CACHE_TYPES: Record<CacheType, number> = { f32: 0, f16: 1, q8_0: 8 };
+const DEFAULT_CTX = 4096;
+
+export interface CheckedOptions {
+  readonly nCtx: number;
+  readonly sequences: number;
+  readonly threads: number;
+  readonly bankBytes: number | undefined;
+  readonly weights: "compact" | "f32";
+  /** ggml type numbers. */
+  readonly kType: number;
+  readonly vType: number;
+}
+
+/**
+ * The options that do not depend on the model, with their defaults; trainedCtx: positions the model was trained for.
+ * Throws OptionError.
+ */
+export function checkOptions(options: EngineOptions, trainedCtx: number): CheckedOptions {
+  const nCtx = count("nCtx", options.nCtx ?? Math.min(trainedCtx, DEFAULT_CTX), 1, 1 << 24);
+  const sequences = count("nSequences", options.nSequences ?? 1, 1, 4096);
+  const threads = count(
+    "threads",
+    options.threads ?? Math.min(platform.availableParallelism(), 64),
+    1,
+    128,
+  );
+  const { bankBytes, weights = "compact" } = options;
+  if (bankBytes !== undefined) count("bankBytes", bankBytes, 1, Number.MAX_SAFE_INTEGER);
+  if (weights !== "compact" && weights !== "f32")
+    throw new OptionError(`weights: expected compact or f32, found ${String(weights)}`);
+  const kType = cacheType("cacheTypeK", options.cacheTypeK),
+    vType = cacheType("cacheTypeV", options.cacheTypeV);
+  return { nCtx, sequences, threads, bankBytes, weights, kType, vType };
+}
+
+/** `value`, an integer from min to max; anything else throws OptionError. */
+export function count(name: string, value: number, min: number, max: number): number {
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new OptionError(`${name}: expected an integer from ${min} to ${max}, found ${value}`);
+}
+
+function cacheType(name: string, type: CacheType = "f16"): number {
+  if (Object.hasOwn(CACHE_TYPES, type)) return CACHE_TYPES[type];
+  throw new OptionError(`${name}: expected f32, f16 or q8_0, found ${String(type)}`);
+}
