@@ -83,7 +83,7 @@ function randomWeights(name: string, shape: readonly number[], seed: number): Fl
   };
   const n = shape.reduce((a, b) => a * b, 1);
   // decays are negative, norms near one, matrices keep the size of what they multiply
-  if (/ssm_a$/.test(name)) return Float32Array.from({ length: n }, () => -1.5 - next());
+  if (name.endsWith("ssm_a")) return Float32Array.from({ length: n }, () => -1.5 - next());
   if (/norm/.test(name)) return Float32Array.from({ length: n }, () => 1 + 0.2 * next());
   const size = shape.length > 1 && shape[0] > 1 ? Math.sqrt(3 / shape[0]) : 0.5;
   return Float32Array.from({ length: n }, () => size * next());

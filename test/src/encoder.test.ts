@@ -83,7 +83,7 @@ describe.skipIf(!present)("t5", () => {
     );
     session.truncate(0);
     await expect(session.encode([])).rejects.toThrow(/at least one token/);
-    await expect(session.encode(new Array<number>(65).fill(3))).rejects.toThrow(
+    await expect(session.encode(Array.from({ length: 65 }, () => 3))).rejects.toThrow(
       /at most 64 tokens, found 65/,
     );
     session.close();
