@@ -163,9 +163,9 @@ export enum Gating { softmax = 1, sigmoid = 2, softmaxOfSelected = 3, sqrtSoftpl
 export enum ExpertSortWord { nUsed = 9, nExpert = 10, tileColumns = 11, maxTiles = 12 }
 /** Packs the pairs of a sorted list. perSlot 0: every slot of a row reads the same K elements; 1: slot s reads a[row, s*K ..]. */
 export enum PackRowsWord { format = 9, tileBytes1 = 10, tileBytes = 11, list = 12, maxTiles = 13, nUsed = 14, perSlot = 15 }
-/** dst[row, slot*M + m] = sum_k weight[expert(row, slot)][m, k] * packed. nGroups = ceil(M/4), M % 4 == 0. */
+/** dst[row, slot*M + m] = sum_k weight[expert(row, slot)][m, k] * packed. nGroups = ceil(M/4); missing: 4 * nGroups - M. */
 export enum ExpertMatmulWord {
-  type = 9, weight = 10, groupBytes = 11, nGroups = 12, tileBytes1 = 13, tileBytes = 14, list = 15, maxTiles = 16, nUsed = 17, expertBytes = 18,
+  type = 9, weight = 10, groupBytes = 11, nGroups = 12, tileBytes1 = 13, tileBytes = 14, list = 15, maxTiles = 16, nUsed = 17, expertBytes = 18, missing = 19,
 }
 /** dst[row] = sum over slots in rank order of weights[row, slot] * a[row, slot*width ..]. */
 export enum ExpertSumWord { weights = 9, weightsStride = 10, nUsed = 11 }

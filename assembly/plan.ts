@@ -111,7 +111,9 @@ function holdsNan(ins: usize): bool {
   // the width of a matrix product is K: its rows have four elements per group, once for every expert in use
   let width = word(ins, Word.width);
   if (op == Op.matmul) width = word(ins, MatmulWord.nGroups) << 2;
-  else if (op == Op.expertMatmul) width = (word(ins, ExpertMatmulWord.nGroups) << 2) * word(ins, ExpertMatmulWord.nUsed);
+  else if (op == Op.expertMatmul) {
+    width = ((word(ins, ExpertMatmulWord.nGroups) << 2) - word(ins, ExpertMatmulWord.missing)) * word(ins, ExpertMatmulWord.nUsed);
+  }
   let row = <usize>word(ins, Word.dst);
   for (let r: u32 = 0; r < rows; r++, row += stride) {
     for (let c: u32 = 0; c < width; c++) {

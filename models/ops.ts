@@ -205,7 +205,7 @@ export interface Ops {
 
   /** [x.rows, ne1] = x . w^T, x: [rows, ne0]. */
   matmul(w: Weight, x: Tensor): Tensor;
-  /** [x.rows, n*ne1]: run i of a row through matrix i of w: [ne0, ne1, n], x: [rows, n*ne0]. ne1 % 4 == 0. */
+  /** [x.rows, n*ne1]: run i of a row through matrix i of w: [ne0, ne1, n], x: [rows, n*ne0]. */
   matmulByRun(w: Weight, x: Tensor): Tensor;
   add(a: Tensor, b: Tensor): Tensor;
   sub(a: Tensor, b: Tensor): Tensor;
@@ -270,7 +270,7 @@ export interface Ops {
 
   /** x: router logits [rows, nExpert]. */
   route(x: Tensor, params: RouteParams): Routing;
-  /** w: [K, M, nExpert]. x: [rows, K] or [rows, nUsed*K] -> [rows, nUsed*M]; slots in rank order. M % 4 == 0. */
+  /** w: [K, M, nExpert]. x: [rows, K] or [rows, nUsed*K] -> [rows, nUsed*M]; slots in rank order. */
   expertMatmul(w: Weight, x: Tensor, routing: Routing): Tensor;
   /** [rows, width] = sum over slots, in rank order, of weight * x[slot]; x: [rows, nUsed*width]. */
   expertSum(x: Tensor, routing: Routing): Tensor;

@@ -133,7 +133,7 @@ export function expertMatmul(ins: usize): void {
   const list = <usize>word(ins, ExpertMatmulWord.list), maxTiles = word(ins, ExpertMatmulWord.maxTiles);
   const nTiles = load<u32>(list), columns = load<u32>(list, 4);
   const tileBytes = columns == 1 ? word(ins, ExpertMatmulWord.tileBytes1) : word(ins, ExpertMatmulWord.tileBytes);
-  const nUsed = word(ins, ExpertMatmulWord.nUsed);
+  const nUsed = word(ins, ExpertMatmulWord.nUsed), m = (nGroups << 2) - word(ins, ExpertMatmulWord.missing);
   const a = <usize>word(ins, Word.a), dst = <usize>word(ins, Word.dst), stride = <usize>word(ins, Word.dstStride);
   const pairs = list + 8 + (maxTiles << 2);
   const perPiece = groupsPerPiece(nGroups, groupBytes, DECODE_BYTES);
@@ -152,8 +152,9 @@ export function expertMatmul(ins: usize): void {
     for (let c: u32 = 0; c < columns; c++) {
       const pair = load<u32>(pairs + ((tile * columns + c) << 2));
       if (pair == NO_PAIR) continue;
-      const out = dst + <usize>(pair / nUsed) * stride + ((<usize>(pair % nUsed) * nGroups + from) << 4);
-      memory.copy(out, scratch + <usize>c * outStride, count << 4);
+      const out = dst + <usize>(pair / nUsed) * stride + ((<usize>(pair % nUsed) * m + (from << 2)) << 2);
+      // the last group may be short: what lies behind it belongs to the next slot
+      memory.copy(out, scratch + <usize>c * outStride, min(count << 2, m - (from << 2)) << 2);
     }
   }
 }

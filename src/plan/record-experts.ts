@@ -105,8 +105,6 @@ export function expertMatmul(
   const [k, m, n] = w.shape;
   if (n !== routing.nExpert)
     throw new PlanError(`${w.name}: expected ${routing.nExpert} experts, found ${n}`);
-  if (m % 4 !== 0)
-    throw new PlanError(`${w.name}: expected expert rows that are a multiple of 4, found ${m}`);
   if (x.width !== k && x.width !== k * nUsed)
     throw new PlanError(
       `${w.name}: expected an input of width ${k} or ${k * nUsed}, found ${x.width}`,
@@ -164,7 +162,8 @@ export function expertMatmul(
       [ExpertMatmulWord.type, placed.type],
       [ExpertMatmulWord.weight, { kind: "weight", weight: placed }],
       [ExpertMatmulWord.groupBytes, placed.groupBytes],
-      [ExpertMatmulWord.nGroups, m / 4],
+      [ExpertMatmulWord.nGroups, Math.ceil(m / 4)],
+      [ExpertMatmulWord.missing, Math.ceil(m / 4) * 4 - m],
       [ExpertMatmulWord.tileBytes1, tile1],
       [ExpertMatmulWord.tileBytes, tile],
       [ExpertMatmulWord.list, list],

@@ -456,6 +456,18 @@ export const RANDOM_MODELS: readonly RandomModel[] = [
     },
     optional: UNTIED,
   },
+  {
+    // experts with rows that are no multiple of 4
+    name: "olmoe-30",
+    arch: "olmoe",
+    keys: {
+      expert_count: 8,
+      expert_used_count: 3,
+      feed_forward_length: 30,
+      "attention.head_count_kv": 4,
+    },
+    optional: UNTIED,
+  },
   { name: "orion", arch: "orion", optional: UNTIED },
   {
     name: "phimoe",
