@@ -51,8 +51,6 @@ export enum Op {
   wkv7 = 63,
   gatedDelta = 64,
   groupSum = 65,
-  mulGroups = 66,
-  sliceGroups = 67,
   pool = 68,
   expertSumSquares = 80,
 }
@@ -236,10 +234,6 @@ export enum ExpertRowWord { kind = 9, b = 10, bWidth = 11, slotWidth = 12, ids =
 export enum TemperatureWord { scale = 9, floor = 10, offset = 11 }
 /** dst[r, g] = sum of run g of `group` elements of a. Word.width: of dst. */
 export enum GroupSumWord { group = 9 }
-/** dst = a, every run of `group` elements multiplied by its own number: b[r, run]. */
-export enum MulGroupsWord { group = 9, b = 10, bStride = 11 }
-/** dst = elements [start, start + part) of every run of `group` elements of a, side by side. Word.width: of dst. */
-export enum SliceGroupsWord { group = 9, start = 10, part = 11 }
 
 /** dst: one row per sequence, out of the rows of a that belong to it. */
 export enum PoolWord { kind = 9 }

@@ -9,7 +9,7 @@ import {
   addVector, attention, binary, checkNan, clampedGate, copyRuns, eachExpert, expertRow, expertSort, expertSum, expertSumSquares, gated,
   gatherRows, gaussianTopK, kvStore, lowRank, magnitude, norm, rope, ropeTable, route, scaleRuns, scatterRows, softmax,
   stateRead, stateWrite, sumSquares, temperature, unary,
-  gatedDelta, groupSum, mulGroups, pool, shortConv, sliceGroups, ssmScan, tokenShift, wkv7,
+  gatedDelta, groupSum, pool, shortConv, ssmScan, tokenShift, wkv7,
 } from "./ops/index";
 import { enterInstruction, enterRun, rowsOf, word } from "./work";
 
@@ -89,8 +89,6 @@ function execute(ins: usize): void {
     case Op.wkv7: return wkv7(ins);
     case Op.gatedDelta: return gatedDelta(ins);
     case Op.groupSum: return groupSum(ins);
-    case Op.mulGroups: return mulGroups(ins);
-    case Op.sliceGroups: return sliceGroups(ins);
     case Op.pool: return pool(ins);
     default: unreachable();
   }

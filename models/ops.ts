@@ -235,10 +235,6 @@ export interface Ops {
   slice(x: Tensor, start: number, width: number): Tensor;
   /** [x.rows, x.width / group]: the sum of every run of `group` elements. */
   groupSum(x: Tensor, group: number): Tensor;
-  /** x with every run of x.width / factors.width elements multiplied by its factor. */
-  mulGroups(x: Tensor, factors: Tensor): Tensor;
-  /** [x.rows, x.width / group * width]: elements [start, start + width) of every run of `group`. */
-  sliceGroups(x: Tensor, group: number, start: number, width: number): Tensor;
 
   // A row may be seen as n runs of one length, side by side: heads, experts' slots, streams.
 

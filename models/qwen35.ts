@@ -68,8 +68,8 @@ function gatedAttention(ops: Ops, hp: Qwen35Hparams, il: number, x: Tensor): Ten
   const qkNorm = (t: Tensor, name: string): Tensor =>
     ops.rope(blocks.rmsNorm(ops, hp, t, `${blk}.${name}_norm`, keyLength), rope);
   const both = blocks.linear(ops, x, `${blk}.attn_q`, 2 * nHead * keyLength);
-  const gate = ops.sliceGroups(both, 2 * keyLength, keyLength, keyLength);
-  const q = qkNorm(ops.sliceGroups(both, 2 * keyLength, 0, keyLength), "attn_q");
+  const gate = ops.sliceRuns(both, both.width / (2 * keyLength), keyLength, keyLength);
+  const q = qkNorm(ops.sliceRuns(both, both.width / (2 * keyLength), 0, keyLength), "attn_q");
   const k = qkNorm(blocks.linear(ops, x, `${blk}.attn_k`, nHeadKv * keyLength), "attn_k");
   const v = blocks.linear(ops, x, `${blk}.attn_v`, nHeadKv * valueLength);
   const cache = ops.kvStore(il, k, v, { nHeadKv, headDimK: keyLength, headDimV: valueLength });

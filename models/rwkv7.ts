@@ -117,7 +117,7 @@ function timeMix(
   const bias = ops.weight(`${blk}_ln.bias`, [n]);
   let out = ops.layerNorm(y, { eps: 64e-5, weight, bias, group: headSize });
   const bonus = ops.groupSum(ops.mulWeight(ops.mul(k, r), vector("r_k")), headSize);
-  out = ops.add(out, ops.mulGroups(v, bonus));
+  out = ops.add(out, ops.scaleRuns(v, bonus));
   if (gated) out = ops.mul(out, lowRank(input(5), "g", sigmoid));
   return { mixed: blocks.linear(ops, out, `${blk}_output`, n), value: ownValue };
 }

@@ -16,5 +16,5 @@ export { stateRead, stateWrite } from "./state";
 export { gatedDelta, wkv7 } from "./delta-rule";
 export { shortConv, tokenShift } from "./short-conv";
 export { ssmScan } from "./ssm-scan";
-export { groupSum, mulGroups, sliceGroups } from "./groups";
+export { groupSum } from "./groups";
 export { pool } from "./pool";

@@ -8,10 +8,8 @@ import {
   ExpertSumWord,
   GroupSumWord,
   MagnitudeWord,
-  MulGroupsWord,
   Op,
   ScaleRunsWord,
-  SliceGroupsWord,
   Word,
 } from "../memory/abi.generated.ts";
 import type { Ref } from "./instruction.ts";
@@ -186,62 +184,6 @@ export function groupSum(r: RecordingContext, x: Tensor, group: number): Tensor 
     "group sum",
     a.rows,
     [...r.common(dst, a), [GroupSumWord.group, group]],
-    [ref(a)],
-    [ref(dst)],
-  );
-  return dst;
-}
-
-export function mulGroups(r: RecordingContext, x: Tensor, factors: Tensor): Tensor {
-  const a = x as Recorded,
-    b = factors as Recorded,
-    dst = r.tensor("mul groups", a.rows, a.width),
-    group = a.width / b.width;
-  groupsOf("mulGroups", a, group);
-  if (a.rows !== b.rows)
-    throw new PlanError(
-      `mulGroups: expected factors of the same rows, found ${a.rows} and ${b.rows}`,
-    );
-  r.emit(
-    Op.mulGroups,
-    "mul groups",
-    a.rows,
-    [
-      ...r.common(dst, a),
-      [MulGroupsWord.group, group],
-      [MulGroupsWord.b, ref(b)],
-      [MulGroupsWord.bStride, b.stride],
-    ],
-    [ref(a), ref(b)],
-    [ref(dst)],
-  );
-  return dst;
-}
-
-export function sliceGroups(
-  r: RecordingContext,
-  x: Tensor,
-  group: number,
-  start: number,
-  width: number,
-): Tensor {
-  const a = x as Recorded,
-    dst = r.tensor("slice groups", a.rows, groupsOf("sliceGroups", a, group) * width);
-  if (start < 0 || start + width > group) {
-    throw new PlanError(
-      `sliceGroups: expected a part inside ${group} elements, found [${start}, ${start + width})`,
-    );
-  }
-  r.emit(
-    Op.sliceGroups,
-    "slice groups",
-    a.rows,
-    [
-      ...r.common(dst, a),
-      [SliceGroupsWord.group, group],
-      [SliceGroupsWord.start, start],
-      [SliceGroupsWord.part, width],
-    ],
     [ref(a)],
     [ref(dst)],
   );

@@ -203,14 +203,6 @@ export class Recorder implements Ops {
     return runs.groupSum(this.context, x, group);
   }
 
-  mulGroups(x: Tensor, factors: Tensor): Tensor {
-    return runs.mulGroups(this.context, x, factors);
-  }
-
-  sliceGroups(x: Tensor, group: number, start: number, width: number): Tensor {
-    return runs.sliceGroups(this.context, x, group, start, width);
-  }
-
   // ---- position and attention
 
   temperature(params: TemperatureParams): Tensor {

@@ -338,23 +338,6 @@ export class ReferenceOps implements Ops {
     return this.#done("groupSum", mapRows(x, n, row));
   }
 
-  mulGroups(x: Tensor, factors: Tensor): Tensor {
-    expectSameRows("mulGroups", x.rows, factors.rows);
-    const group = x.width / factors.width;
-    expectSize("mulGroups: width", Math.floor(group) * factors.width, x.width);
-    const row = (r: Float32Array, i: number): Float32Array =>
-      r.map((v, c) => v * valueOf(factors).data[i][Math.floor(c / group)]);
-    return this.#done("mulGroups", mapRows(x, x.width, row));
-  }
-
-  sliceGroups(x: Tensor, group: number, start: number, width: number): Tensor {
-    const n = x.width / group;
-    expectSize("sliceGroups: width", Math.floor(n) * group, x.width);
-    const row = (r: Float32Array): number[] =>
-      outputs(n * width, (c) => r[Math.floor(c / width) * group + start + (c % width)]);
-    return this.#done("sliceGroups", mapRows(x, n * width, row));
-  }
-
   rope(x: Tensor, params: RopeParams): Tensor {
     const heads = x.width / params.headDim;
     expectSize("rope: width", Math.floor(heads) * params.headDim, x.width);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import { GroupSumWord, MulGroupsWord, SliceGroupsWord, Word } from "../../../assembly/abi.ts";
+import { CopyRunsWord, GroupSumWord, ScaleRunsWord, Word } from "../../../assembly/abi.ts";
 import { expectSameBits, Machine, randoms, worstError } from "./machine.ts";
 
 let machine: Machine;
@@ -41,11 +41,11 @@ it.each(SHAPES)("runs of %d elements, %d of them", (group, n) => {
 
   const factors = randoms(ROWS * n, 2);
   const b = machine.tensor(ROWS, n, factors, 4);
-  const scaled = machine.result("mulGroups", machine.tensor(ROWS, width), {
+  const scaled = machine.result("scaleRuns", machine.tensor(ROWS, width), {
     ...words,
-    [MulGroupsWord.group]: group,
-    [MulGroupsWord.b]: b.address,
-    [MulGroupsWord.bStride]: b.stride,
+    [ScaleRunsWord.run]: group,
+    [ScaleRunsWord.factors]: b.address,
+    [ScaleRunsWord.factorsStride]: b.stride,
   });
   const factor = (r: number, c: number): number => factors[r * n + Math.floor(c / group)];
   expectSameBits(
@@ -55,11 +55,12 @@ it.each(SHAPES)("runs of %d elements, %d of them", (group, n) => {
 
   const start = Math.floor(group / 3);
   const part = Math.ceil(group / 2);
-  const slices = machine.result("sliceGroups", machine.tensor(ROWS, n * part), {
+  const slices = machine.result("copyRuns", machine.tensor(ROWS, n * part), {
     ...words,
-    [SliceGroupsWord.group]: group,
-    [SliceGroupsWord.start]: start,
-    [SliceGroupsWord.part]: part,
+    [Word.a]: a.address + start * 4,
+    [CopyRunsWord.run]: part,
+    [CopyRunsWord.fromStep]: group * 4,
+    [CopyRunsWord.toStep]: part * 4,
   });
   expectSameBits(
     slices,
