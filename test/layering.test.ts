@@ -47,9 +47,13 @@ const ALLOWED: Record<string, readonly string[]> = {
   ],
   "src/session": ["src/engine", "src/kv-cache", "src/errors"],
   "src/generate": ["src/session", "src/sampling", "src/tokenizer", "src/errors"],
+  "src/chat": ["formats", "src/tokenizer", "src/errors"],
+  "src/chat-answer": ["src/chat", "src/generate", "src/errors"],
   "src/model": [
     "formats",
     "models",
+    "src/chat",
+    "src/chat-answer",
     "src/generate",
     "src/session",
     "src/engine",
@@ -65,6 +69,8 @@ const ALLOWED: Record<string, readonly string[]> = {
   "src/index": [
     "formats",
     "models",
+    "src/chat",
+    "src/chat-answer",
     "src/model",
     "src/generate",
     "src/session",
