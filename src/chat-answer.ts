@@ -13,8 +13,7 @@ import {
  * How to write the conversation, and how to answer. With `session`, a conversation that grows is evaluated from where it
  * differs from what the session holds.
  */
-export interface ChatOptions
-  extends ChatTemplateOptions, Omit<GenerateOptions, "parseSpecial"> {}
+export interface ChatOptions extends ChatTemplateOptions, Omit<GenerateOptions, "parseSpecial"> {}
 
 /** An iterable over pieces of text; the fields fill as it goes. Iterate once. */
 export class ChatAnswer implements AsyncIterable<string> {

@@ -82,7 +82,9 @@ export function probe(render: Render): ChatCapabilities {
     { role: "tool", name: FIRST, tool_call_id: idOf(FIRST), content: content(RESULT) },
   ];
   return {
-    systemRole: shown([{ role: "system", content: content(SYSTEM) }, user], noTools).includes(SYSTEM),
+    systemRole: shown([{ role: "system", content: content(SYSTEM) }, user], noTools).includes(
+      SYSTEM,
+    ),
     noTools,
     tools: shown([user], TOOLS).includes(ARGUMENT),
     toolCalls: form !== undefined,

@@ -1,9 +1,10 @@
 // `strftime_now`, with which templates put today's date into a prompt. In UTC and English, so that the prompt depends on
 // the moment alone, not on the machine's zone and language.
 
-const MONTHS = (
-  "January February March April May June July August September October November December"
-).split(" ");
+const MONTHS =
+  "January February March April May June July August September October November December".split(
+    " ",
+  );
 const DAYS = "Sunday Monday Tuesday Wednesday Thursday Friday Saturday".split(" ");
 
 /** The directives of C's strftime that templates use; others stay as they are. */

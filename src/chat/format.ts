@@ -268,8 +268,7 @@ function adapt(messages: readonly ChatMessage[], can: ChatCapabilities): unknown
       message.content === null || message.content === undefined
         ? can.emptyContent
         : textOf(message);
-    const content =
-      can.content === "parts" && text !== null ? [{ type: "text", text }] : text;
+    const content = can.content === "parts" && text !== null ? [{ type: "text", text }] : text;
     if (message.tool_calls === undefined) return { ...message, content };
     if (!can.toolCalls || (message.tool_calls.length > 1 && !can.parallelToolCalls)) {
       throw new ChatTemplateError(

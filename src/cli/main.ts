@@ -5,6 +5,7 @@
 import { Command } from "commander";
 import { normaliseArgv } from "./argv.ts";
 import { addBenchCommand } from "./bench.ts";
+import { addChatCommand } from "./chat.ts";
 import { addCompareCommand } from "./compare.ts";
 import { addEmbedCommand } from "./embed.ts";
 import { EXIT_INTERRUPTED, reportFailure } from "./errors.ts";
@@ -27,6 +28,7 @@ function createProgram(): Command {
     .configureOutput({ outputError() {} });
   for (const add of [
     addRunCommand,
+    addChatCommand,
     addInspectCommand,
     addTokenizeCommand,
     addLogitsCommand,
