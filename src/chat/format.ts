@@ -137,6 +137,7 @@ export class ChatFormat {
       return await this.writeByTemplate(conversation, name, this.variants.get(name)!);
     } catch (error) {
       if (!(error instanceof ChatTemplateError) || error.failure !== "broken") throw error;
+      if (conversation.tools !== null) throw error; // no family's format shows tools
       return this.writeAsFamily(conversation, error.message, this.variants.get(name));
     }
   }

@@ -13,10 +13,10 @@ const MAX_RANGE = 100_000;
 /** Elements of a list, so that one that doubles itself stays small. */
 const MAX_LIST = 1 << 20;
 /**
- * Work: evaluated nodes, and what their values hold. A long conversation takes about 200 of it for each message. Ended
- * after a few seconds at most.
+ * Work: evaluated nodes, and what their values hold. A message takes about 100 of it, and brings more with every
+ * character. Exhausted after about a second.
  */
-const WORK = 4_000_000;
+const WORK = 1_000_000;
 const WORK_PER_CHARACTER = 20;
 /** Characters of one value, beside what the conversation has. */
 const TEXT = 1 << 22;
