@@ -73,8 +73,7 @@ export class JinjaTemplate {
         `chat template: expected at most ${MAX_TEMPLATE} characters, found ${source.length}`,
       );
     }
-    // Loaded when the first conversation comes: a page that only generates text never fetches it.
-    const jinja = (await import("@huggingface/jinja")) as unknown as Jinja;
+    const jinja = await loadJinja();
     try {
       // As Hugging Face's library renders templates.
       const tokens = jinja.tokenize(source, { lstrip_blocks: true, trim_blocks: true });
@@ -128,6 +127,20 @@ export class JinjaTemplate {
       if (cause instanceof RangeError) throw unbounded("memory");
       throw broken("one that renders", cause);
     }
+  }
+}
+
+/** Loaded when the first conversation comes: a page that only generates text never fetches it. */
+async function loadJinja(): Promise<Jinja> {
+  try {
+    return (await import("@huggingface/jinja")) as unknown as Jinja;
+  } catch (cause) {
+    throw new ChatTemplateError(
+      "unsupported",
+      "chat templates: expected the package @huggingface/jinja, found that it cannot be imported; " +
+        "install it, or in browsers use a bundler or an import map",
+      { cause },
+    );
   }
 }
 
