@@ -84,6 +84,8 @@ const ALLOWED: Record<string, readonly string[]> = {
   ],
   "src/tools": [
     "formats",
+    "src/quantize",
+    "src/quants",
     "src/kernels",
     "src/index",
     "src/model",
@@ -96,6 +98,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   ],
   "src/cli": [
     "formats",
+    "src/quantize",
     "src/tools",
     "src/index",
     "src/model",
