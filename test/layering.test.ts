@@ -60,7 +60,15 @@ const ALLOWED: Record<string, readonly string[]> = {
     "src/platform",
     "src/errors",
   ],
-  "src/quantize": ["formats", "src/weights", "src/kernels", "src/errors"],
+  "src/quantize": [
+    "formats",
+    "src/engine-options",
+    "src/weights",
+    "src/threads",
+    "src/kernels",
+    "src/memory",
+    "src/errors",
+  ],
   "src/quants": ["formats", "src/quantize", "src/weights", "src/kernels", "src/errors"],
   "src/index": [
     "formats",
@@ -76,6 +84,8 @@ const ALLOWED: Record<string, readonly string[]> = {
   ],
   "src/tools": [
     "formats",
+    "src/quantize",
+    "src/quants",
     "src/kernels",
     "src/index",
     "src/model",
@@ -88,6 +98,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   ],
   "src/cli": [
     "formats",
+    "src/quantize",
     "src/tools",
     "src/index",
     "src/model",

@@ -2,7 +2,7 @@
 // README.md lists the types. Runs on any thread: all working memory is the caller's.
 
 import { f32ToBf16, f32ToF16 } from "../half";
-import { GgmlType } from "../quants/types";
+import { GgmlType, blockWeights, rowMetaBytes } from "../quants/types";
 import { Grid, gridTableBytes, prepareGrid } from "./grid";
 import { quantizeIQ1_M, quantizeIQ1_S } from "./iq1";
 import { quantizeIQ2_S, quantizeIQ2_XS, quantizeIQ2_XXS } from "./iq2";
@@ -10,12 +10,12 @@ import { quantizeIQ3_S, quantizeIQ3_XXS } from "./iq3";
 import { quantizeIQ4_NL, quantizeIQ4_XS } from "./iq4";
 import { quantizeQ2_K, quantizeQ3_K, quantizeQ4_K, quantizeQ5_K, quantizeQ6_K } from "./kquants";
 import { quantizeQ4_0, quantizeQ4_1, quantizeQ5_0, quantizeQ5_1, quantizeQ8_0 } from "./legacy";
-import { SCRATCH_BYTES, at, clearOverflow, hasOverflowed, noteOverflow } from "./scalar";
+import { SCRATCH_BYTES, at, noteOverflow } from "./scalar";
 import { quantizeMXFP4, quantizeNVFP4, quantizeQ1_0, quantizeQ2_0, quantizeTQ1_0, quantizeTQ2_0 } from "./small";
 
 /** Whether a quantiser exists for the type. */
 export function isQuantizable(type: u32): bool {
-  return rowSize(type, 256) != 0;
+  return blockWeights(type) != 0 && type < <u32>GgmlType.Q6_0;
 }
 
 /** Whether the type cannot be written without importance weights. */
@@ -23,38 +23,14 @@ export function needsImatrix(type: u32): bool {
   return type == GgmlType.IQ2_XXS || type == GgmlType.IQ2_XS || type == GgmlType.IQ1_S;
 }
 
-/** Bytes of a row of k weights; 0: the type cannot be written. */
-function rowSize(type: u32, k: u32): u32 {
+/** Whether the bytes of a block depend on all of its row: a scale before the blocks, or error weights with the row's mean. */
+export function needsWholeRow(type: u32, weighted: bool): bool {
   switch (type) {
-    case GgmlType.F32: return k * 4;
-    case GgmlType.F16:
-    case GgmlType.BF16: return k * 2;
     case GgmlType.Q4_0:
-    case GgmlType.IQ4_NL: return k / 32 * 18;
-    case GgmlType.Q4_1: return k / 32 * 20;
-    case GgmlType.Q5_0: return k / 32 * 22;
-    case GgmlType.Q5_1: return k / 32 * 24;
-    case GgmlType.Q8_0: return k / 32 * 34;
-    case GgmlType.Q2_K: return k / 256 * 84;
-    case GgmlType.Q3_K:
-    case GgmlType.IQ3_S: return k / 256 * 110;
-    case GgmlType.Q4_K: return k / 256 * 144;
-    case GgmlType.Q5_K: return k / 256 * 176;
-    case GgmlType.Q6_K: return k / 256 * 210;
-    case GgmlType.IQ2_XXS:
-    case GgmlType.TQ2_0: return k / 256 * 66;
-    case GgmlType.IQ2_XS: return k / 256 * 74;
-    case GgmlType.IQ2_S: return k / 256 * 82;
-    case GgmlType.IQ3_XXS: return k / 256 * 98;
-    case GgmlType.IQ1_S: return k / 256 * 50;
-    case GgmlType.IQ1_M: return k / 256 * 56;
-    case GgmlType.IQ4_XS: return k / 256 * 136;
-    case GgmlType.TQ1_0: return k / 256 * 54;
-    case GgmlType.MXFP4: return k / 32 * 17;
-    case GgmlType.NVFP4: return k / 64 * 36;
-    case GgmlType.Q1_0: return k / 128 * 18;
-    case GgmlType.Q2_0: return k / 64 * 18;
-    default: return 0;
+    case GgmlType.Q4_1:
+    case GgmlType.Q5_0:
+    case GgmlType.Q5_1: return weighted;
+    default: return rowMetaBytes(type) != 0;
   }
 }
 
@@ -72,8 +48,8 @@ function gridOf(type: u32): i32 {
   }
 }
 
-/** Bytes of scratch memory that a call of quantizeRows needs, for any type. */
-export function quantizeScratchBytes(): u32 {
+/** Bytes of scratch memory that quantizeRow needs for k weights, whatever the type. */
+export function quantizeScratchBytes(k: u32): u32 {
   return SCRATCH_BYTES;
 }
 
@@ -90,22 +66,11 @@ export function prepareQuantize(type: u32, tables: usize): void {
 }
 
 /**
- * Quantises nRows rows of k f32 at src to dst. imatrix: k f32, how much each column counts, or 0. scratch and tables:
- * see above. k is a multiple of the type's block; all values are finite. False: a scale left the range of 16 bits, the
- * bytes are of no use.
+ * Quantises k f32 at x to y: a row, or a part of it (see needsWholeRow). qw: k f32, how much each column counts, or 0.
+ * s, t: scratch memory and the type's tables. k is a multiple of the type's block; all values are finite. hasOverflowed: a
+ * scale left the range of 16 bits, the bytes are of no use.
  */
-export function quantizeRows(
-  type: u32, src: usize, nRows: u32, k: u32, imatrix: usize, dst: usize, scratch: usize, tables: usize,
-): bool {
-  const bytes = rowSize(type, k);
-  clearOverflow();
-  for (let r: u32 = 0; r < nRows; r++, src += k << 2, dst += bytes) {
-    quantizeRow(type, src, k, imatrix, dst, scratch, tables);
-  }
-  return !hasOverflowed();
-}
-
-function quantizeRow(type: u32, x: usize, k: u32, qw: usize, y: usize, s: usize, t: usize): void {
+export function quantizeRow(type: u32, x: usize, k: u32, qw: usize, y: usize, s: usize, t: usize): void {
   switch (type) {
     case GgmlType.F32: return memory.copy(y, x, k << 2);
     case GgmlType.F16: return quantizeF16(x, k, y);

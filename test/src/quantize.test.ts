@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { typeByName } from "../../formats/types.ts";
 import type * as Quants from "../../src/quants.ts";
 import { built } from "../built.ts";
+import { gaussian, importance } from "../random-values.ts";
 import { f32Of, hasShared, loadVectors, SHARED } from "../reference/vectors.ts";
 
 const { dequantize, quantize, quantizableTypes } = (await import(
@@ -27,23 +28,6 @@ function firstDifference(found: Uint8Array, expected: Uint8Array): number {
 function rmse(a: Float32Array, b: Float32Array): number {
   return Math.sqrt(a.reduce((sum, v, i) => sum + (v - b[i]) ** 2, 0) / a.length);
 }
-
-/** n values in a normal distribution, from a seed. */
-function gaussian(seed: number, n: number): Float32Array {
-  let s = seed >>> 0;
-  const uniform = () => {
-    s = (s + 0x9e3779b9) >>> 0;
-    let z = Math.imul(s ^ (s >>> 16), 0x85ebca6b);
-    z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35);
-    return ((z ^ (z >>> 16)) >>> 0) / 2 ** 32;
-  };
-  return Float32Array.from(
-    { length: n },
-    () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()),
-  );
-}
-
-const importance = (seed: number, n: number) => gaussian(seed, n).map((v) => Math.exp(v));
 
 describe("the bytes of ggml", () => {
   it("covers every type that ggml writes", () => {
