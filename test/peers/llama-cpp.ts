@@ -48,7 +48,9 @@ export async function peerLogprobs(
   runs: readonly (readonly number[])[],
   { cacheType = "F32" }: PeerOptions = {},
 ): Promise<Float64Array[][]> {
-  const model = await (await (llama ??= open())).loadModel({
+  const model = await (
+    await (llama ??= open())
+  ).loadModel({
     modelPath: path,
     useMmap: false,
     gpuLayers: 0,
