@@ -12,6 +12,7 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
   ["-ctk", "--cache-type-k"],
   ["-ctv", "--cache-type-v"],
   ["-mm", "--mmproj"],
+  ["-bf", "--binary-file"],
   ["--predict", "--n-predict"],
   ["--temperature", "--temp"],
   ["--top-n-sigma", "--top-nsigma"],
