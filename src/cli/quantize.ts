@@ -108,9 +108,7 @@ export function addQuantizeCommand(program: Command): void {
         .default([], "none"),
     )
     .optionsGroup("Engine (never changes a byte):")
-    .addOption(
-      wholeOption("-t, --threads <N>", "compute threads (default: the machine's)", 1, 128),
-    )
+    .addOption(wholeOption("-t, --threads <N>", "compute threads (default: the machine's)", 1, 128))
     .addHelpText("after", `\nTypes: ${FTYPES.map(({ name }) => name).join(", ")}, COPY.`)
     .action((input: string, rest: string[], values: QuantizeValues) =>
       quantize(input, rest, values),
@@ -175,7 +173,9 @@ async function quantize(
     };
     for (const { source, type, wanted } of plan)
       if (wanted !== undefined && !values.json)
-        note(`${source.name}: rows of ${source.shape[0]} do not fit ${wanted}, written as ${type.name}`);
+        note(
+          `${source.name}: rows of ${source.shape[0]} do not fit ${wanted}, written as ${type.name}`,
+        );
     const files = values.dryRun
       ? quantizedContents(gguf, plan, undefined, outputOptions).map(ggufBytes)
       : await write(gguf, plan, request, outputOptions);
@@ -384,7 +384,8 @@ function summary(
 ): string {
   const size = (n: number) => `${(n / MIB).toFixed(2)} MiB`;
   const lines = files.map(
-    (file) => `${dryRun ? basename(file.path) : file.path}: ${file.bytes} bytes${dryRun ? " (not written)" : ""}`,
+    (file) =>
+      `${dryRun ? basename(file.path) : file.path}: ${file.bytes} bytes${dryRun ? " (not written)" : ""}`,
   );
   return [
     `tensors: ${size(bytesBefore)} (${((bytesBefore * 8) / weights).toFixed(2)} bits a weight) -> ${size(bytes)} (${bitsPerWeight.toFixed(2)})`,

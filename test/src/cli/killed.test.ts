@@ -28,6 +28,7 @@ const COMMANDS: Record<string, (target: string) => string[]> = {
   compare: (target) => [
     ...["compare", EMBEDDED, EMBEDDED, ...SMALL, "--chunks", "2", "--no-speed", "-o", target],
   ],
+  quantize: (target) => ["quantize", EMBEDDED, target, "Q2_K", "1", "--allow-requantize"],
 };
 
 describe.each(Object.entries(COMMANDS))("samebit %s", (name, command) => {
