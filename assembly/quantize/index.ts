@@ -19,6 +19,7 @@ import { quantizeIQ4_KSS } from "./iq4kss";
 import {
   quantizeIQ3_K, quantizeIQ3_KS, quantizeIQ4_K, quantizeIQ4_KS, quantizeIQ5_K, quantizeIQ5_KS, quantizeIQ6_K,
 } from "./iqk";
+import { ktTableBytes, prepareKT, quantizeIQ1_KT, quantizeIQ2_KT, quantizeIQ3_KT, quantizeIQ4_KT } from "./kt";
 import { quantizeQ2_K, quantizeQ3_K, quantizeQ4_K, quantizeQ5_K, quantizeQ6_K } from "./kquants";
 import { quantizeQ4_0, quantizeQ4_1, quantizeQ5_0, quantizeQ5_1, quantizeQ8_0 } from "./legacy";
 import { quantizeQ6_0 } from "./q6_0";
@@ -28,13 +29,7 @@ import { quantizeMXFP4, quantizeNVFP4, quantizeQ1_0, quantizeQ2_0, quantizeTQ1_0
 
 /** Whether a quantiser exists for the type. */
 export function isQuantizable(type: u32): bool {
-  switch (type) {
-    case GgmlType.IQ1_KT:
-    case GgmlType.IQ2_KT:
-    case GgmlType.IQ3_KT:
-    case GgmlType.IQ4_KT: return false;
-    default: return blockWeights(type) != 0;
-  }
+  return blockWeights(type) != 0;
 }
 
 /** Whether the type cannot be written without importance weights. */
@@ -76,6 +71,7 @@ export function quantizeScratchBytes(k: u32): u32 {
 /** Bytes of the tables of a type; most have none. */
 export function quantizeTableBytes(type: u32): u32 {
   if (type == GgmlType.IQ2_KL) return iq2klTableBytes();
+  if (indexBits(type)) return ktTableBytes(indexBits(type));
   if (codebookOf(type)) return codebookBytes();
   const grid = gridOf(type);
   return grid < 0 ? 0 : gridTableBytes(grid);
@@ -84,10 +80,22 @@ export function quantizeTableBytes(type: u32): u32 {
 /** Writes a type's tables to `tables` (aligned to 16). Threads may share them. */
 export function prepareQuantize(type: u32, tables: usize): void {
   if (type == GgmlType.IQ2_KL) return prepareIQ2_KL(tables);
+  if (indexBits(type)) return prepareKT(indexBits(type), type == GgmlType.IQ3_KT, tables);
   const values = codebookOf(type);
   if (values) return prepareCodebook(values, codebookSize(type), values == IQ3NL_VALUES ? 64 : 0, tables);
   const grid = gridOf(type);
   if (grid >= 0) prepareGrid(grid, tables);
+}
+
+/** Bits of an index of a trellis type; 0: it is none. */
+function indexBits(type: u32): i32 {
+  switch (type) {
+    case GgmlType.IQ1_KT: return 13;
+    case GgmlType.IQ2_KT:
+    case GgmlType.IQ3_KT: return 16;
+    case GgmlType.IQ4_KT: return 15;
+    default: return 0;
+  }
 }
 
 /** The values of a type with a codebook, or 0. */
@@ -167,6 +175,10 @@ export function quantizeRow(type: u32, x: usize, k: u32, qw: usize, y: usize, s:
     case GgmlType.IQ5_K: return quantizeIQ5_K(x, k, qw, y, s, t);
     case GgmlType.IQ5_KS: return quantizeIQ5_KS(x, k, qw, y, s, t);
     case GgmlType.IQ6_K: return quantizeIQ6_K(x, k, qw, y, s, t);
+    case GgmlType.IQ1_KT: return quantizeIQ1_KT(x, k, qw, y, s, t);
+    case GgmlType.IQ2_KT: return quantizeIQ2_KT(x, k, qw, y, s, t);
+    case GgmlType.IQ3_KT: return quantizeIQ3_KT(x, k, qw, y, s, t);
+    case GgmlType.IQ4_KT: return quantizeIQ4_KT(x, k, qw, y, s, t);
     default: unreachable();
   }
 }
