@@ -151,8 +151,8 @@ function tryRun(net: usize, dims: usize, x: usize, r: usize, d: f32, s: usize): 
   bestScore = score;
   put(rowScales, <i32>r, sumqx / sumq2);
   v128.store(rowIndices + (r << 4), v128.load(tried));
-  put(rowSums, <i32>(2 * r), sumqx);
-  put(rowSums, <i32>(2 * r + 1), sumq2);
+  put(rowSums, <i32>r << 1, sumqx);
+  put(rowSums, (<i32>r << 1) + 1, sumq2);
   return true;
 }
 
@@ -315,7 +315,10 @@ function fitQuads(nets: usize, x: usize, r: usize, rowMost: f32, s: usize): void
     tryRun(nets, 4, x, r, d, s);
     tryRun(nets, 4, x, r, -d, s);
   }
+  // as in the reference, what follows need not be better than this first one, only better than all with the first offset
+  const bestOfFirst = bestScore;
   let better = tryRun(other, 4, x, r, at(rowScales, <i32>r), s);
+  bestScore = bestOfFirst;
   for (let i = -2; i <= 2; i++) {
     const d = most / (<f32>8 * <f32>i + start);
     better = tryRun(other, 4, x, r, d, s) || better;

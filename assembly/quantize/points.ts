@@ -5,7 +5,7 @@
 // Memory of a net of points:
 //   header   u32[8], then f32[8]: what separates the halves of the partition, by dimension (8 dimensions only)
 //   starts   u32[nGroups + 1], in fours of points
-//   indices  u16 by point of a group, padded to fours with repetitions
+//   indices  u16 by point of a group: the points that are in it, and as many more as make eights
 //   values   f32x4 by four points and dimension
 
 import { POWERS, generate } from "../quants/kt";
@@ -18,10 +18,13 @@ function groupsOf(dims: u32): u32 {
   return dims == 8 ? 256 : 625;
 }
 
-/** Most points in all groups: each point is in `nearest` of them, and groups are padded. */
+/** Most points in all groups: each point is in `nearest` of them, and each group has a multiple of EXTRA, at least one. */
 function mostPoints(dims: u32, bits: u32, nearest: u32): u32 {
-  return (nearest << bits) + 4 * groupsOf(dims);
+  return (nearest << bits) + EXTRA * groupsOf(dims);
 }
+
+/** What the number of points in a group is a multiple of; it decides results, as more points make a better match. */
+const EXTRA: u32 = 8;
 
 export function netBytes(dims: u32, bits: u32, nearest: u32): u32 {
   const most = mostPoints(dims, bits, nearest);
@@ -136,14 +139,16 @@ function findCentres(net: usize, point: usize, centres: usize): void {
 function gather(net: usize, nearest: u32, point: usize, centres: usize): void {
   const dims = load<u32>(net, Head.dims), nPoints = load<u32>(net, Head.nPoints), nGroups = load<u32>(net, Head.nGroups);
   const padded = (nGroups + 3) & ~3, indices = <usize>load<u32>(net, Head.indices), values = <usize>load<u32>(net, Head.values);
-  const distances = centres + padded * dims * 4, cursors = distances + padded * 4, chosen = cursors + padded * 4;
+  const distances = centres + padded * dims * 4, cursors = distances + padded * 4;
+  const extraAway = cursors + padded * 4, extraIndex = extraAway + padded * EXTRA * 4, chosen = extraIndex + padded * EXTRA * 2;
   memory.fill(cursors, 0, padded * 4);
+  for (let e: u32 = 0; e < padded * EXTRA; e++) put(extraAway, e, Infinity);
   for (let i: u32 = 0; i < nPoints; i++) {
     storePoint(net, i, point);
     for (let g: u32 = 0; g < padded; g += 4) {
       let sum = f32x4.splat(0);
       for (let d: u32 = 0; d < dims; d++) {
-        const away = f32x4.sub(v128.load(centreAt(centres, dims, g, d)), v128.load_splat<u32>(point + (d << 2)));
+        const away = f32x4.sub(v128.load_splat<u32>(point + (d << 2)), v128.load(centreAt(centres, dims, g, d)));
         sum = f32x4.add(sum, f32x4.mul(away, away));
       }
       v128.store(distances + (g << 2), sum);
@@ -160,15 +165,18 @@ function gather(net: usize, nearest: u32, point: usize, centres: usize): void {
       n = min(n + 1, nearest);
     }
     for (let j: u32 = 0; j < nearest; j++) {
-      const p = cursors + (<usize>load<u16>(list + (j << 1)) << 2);
+      const g = <usize>load<u16>(list + (j << 1)), p = cursors + (g << 2);
       store<u32>(p, load<u32>(p) + 1);
+      put(distances, <i32>g, Infinity);
     }
+    for (let g: u32 = 0; g < nGroups; g++) keepExtra(extraAway + (g * EXTRA << 2), extraIndex + (g * EXTRA << 1), at(distances, g), i);
   }
   let fours: u32 = 0;
   for (let g: u32 = 0; g < nGroups; g++) {
+    const n = load<u32>(cursors + (g << 2));
     store<u32>(net + (g << 2), fours, Head.starts);
-    fours += (load<u32>(cursors + (g << 2)) + 3) >> 2;
-    store<u32>(cursors + (g << 2), load<u32>(net + (g << 2), Head.starts) << 2);
+    store<u32>(cursors + (g << 2), fours << 2);
+    fours += max<u32>(1, (n + EXTRA - 1) / EXTRA) * (EXTRA >> 2);
   }
   store<u32>(net + (nGroups << 2), fours, Head.starts);
   for (let e: u32 = 0; e < nPoints * nearest; e++) {
@@ -178,14 +186,29 @@ function gather(net: usize, nearest: u32, point: usize, centres: usize): void {
   }
   for (let g: u32 = 0; g < nGroups; g++) {
     const end = load<u32>(net + (g << 2), Head.starts + 4) << 2;
-    for (let to = load<u32>(cursors + (g << 2)); to < end; to++) {
-      store<u16>(indices + (to << 1), load<u16>(indices + (to << 1) - 2));
+    for (let to = load<u32>(cursors + (g << 2)), extra = extraIndex + (g * EXTRA << 1); to < end; to++, extra += 2) {
+      store<u16>(indices + (to << 1), load<u16>(extra));
     }
   }
   for (let i: u32 = 0; i < fours << 2; i++) {
     const p = values + ((i >> 2) * dims << 4) + ((i & 3) << 2);
     storeTransposed(net, load<u16>(indices + (i << 1)), dims, p);
   }
+}
+
+/** Keeps the EXTRA points nearest to a centre, the lower index first of equals. */
+// @ts-ignore: decorator
+@inline
+function keepExtra(away: usize, index: usize, distance: f32, point: u32): void {
+  let j = <i32>EXTRA;
+  for (; j > 0 && at(away, j - 1) > distance; j--) {
+    if (j == <i32>EXTRA) continue;
+    put(away, j, at(away, j - 1));
+    store<u16>(index + (j << 1), load<u16>(index + (j << 1) - 2));
+  }
+  if (j == <i32>EXTRA) return;
+  put(away, j, distance);
+  store<u16>(index + (j << 1), point);
 }
 
 /** The values of a point, 16 bytes apart. */
@@ -214,7 +237,7 @@ function plus(sum: v128, q: usize, d: usize, x: v128, w: v128): v128 {
 export function nearestPoint(net: usize, x: usize, w: usize): u32 {
   const start = net + (groupOf(net, x) << 2), begin = load<u32>(start, Head.starts), end = load<u32>(start, Head.starts + 4);
   const eight = load<u32>(net, Head.dims) == 8, step: usize = eight ? 128 : 64;
-  let q = <usize>load<u32>(net, Head.values) + begin * step;
+  let q = <usize>load<u32>(net, Head.values) + <usize>begin * step;
   const x0 = v128.load_splat<u32>(x), x1 = v128.load_splat<u32>(x, 4), x2 = v128.load_splat<u32>(x, 8), x3 = v128.load_splat<u32>(x, 12);
   const w0 = v128.load_splat<u32>(w), w1 = v128.load_splat<u32>(w, 4), w2 = v128.load_splat<u32>(w, 8), w3 = v128.load_splat<u32>(w, 12);
   let least = f32x4.splat(Infinity), found = i32x4.splat(begin), four = found;
