@@ -22,7 +22,7 @@ import type { QuantizeRequest } from "./request.ts";
 const SLAB = 1 << 18;
 /** Weights of a piece, which one thread converts: whole blocks of every type. */
 const PIECE = 4096;
-/** Of the memory at first: the instruction, slabs of two threads and most types' tables; more is added when needed. */
+/** Of the memory at first: the instruction, slabs of two threads and tables of most types; more is added when needed. */
 const FIRST_PAGES = 128,
   PAGE = 65536;
 /** Of the word pair of a piece (assembly/quantize/op.ts). */
@@ -44,9 +44,10 @@ export class Slabs {
   private readonly scratch: number;
   private readonly plan: number;
   private readonly counter: number;
-  private readonly end: number;
-  /** Type whose tables are in memory. */
-  private tables = -1;
+  /** What follows is free. */
+  private end: number;
+  /** Where the tables of a type are: made once, they take up to half a second. */
+  private readonly tables = new Map<number, number>();
 
   constructor(
     module: WebAssembly.Module,
@@ -103,22 +104,19 @@ export class Slabs {
     const perRow = Math.ceil(width / piece),
       workBytes = align(exports.quantizeWorkBytes(source.id, piece) >>> 0);
 
+    const tables = this.tablesOf(type.id);
     let next = this.end;
     const take = (size: number) => {
       const start = next;
       next = align(next + size);
       return start;
     };
-    // the tables come first: they stay where they are for the next request of the type
-    const tables = take(exports.quantizeTableBytes(type.id) >>> 0),
-      weights = take(width * 4),
+    const weights = take(width * 4),
       src = take(rowBytes(source, width) * rowsAtOnce),
       dst = take(rowBytes(type, width) * rowsAtOnce),
       faults = take(perRow * rowsAtOnce * FAULT.bytes),
       work = take(workBytes * this.nThreads);
     this.reserve(next);
-    if (this.tables !== type.id) exports.prepareQuantize(type.id, tables);
-    this.tables = type.id;
 
     const out = new Uint8Array(rows * rowBytes(type, k)),
       { buffer } = this.memory;
@@ -182,6 +180,18 @@ export class Slabs {
         `values: expected finite numbers, found ${value} (at ${first + fault - FAULT.value})`,
       );
     }
+  }
+
+  private tablesOf(type: number): number {
+    let at = this.tables.get(type);
+    if (at === undefined) {
+      at = this.end;
+      this.end = align(at + (this.exports.quantizeTableBytes(type) >>> 0));
+      this.reserve(this.end);
+      this.exports.prepareQuantize(type, at);
+      this.tables.set(type, at);
+    }
+    return at;
   }
 
   private reserve(bytes: number): void {
