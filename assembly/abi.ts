@@ -37,6 +37,7 @@ export enum Op {
   softmax = 24,
   addVector = 25,
   repack = 30,
+  quantize = 31,
   copyRuns = 40,
   scaleRuns = 41,
   magnitude = 42,
@@ -179,6 +180,11 @@ export enum ExpertSumSquaresWord { counts = 9, ids = 10, idsStride = 11, nUsed =
 export enum LowRankWord { down = 9, up = 10, rank = 11, scale = 12, k = 13, slot = 14 }
 /** Loading: rows of the file at a (aStride: bytes of one) to R4 groups at dst. Word.rows, Word.width: rows and K. */
 export enum RepackWord { type = 9, groupBytes = 10 }
+/**
+ * Rows of type `source` at a to rows of `type` at dst, in pieces of `piece` weights. imatrix: f32 [width] or 0. work: workBytes
+ * for each thread. faults: per piece u32 and f32, see assembly/quantize/op.ts.
+ */
+export enum QuantizeWord { type = 9, source = 10, piece = 11, imatrix = 12, tables = 13, work = 14, workBytes = 15, faults = 16 }
 /**
  * Sequence state: f32 [width] in slots of slotBytes bytes at base; row s of dst (read) or a (write) belongs to sequence s of
  * the batch. A run reads slot Sequence.stateSlot and writes slot stateSlot ^ 1.

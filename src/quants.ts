@@ -1,13 +1,23 @@
 // The public API of samebit/quants: values of quantised bytes, without a model. The kernels do the work: the bytes are
 // repacked four rows at a time and read back, which is the way every embedding takes.
 
-import { type GgmlType, GGML_TYPES, rowBytes, typeByName } from "../formats/types.ts";
+import { rowBytes } from "../formats/types.ts";
 import { OptionError } from "./errors.ts";
 import type { KernelExports } from "./kernels/exports.ts";
 import { chooseKernels, instantiateKernels } from "./kernels/module.ts";
+import { namesOf, typeCalled } from "./quantize/request.ts";
 import { checkDenormals } from "./weights.ts";
 
-export { quantizableTypes, quantize, type QuantizeOptions } from "./quantize.ts";
+export {
+  openQuantizer,
+  quantizableTypes,
+  quantize,
+  type QuantizeOptions,
+  type Quantizer,
+  type QuantizerOptions,
+  type SlabOptions,
+  type StoredWeights,
+} from "./quantize.ts";
 
 export interface DequantizeOptions {
   /** Weights of a row; default: all of them in one row. Matters for types with row metadata. */
@@ -17,7 +27,7 @@ export interface DequantizeOptions {
 /** Names of the types that dequantize knows. */
 export async function supportedTypes(): Promise<string[]> {
   const kernels = await dequantizers();
-  return GGML_TYPES.filter((t) => kernels.exports.isSupported(t.id)).map((t) => t.name);
+  return namesOf(kernels.exports.isSupported);
 }
 
 /**
@@ -85,14 +95,6 @@ export async function dequantize(
     from += size;
   }
   return out;
-}
-
-function typeCalled(name: string): GgmlType | undefined {
-  try {
-    return typeByName(name);
-  } catch {
-    return undefined; // the caller's message lists the names
-  }
 }
 
 const PIECE = 65536;

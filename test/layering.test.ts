@@ -64,7 +64,15 @@ const ALLOWED: Record<string, readonly string[]> = {
     "src/platform",
     "src/errors",
   ],
-  "src/quantize": ["formats", "src/weights", "src/kernels", "src/errors"],
+  "src/quantize": [
+    "formats",
+    "src/engine-options",
+    "src/weights",
+    "src/threads",
+    "src/kernels",
+    "src/memory",
+    "src/errors",
+  ],
   "src/quants": ["formats", "src/quantize", "src/weights", "src/kernels", "src/errors"],
   "src/index": [
     "formats",
@@ -82,6 +90,8 @@ const ALLOWED: Record<string, readonly string[]> = {
   ],
   "src/tools": [
     "formats",
+    "src/quantize",
+    "src/quants",
     "src/kernels",
     "src/index",
     "src/model",
@@ -94,6 +104,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   ],
   "src/cli": [
     "formats",
+    "src/quantize",
     "src/tools",
     "src/index",
     "src/model",

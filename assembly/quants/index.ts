@@ -43,7 +43,7 @@ import { dequantizeIQ2_BN, repackIQ2_BN } from "./iq2_bn";
 import { dequantizeQ8_KV, repackQ8_KV } from "./q8_kv";
 import { repackSideBySide } from "./side-by-side";
 import { Slab, dequantizeSlabs } from "./slab";
-import { GgmlType, SlabKind, blockBytes, blockWeights, markBytes, rowMetaBytes, slabKind } from "./types";
+import { GgmlType, SlabKind, blockBytes, blockWeights, markBytes, rowMetaBytes, rowSize, slabKind } from "./types";
 
 export { packTileBytes, packUnits, tileColumns } from "./activations";
 export { packFormat } from "./types";
@@ -55,7 +55,7 @@ export function isSupported(type: u32): bool {
 
 /** Bytes of an R4 group of four rows of k weights. */
 export function groupBytes(type: u32, k: u32): u32 {
-  return (rowMetaBytes(type) + k / blockWeights(type) * blockBytes(type)) * 4 + markBytes(type);
+  return rowSize(type, k) * 4 + markBytes(type);
 }
 
 /**

@@ -238,6 +238,11 @@ export function rowMetaBytes(type: u32): u32 {
   }
 }
 
+/** Bytes of a row of k weights in the file. */
+export function rowSize(type: u32, k: u32): u32 {
+  return rowMetaBytes(type) + k / blockWeights(type) * blockBytes(type);
+}
+
 /** The products of quants/slab.ts. */
 export enum SlabKind { none = 0, unsigned7 = 1, signed8 = 2 }
 

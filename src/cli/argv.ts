@@ -12,6 +12,7 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
   ["-ctk", "--cache-type-k"],
   ["-ctv", "--cache-type-v"],
   ["-mm", "--mmproj"],
+  ["-bf", "--binary-file"],
   ["--predict", "--n-predict"],
   ["-sys", "--system"],
   ["--system-prompt", "--system"],

@@ -16,6 +16,7 @@ import { addLogitsCommand } from "./logits.ts";
 import { endQuietlyWithReader } from "./output.ts";
 import { packageVersion } from "./package.ts";
 import { addPerplexityCommand } from "./perplexity.ts";
+import { addQuantizeCommand } from "./quantize.ts";
 import { addRunCommand } from "./run.ts";
 import { addSplitCommand } from "./split.ts";
 import { addTokenizeCommand } from "./tokenize.ts";
@@ -36,6 +37,7 @@ function createProgram(): Command {
     addBenchCommand,
     addPerplexityCommand,
     addImatrixCommand,
+    addQuantizeCommand,
     addSplitCommand,
     addCompareCommand,
   ])
