@@ -3,6 +3,7 @@
 export * from "./barrier";
 export { flushesDenormals, runPlan } from "./plan";
 export * from "./matmul/index";
+export { bundleToRows } from "./quants/plain-rows";
 export {
   isQuantizable, needsImatrix, prepareQuantize, quantizeRows, quantizeScratchBytes, quantizeTableBytes,
 } from "./quantize/index";
