@@ -313,9 +313,7 @@ export const LAYOUTS: Partial<Record<TypeName, Layout>> = {
   IQ2_BN_R4: {
     plain: "IQ2_BN",
     scales: [float(0, 0)],
-    moves: each(16, (a) => [
-      quad(2, [16 * (a >> 2), 2 * (a & 3)], [4 * (a & 3), 2 * (a >> 2)]),
-    ]),
+    moves: each(16, (a) => [quad(2, [16 * (a >> 2), 2 * (a & 3)], [4 * (a & 3), 2 * (a >> 2)])]),
   },
   // [d 8][extra 8][scales 32][qs 256]
   IQ2_K_R4: {
@@ -364,10 +362,7 @@ export const LAYOUTS: Partial<Record<TypeName, Layout>> = {
   IQ4_KS_R4: {
     plain: "IQ4_KS",
     scales: [float(0, 0)],
-    moves: [
-      ...each(8, (ib) => [byte(4 * ib, ib)]),
-      ...quads(4, 8, nibbles4(32), halfSplit(8)),
-    ],
+    moves: [...each(8, (ib) => [byte(4 * ib, ib)]), ...quads(4, 8, nibbles4(32), halfSplit(8))],
   },
   // bundle: [d 16: f32]; per block [scales 32][qs 512][qh 128]
   IQ5_KS_R4: {
@@ -386,9 +381,7 @@ export const LAYOUTS: Partial<Record<TypeName, Layout>> = {
     scales: [float(0, 0)],
     moves: [
       ...bytes8(8, (a) => 4 * a),
-      ...each(8, (a): Move[] => [
-        { kind: MoveKind.sum, from: 32 * a, step: 4, mask: 0, to: 4 },
-      ]),
+      ...each(8, (a): Move[] => [{ kind: MoveKind.sum, from: 32 * a, step: 4, mask: 0, to: 4 }]),
     ],
   },
   // [d 16][qs 2048]: a block of Q8_K with an f16 scale is eight of Q8_0 with the same one
@@ -397,7 +390,10 @@ export const LAYOUTS: Partial<Record<TypeName, Layout>> = {
     weights: 256,
     moves: [
       ...each(8, (b) => [half(0, 34 * b)]),
-      ...shifted(bytes8(64, (a) => inQ8_0(4 * a)), 16),
+      ...shifted(
+        bytes8(64, (a) => inQ8_0(4 * a)),
+        16,
+      ),
     ],
   },
   // [d 32][qs 4096: q + 128]
@@ -442,11 +438,7 @@ export const LAYOUTS: Partial<Record<TypeName, Layout>> = {
     weights: 128,
     scales: [float(0, 0)],
     moves: each(32, (a) => [
-      quad(
-        2,
-        [4 * (a & 7), 6 - 2 * (a >> 3)],
-        [16 * (a >> 4) + 4 * (a & 3), 2 * ((a >> 2) & 3)],
-      ),
+      quad(2, [4 * (a & 7), 6 - 2 * (a >> 3)], [16 * (a >> 4) + 4 * (a & 3), 2 * ((a >> 2) & 3)]),
     ]),
   },
 };

@@ -72,8 +72,7 @@ export const quads = (
   nSubBlocks: number,
   source: (ib: number, a: number) => Place,
   target: (ib: number, a: number) => Place,
-): Move[] =>
-  each(nSubBlocks, (ib) => each(8, (a) => [quad(width, source(ib, a), target(ib, a))]));
+): Move[] => each(nSubBlocks, (ib) => each(8, (a) => [quad(width, source(ib, a), target(ib, a))]));
 
 const bits = (a: number): [number, number, number] => [a & 1, (a >> 1) & 1, a >> 2];
 
