@@ -1,4 +1,4 @@
-// The tables of assembly/quants/README.md against the code: `node bench/types.mjs` writes them.
+// The tables of assembly/quants/README.md against the code: `node bench/type-table.mjs` writes them.
 
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
@@ -8,7 +8,7 @@ import {
   measuredError,
   typeTables,
   withTables,
-} from "../../../bench/types.mjs";
+} from "../../../bench/type-table.mjs";
 import { GGML_TYPES, typeByName } from "../../../formats/types.ts";
 
 const text = readFileSync(new URL("../../../assembly/quants/README.md", import.meta.url), "utf8");
@@ -16,7 +16,7 @@ const errors = committedErrors(text);
 
 describe("the table of types", () => {
   it("says what the code says, of every type", async () => {
-    expect(withTables(text, await typeTables(errors)), "run node bench/types.mjs").toBe(text);
+    expect(withTables(text, await typeTables(errors)), "run node bench/type-table.mjs").toBe(text);
     for (const { name } of GGML_TYPES) expect(text).toContain(`\n| ${name} |`);
   });
 

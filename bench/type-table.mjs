@@ -1,6 +1,6 @@
 // Writes the tables of assembly/quants/README.md: every tensor type, what samebit does with it, and its error on gaussian
 // weights. Facts come from the code; the last column is here. Run it when a type is added or learns something:
-//   npm run build && node bench/types.mjs
+//   npm run build && node bench/type-table.mjs
 // Errors of types that samebit cannot write come from ik_llama.cpp's quantiser, by way of ../shared/reference/quants; where
 // that is absent the figures of the README stay.
 
