@@ -175,17 +175,35 @@ describe("samebit quantize", () => {
     expect(partial()).toEqual([]);
   });
 
+  it("chooses types for a size, the same ones for any number of threads", async () => {
+    const args = ["--imatrix", MATRIX, "--candidates", "Q4_0,Q8_0", "--tensor-type", "attn_k=Q4_1"];
+    const size = ["--target-size", "0.8M"],
+      report = JSON.parse(await quantize(F16, path("m1.gguf"), "1", ...size, ...args, "--json"));
+    await quantize(F16, "3", "-o", path("m3.gguf"), ...size, ...args);
+    expect(readFileSync(path("m1.gguf")).equals(readFileSync(path("m3.gguf")))).toBe(true);
+    expect(report.files[0].bytes).toBe(readFileSync(path("m1.gguf")).length);
+    expect(report.files[0].bytes).toBeLessThanOrEqual(0.8 * 2 ** 20);
+    expect(report.files[0].bytes).toBeGreaterThan(0.75 * 2 ** 20);
+    const types = await typesOf(path("m1.gguf"));
+    expect(types["blk.0.attn_k.weight"]).toBe("Q4_1");
+    expect(new Set(Object.values(types))).toEqual(new Set(["F32", "Q4_0", "Q4_1", "Q8_0"]));
+    const bpw = ["--target-bpw", "6", ...args, "--dry-run", "--json"],
+      smaller = JSON.parse(await quantize(F16, path("never.gguf"), ...bpw));
+    expect(smaller.bitsPerWeight).toBeLessThanOrEqual(6);
+    expect(smaller.expectedError).toBeGreaterThan(report.expectedError);
+    expect(await failing(F16, ...size)).toMatch(/^2 .*imatrix: expected importance weights/);
+    expect(await failing(F16, "--target-bpw", "3", ...args)).toMatch(
+      /^2 .*target: expected room for every tensor's smallest type, found 3 bits a weight/,
+    );
+  });
+
   it("says what is wrong", async () => {
     const to = path("never.gguf");
     expect(await failing(F16, to)).toMatch(/^2 .*expected a type after the files/);
     expect(await failing(F16, to, "Q4_X")).toMatch(/^2 .*type: expected one of F32, F16.*"Q4_X"/);
     expect(await failing(F16, to, "Q4_0", "x")).toMatch(/^2 .*threads: expected a number/);
-    expect(await failing(F16, to, "Q4_0", "2", "3")).toContain("[output] type [threads]");
     expect(await failing(EMBEDDED, to, "Q8_0")).toMatch(
       /^2 .*token_embd.weight: expected F32, F16 or BF16, found Q6_K; .*--allow-requantize/,
-    );
-    expect(await failing(F16, to, "IQ2_XS")).toMatch(
-      /^2 .*blk\.0\.attn_k\.weight: expected importance weights, which IQ2_XS needs, found no matrix/,
     );
     expect(await failing(F16, to, "Q4_0", "--tensor-type", "attn_q")).toContain("REGEX=TYPE");
     expect(await failing(F16, to, "Q4_0", "--tensor-type", "(=Q8_0")).toContain(
