@@ -55,7 +55,7 @@ export function parseRequest(
     [type, threads, ...more] = target ? ["mix", ...after] : after;
   if (type === undefined)
     throw new UsageError("quantize: expected a type after the files, found none");
-  if (more.length > 0 || (target && threads !== undefined && isType(threads))) {
+  if (more.length > 0) {
     const expected = target ? "[output] [threads] beside a target" : "[output] type [threads]";
     throw new UsageError(`quantize: expected ${expected}, found ${rest.join(" ")}`);
   }

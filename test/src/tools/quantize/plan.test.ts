@@ -209,7 +209,7 @@ describe("options", () => {
     expect(plan({ allowRequantize: true }, ALL_TYPES, { nLayer: 1, type: "Q8_0" }).length).toBe(11);
     const other = flatImatrix(model({ nLayer: 1, width: 512 }));
     expect(() => plan({ imatrix: other })).toThrow(
-      "blk.0.attn_k.weight: expected an importance matrix of 256 values, found 512; it belongs to another model",
+      "output.weight: expected an importance matrix of 256 values, found 512; it belongs to another model",
     );
     const without = { ...other, entries: new Map() };
     expect(() => plan({ imatrix: without, ftype: ftypeCalled("IQ2_XS") })).toThrow(
