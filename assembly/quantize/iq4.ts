@@ -5,7 +5,7 @@
 // Source: ggml-quants.c (quantize_row_iq4_nl_impl).
 
 import { tryFactors } from "./codebook";
-import { CODES, EPS, SCALES, SEARCH, WEIGHTS, at, clampInt, extreme, inverse, nearestInt, put, square, storeScale, weigh } from "./scalar";
+import { EPS, SCALES, SEARCH, WEIGHTS, at, clampInt, extreme, inverse, nearestInt, put, square, storeScale, weigh } from "./scalar";
 
 // prettier-ignore
 const VALUES: usize = memory.data<i8>([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]);

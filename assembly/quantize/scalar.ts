@@ -124,6 +124,12 @@ export function storeScale(p: usize, d: f32): void {
   store<u16>(p, <u16>h);
 }
 
+/** Stores the f32 scale of a row and remembers whether it is a number. */
+export function storeRowScale(p: usize, d: f32): void {
+  if (!(abs<f32>(d) < Infinity)) overflowed = true;
+  store<f32>(p, d);
+}
+
 // Offsets in the scratch memory of a thread (`s` in every quantiser).
 
 /** Codes of a block, u8[256]. */

@@ -1,7 +1,7 @@
 // Types whose codes follow from one scale without a search, and that have no use for importance weights: Q1_0, Q2_0,
 // TQ1_0, TQ2_0, MXFP4, NVFP4. Each block's drawing stands above its function.
 
-import { CODES, at, inverse, maxMagnitude, roundInt, storeScale } from "./scalar";
+import { at, inverse, maxMagnitude, roundInt, storeScale } from "./scalar";
 
 /** | d f16 | 16 B |, 128 weights: d = mean |x|, bit e is set where x >= 0. */
 export function quantizeQ1_0(x: usize, k: u32, y: usize): void {
