@@ -88,8 +88,7 @@ async function measure(type, weights, native) {
     their = [];
   for (let round = 0; round < ROUNDS; round++) {
     our.push(await ours(type, rows, weights));
-    if (native)
-      their.push(await native.seconds(typeByName(type).id, rows, weights !== undefined));
+    if (native) their.push(await native.seconds(typeByName(type).id, rows, weights !== undefined));
   }
   const speed = (list) => (rows * K) / median(list) / 1e6;
   return { our: speed(our), their: native && speed(their) };
