@@ -4,7 +4,7 @@
 
 import { Abort, Batch, Control, ExpertMatmulWord, Flag, Instruction, Limit, MatmulWord, Op, Word } from "./abi";
 import { barrier, raise } from "./barrier";
-import { embed, expertMatmul, matmul, pack, packRows, repack } from "./matmul/ops";
+import { embed, expertMatmul, matmul, pack, packRows, plainRows, repack } from "./matmul/ops";
 import {
   addVector, attention, binary, checkNan, clampedGate, copyRuns, eachExpert, expertRow, expertSort, expertSum, expertSumSquares, gated,
   gatherRows, gaussianTopK, kvStore, lowRank, magnitude, norm, rope, ropeTable, route, scaleRuns, scatterRows, softmax,
@@ -77,6 +77,7 @@ function execute(ins: usize): void {
     case Op.addVector: return addVector(ins);
     case Op.repack: return repack(ins);
     case Op.quantize: return quantize(ins);
+    case Op.plainRows: return plainRows(ins);
     case Op.copyRuns: return copyRuns(ins);
     case Op.scaleRuns: return scaleRuns(ins);
     case Op.magnitude: return magnitude(ins);
@@ -105,7 +106,7 @@ function holdsNan(ins: usize): bool {
   if (
     op == Op.pack || op == Op.packRows || op == Op.kvStore || op == Op.route || op == Op.expertSort ||
     op == Op.checkNan || op == Op.stateWrite || op == Op.sumSquares || op == Op.repack || op == Op.quantize || op == Op.copyRuns || op == Op.eachExpert ||
-    op == Op.expertSumSquares
+    op == Op.expertSumSquares || op == Op.plainRows
   ) return false;
   const rows = rowsOf(ins), stride = word(ins, Word.dstStride);
   // the width of a matrix product is K: its rows have four elements per group, once for every expert in use

@@ -25,6 +25,12 @@ export async function quantizableTypes(): Promise<string[]> {
   return namesOf(exports.isQuantizable);
 }
 
+/** Names of those that cannot be written without importance weights. */
+export async function typesThatNeedImatrix(): Promise<string[]> {
+  const { exports } = await callersSlabs();
+  return namesOf((id) => exports.isQuantizable(id) && exports.needsImatrix(id));
+}
+
 /**
  * Bytes of `values` as ggml type `typeName` (`Q4_K`), row after row: those that ggml's scalar code gives, on every machine.
  * Throws OptionError for an unknown type; values, imatrix or row length that do not fit it; IQ2_XXS, IQ2_XS and IQ1_S

@@ -29,7 +29,8 @@ import { quantizeMXFP4, quantizeNVFP4, quantizeQ1_0, quantizeQ2_0, quantizeTQ1_0
 
 /** Whether a quantiser exists for the type. */
 export function isQuantizable(type: u32): bool {
-  return blockWeights(type) != 0;
+  // what only files of interleaved rows hold is read, not written
+  return blockWeights(type) != 0 && type != GgmlType.IQ1_M_R4;
 }
 
 /** Whether the type cannot be written without importance weights. */

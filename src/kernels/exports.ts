@@ -43,6 +43,8 @@ export interface KernelExports {
     out: number,
     scratch: number,
   ): void;
+  /** See assembly/quants/plain-rows.ts. */
+  bundleToRows(layout: number, src: number, scales: number, k: number, dst: number): void;
   packTile(
     format: number,
     columns: number,

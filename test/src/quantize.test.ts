@@ -1,6 +1,5 @@
 // quantize against the bytes of ggml and ik_llama.cpp, its ties and its errors, and what it refuses. Runs the built package.
 
-import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { rowBytes, typeByName } from "../../formats/types.ts";
@@ -525,29 +524,4 @@ describe("refusals", () => {
     ).rejects.toThrow(/fits 16-bit floats/);
     expect((await quantize("Q4_0", ones)).length).toBe(144);
   });
-});
-
-// the grids come from a script: its output is what a reader would get from the tables
-it.skipIf(!shared)("the committed grids are those of ggml's tables", () => {
-  const text = readFileSync(new URL("../../assembly/quantize/grids.ts", import.meta.url), "utf8");
-  const digits: Record<string, [string, number, number[]]> = {
-    IQ2_XXS: ["iq2xxs_grid", 2, [8, 25, 43]],
-    IQ2_XS: ["iq2xs_grid", 2, [8, 25, 43]],
-    IQ2_S: ["iq2s_grid", 2, [8, 25, 43]],
-    IQ1: ["iq1s_grid", 2, [-1, 0, 1]],
-    IQ3_XXS: ["iq3xxs_grid", 3, [4, 12, 20, 28, 36, 44, 52, 62]],
-    IQ3_S: ["iq3s_grid", 3, [1, 3, 5, 7, 9, 11, 13, 15]],
-  };
-  for (const [name, [file, bits, values]] of Object.entries(digits)) {
-    const table: number[][] = JSON.parse(
-      readFileSync(`${SHARED}quants/tables/${file}.json`, "utf8"),
-    );
-    const codes = table.map((row) =>
-      row.reduce((code, v, i) => code + values.indexOf(v) * 2 ** (bits * i), 0),
-    );
-    const found = text.match(
-      new RegExp(`${name}_CODES: usize = memory.data<u16>\\(\\[([^\\]]*)\\]`),
-    )![1];
-    expect(found.split(",").map(Number).slice(0, -1), name).toEqual(codes);
-  }
 });
