@@ -86,13 +86,13 @@ export interface AttentionParams {
   readonly scale: number;
   /** cap * tanh(score / cap), before the mask. */
   readonly softcap?: number;
-  /** A key is visible when position - keyPosition < window. */
+  /** A key is visible when position - keyPosition < window; without `causal`, when |position - keyPosition| < window. */
   readonly window?: number;
   /** A key is visible when floor(position / chunk) = floor(keyPosition / chunk). */
   readonly chunk?: number;
   /** Multiplies the scale by (1 + logMultiplier * ln(1 / freqScale))^2, by 1 where freqScale >= 1 (deepseek2's YaRN). */
   readonly yarnScale?: { readonly freqScale: number; readonly logMultiplier: number };
-  /** ALiBi: slope of head h from maxBias as in ggml; score += slope * (keyPosition - position). */
+  /** ALiBi: slope of head h from maxBias as in ggml; score -= slope * |keyPosition - position|. */
   readonly alibiMaxBias?: number;
   /** [nHead]: a logit per head that joins the softmax's sum and has no value. */
   readonly sinks?: Weight;

@@ -24,7 +24,8 @@ let partialBytes: usize = 0;
 /**
  * dst[r, h * dimV ..] = softmax(scale * q . k) v over the keys that row r sees in its sequence: with causal, up to its
  * own position; with a window w, not more than w - 1 positions back; with a chunk, none before the row's own stretch of
- * that many positions; without causal, all of Sequence.length; with cross, all of the encoder's.
+ * that many positions; without causal, all of Sequence.length, or with a window up to w - 1 positions ahead; with cross,
+ * all of the encoder's.
  * A row that sees no key yields zeros. partials: f32 [partialRows, nHead, maxChunks, dimV + 4], zero when it is
  * allocated and used by attention alone (it holds counters), or 0: no splitting of a row among threads.
  */
@@ -251,5 +252,6 @@ function firstKeyOf(row: u32): u32 {
 function endKeyOf(row: u32): u32 {
   if (word(ins, AttentionWord.cross) != 0) return load<u32>(sequenceOf(row), Sequence.crossLength);
   if (word(ins, AttentionWord.causal) != 0) return <u32>(positionOf(row) + 1);
-  return load<u32>(sequenceOf(row), Sequence.length);
+  const length = load<u32>(sequenceOf(row), Sequence.length), window = word(ins, AttentionWord.window);
+  return window != 0 ? min<u32>(<u32>positionOf(row) + window, length) : length;
 }
