@@ -15,7 +15,7 @@ export interface EngineOptions {
   readonly nCtx?: number;
   /** Tokens evaluated at once; default 512. Never changes a result. Embeddings take each text at once. */
   readonly nBatch?: number;
-  /** Sequences that can be in the cache at the same time; default 1. */
+  /** Sequences that can be in the cache at the same time; default 1. Embeddings: texts that are run together; default 8. */
   readonly nSequences?: number;
   /** `f32`: dequantise every matrix at load (the precise mode). Default `compact`: as in the file. */
   readonly weights?: "compact" | "f32";
@@ -36,7 +36,8 @@ const DEFAULT_CTX = 4096;
 
 export interface CheckedOptions {
   readonly nCtx: number;
-  readonly sequences: number;
+  /** undefined: as the model's use asks for. */
+  readonly sequences: number | undefined;
   readonly threads: number;
   readonly bankBytes: number | undefined;
   readonly weights: "compact" | "f32";
@@ -51,7 +52,8 @@ export interface CheckedOptions {
  */
 export function checkOptions(options: EngineOptions, trainedCtx: number): CheckedOptions {
   const nCtx = count("nCtx", options.nCtx ?? Math.min(trainedCtx, DEFAULT_CTX), 1, 1 << 24);
-  const sequences = count("nSequences", options.nSequences ?? 1, 1, 4096);
+  const { nSequences } = options;
+  const sequences = nSequences === undefined ? undefined : count("nSequences", nSequences, 1, 4096);
   const threads = count(
     "threads",
     options.threads ?? Math.min(platform.availableParallelism(), 64),

@@ -46,11 +46,13 @@ const ALLOWED: Record<string, readonly string[]> = {
     "src/errors",
   ],
   "src/session": ["src/engine", "src/kv-cache", "src/errors"],
+  "src/rerank": ["src/tokenizer"],
   "src/generate": ["src/session", "src/sampling", "src/tokenizer", "src/errors"],
   "src/model": [
     "formats",
     "models",
     "src/generate",
+    "src/rerank",
     "src/session",
     "src/engine",
     "src/sampling",

@@ -15,6 +15,7 @@ import { addLogitsCommand } from "./logits.ts";
 import { endQuietlyWithReader } from "./output.ts";
 import { packageVersion } from "./package.ts";
 import { addPerplexityCommand } from "./perplexity.ts";
+import { addRerankCommand } from "./rerank.ts";
 import { addRunCommand } from "./run.ts";
 import { addSplitCommand } from "./split.ts";
 import { addTokenizeCommand } from "./tokenize.ts";
@@ -31,6 +32,7 @@ function createProgram(): Command {
     addTokenizeCommand,
     addLogitsCommand,
     addEmbedCommand,
+    addRerankCommand,
     addBenchCommand,
     addPerplexityCommand,
     addImatrixCommand,
