@@ -170,7 +170,14 @@ export function attention(
     k = block.qkNormAfter(k, `${blk}.attn_k`);
   }
   if (block.temperature) q = ops.scaleRuns(q, block.temperature);
-  const shape = { nHeadKv, headDimK: hp.keyLength, headDimV: hp.valueLength };
+  const { window = Infinity, chunk = Infinity, causal = true } = block;
+  const reach = causal ? Math.min(window, chunk) : Infinity;
+  const shape = {
+    nHeadKv,
+    headDimK: hp.keyLength,
+    headDimV: hp.valueLength,
+    window: reach < Infinity ? reach : undefined,
+  };
   const heads = ops.attention(q, {
     cache: ops.kvStore(il, k, v, shape),
     nHead,

@@ -72,12 +72,18 @@ export interface TemperatureParams {
   readonly offset: number;
 }
 
-/** Where a layer's keys and values live. Made by `kvStore`. */
-export interface KvCache {
-  readonly layer: number;
+/** The keys and values of a layer. */
+export interface KvShape {
   readonly nHeadKv: number;
   readonly headDimK: number;
   readonly headDimV: number;
+  /** No query sees a key that is `window` or more positions behind it: such keys may be forgotten. Default: all are kept. */
+  readonly window?: number;
+}
+
+/** Where a layer's keys and values live. Made by `kvStore`. */
+export interface KvCache extends KvShape {
+  readonly layer: number;
 }
 
 export interface AttentionParams {
@@ -255,12 +261,7 @@ export interface Ops {
   /** [tokens, 1]: ln(floor((position + offset) / floor) + 1) * scale + 1, a factor for the queries of late positions. */
   temperature(params: TemperatureParams): Tensor;
   /** Writes this batch's keys [tokens, nHeadKv*headDimK] and values into the cache of `layer`; rounds to the cache's type. */
-  kvStore(
-    layer: number,
-    k: Tensor,
-    v: Tensor,
-    shape: { nHeadKv: number; headDimK: number; headDimV: number },
-  ): KvCache;
+  kvStore(layer: number, k: Tensor, v: Tensor, shape: KvShape): KvCache;
   /** [tokens, nHead*headDimV]. Reads keys and values, those of this batch included, back from the cache. */
   attention(q: Tensor, params: AttentionParams): Tensor;
 

@@ -21,6 +21,11 @@ export interface EngineOptions {
   readonly weights?: "compact" | "f32";
   readonly cacheTypeK?: CacheType;
   readonly cacheTypeV?: CacheType;
+  /**
+   * Layers with a sliding window keep every position. Default: they forget what no window reaches any more, which saves
+   * memory; a session can then not be truncated to a length that needs it again (Session.canTruncate).
+   */
+  readonly swaFull?: boolean;
   /** Forces a kernel build; default: the fastest that is right here. Never changes a result. */
   readonly kernelBuild?: KernelBuild;
   /** Most bytes of weights, cache and state in one memory bank. Never changes a result. */

@@ -118,11 +118,12 @@ export class Engine {
         nSequences,
         nCtx,
         nThreads: threads,
+        swaFull: options.swaFull,
         calibrate: options.calibrate,
       },
       { nPages, maxPagesPerSequence: maxPages, bankBytes },
     );
-    const { recording, plan, banks } = placed;
+    const { recording, plan, banks, pools } = placed;
     const kernels = banks.map((bank) => instantiateKernels(module, bank.memory));
     banks.forEach(writeBatchPointers);
     const pool = await ThreadPool.start(module, banks, threads);
@@ -157,13 +158,18 @@ export class Engine {
       banks,
       pool,
       new Runs(model.result, placed, pool),
-      new KvCachePages(banks, nPages, nSequences, maxPages),
+      new KvCachePages(banks, pools, nSequences, maxPages),
     );
   }
 
   /** How many banks hold the model. */
   get nBanks(): number {
     return this.banks.length;
+  }
+
+  /** Bytes of keys and values in all banks. */
+  get cacheBytes(): number {
+    return this.banks.reduce((sum, bank) => sum + bank.cacheBytes, 0);
   }
 
   /**
@@ -238,6 +244,10 @@ export class Engine {
     this.checkOpen();
     this.checkIdle(sequence);
     return this.cache.copy(sequence);
+  }
+
+  canTruncate(sequence: CachedSequence, length: number): boolean {
+    return this.cache.canTruncate(sequence, length);
   }
 
   truncateSequence(sequence: CachedSequence, length: number): void {

@@ -201,6 +201,11 @@ export class Model {
     return this.engine.nBanks;
   }
 
+  /** Bytes of the KV cache. */
+  get cacheBytes(): number {
+    return this.engine.cacheBytes;
+  }
+
   /** Text to token ids. By default special tokens are added (BOS) as the model wants, and not parsed in the text. */
   tokenize(text: string, options: EncodeOptions = {}): number[] {
     return Array.from(

@@ -59,7 +59,16 @@ export class Session {
     await this.engine.encode(this.sequence, tokens, signal);
   }
 
-  /** Forgets every token from position `length` on. */
+  /**
+   * Whether `truncate(length)` is possible: recurrent models cannot go back, and layers with a sliding window only to where
+   * they still hold all it reaches (the last evaluation's start at least). Always true for 0.
+   */
+  canTruncate(length: number): boolean {
+    this.check();
+    return this.engine.canTruncate(this.sequence, length);
+  }
+
+  /** Forgets every token from position `length` on. Throws SamebitError where that is impossible: see canTruncate. */
   truncate(length: number): void {
     this.check();
     this.engine.truncateSequence(this.sequence, length);

@@ -25,7 +25,15 @@ const ALLOWED: Record<string, readonly string[]> = {
   "src/kv-cache": ["src/memory", "src/errors"],
   "src/batch": ["src/kv-cache", "src/memory"],
   "src/calibration": ["src/plan", "src/memory"],
-  "src/place": ["formats", "models", "src/plan", "src/memory", "src/repack", "src/errors"],
+  "src/place": [
+    "formats",
+    "models",
+    "src/plan",
+    "src/kv-cache",
+    "src/memory",
+    "src/repack",
+    "src/errors",
+  ],
   "src/engine-options": ["src/weights", "src/kernels", "src/platform", "src/errors"],
   "src/runs": ["models", "src/place", "src/threads", "src/memory", "src/errors"],
   "src/engine": [
