@@ -266,7 +266,7 @@ describe("KvCachePages", () => {
         fc.constantFrom(1, 2, 15, 16, 17, 33),
         (steps, window) => play(new Harness(4 * 12, 4, 12, window), steps),
       ),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 
