@@ -59,12 +59,7 @@ export function checkOptions(options: EngineOptions, trainedCtx: number): Checke
   const nCtx = count("nCtx", options.nCtx ?? Math.min(trainedCtx, DEFAULT_CTX), 1, 1 << 24);
   const { nSequences } = options;
   const sequences = nSequences === undefined ? undefined : count("nSequences", nSequences, 1, 4096);
-  const threads = count(
-    "threads",
-    options.threads ?? Math.min(platform.availableParallelism(), 64),
-    1,
-    128,
-  );
+  const threads = threadCount(options.threads);
   const { bankBytes, weights = "compact" } = options;
   if (bankBytes !== undefined) count("bankBytes", bankBytes, 1, Number.MAX_SAFE_INTEGER);
   if (weights !== "compact" && weights !== "f32")
@@ -72,6 +67,11 @@ export function checkOptions(options: EngineOptions, trainedCtx: number): Checke
   const kType = cacheType("cacheTypeK", options.cacheTypeK),
     vType = cacheType("cacheTypeV", options.cacheTypeV);
   return { nCtx, sequences, threads, bankBytes, weights, kType, vType };
+}
+
+/** Compute threads: `wanted`, or as many as the machine offers. Throws OptionError. */
+export function threadCount(wanted?: number): number {
+  return count("threads", wanted ?? Math.min(platform.availableParallelism(), 64), 1, 128);
 }
 
 /** `value`, an integer from min to max; anything else throws OptionError. */

@@ -26,6 +26,8 @@ export interface PoolSize {
 export class CachedSequence {
   /** Positions that hold a token. */
   length = 0;
+  /** The tokens there, of which a next prompt may begin with the same. */
+  tokens: number[] = [];
   /** Its pages; those of the pool `whole` begin at 0. */
   readonly runs: Readonly<Record<PagePool, PageRun>> = {
     whole: { first: 0, pages: [] },
@@ -217,6 +219,7 @@ export class KvCachePages {
       for (const page of run.pages.splice(keep)) stock.release(page);
     }
     sequence.length = length;
+    sequence.tokens.splice(length);
   }
 
   /** A new sequence with the same history. Full pages are shared until one of the two is written to. */
@@ -229,6 +232,7 @@ export class KvCachePages {
       for (const page of pages) shared[page]++;
     }
     copy.length = sequence.length;
+    copy.tokens = [...sequence.tokens];
     if (sequence.encoder) copy.encoder = this.copy(sequence.encoder);
     const from = this.stateOf(sequence);
     this.stateOf(copy).forEach((state, i) => state.set(from[i]));
