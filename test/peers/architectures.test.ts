@@ -1,13 +1,14 @@
 // Random models against llama.cpp itself, where it is installed (npm install --prefix bench/peers): log-probabilities of the
 // whole vocabulary at every position, f32 weights and cache on both sides.
 
-import { writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { ReferenceModel } from "../reference/model.ts";
 import { RANDOM_MODELS, randomGguf, TOKENS } from "../reference/random-models.ts";
 import { logProbabilities } from "../reference/zoo.ts";
-import { openPeer, peerInstalled, type Peer } from "./peer.ts";
+import { installed, peerLogprobs } from "./llama-cpp.ts";
 
 /**
  * GELU reads an f16 table in ggml, which differs from the exact function by about 1e-3; everything else agrees to f32
@@ -17,43 +18,18 @@ const TOLERANCE = 1e-3;
 const GELU_TOLERANCE = 2e-2;
 const USES_GELU = new Set(["bloom", "starcoder", "gemma4", "mpt"]);
 
-let peer: Peer;
-beforeAll(async () => {
-  if (peerInstalled) peer = await openPeer();
-});
-afterAll(() => peer?.close());
-
-/** Natural logarithms of llama.cpp's probabilities, [position][token]. */
-async function peerLogprobs(path: string, nVocab: number): Promise<Float64Array[]> {
-  const model = await peer.llama.loadModel({ modelPath: path, useMmap: false, gpuLayers: 0 });
-  try {
-    const context = await model.createContext({
-      contextSize: 512,
-      batchSize: 64,
-      flashAttention: false,
-      threads: 1,
-      experimentalKvCacheKeyType: "F32",
-      experimentalKvCacheValueType: "F32",
-    });
-    const input = TOKENS.map((t) => [t, { generateNext: { probabilities: true } }] as const);
-    const output = await context.getSequence().controlledEvaluate(input);
-    return output.map(({ next: { probabilities } }) =>
-      Float64Array.from({ length: nVocab }, (_, t) => Math.log(probabilities.get(t) ?? NaN)),
-    );
-  } finally {
-    await model.dispose();
-  }
-}
+const folder = mkdtempSync(join(tmpdir(), "samebit-peers-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("llama.cpp agrees", () => {
   const cases = RANDOM_MODELS.filter((model) => model.peer !== false);
-  it.skipIf(!peerInstalled).each(cases)("$name", async (random) => {
-    const path = join(peer.folder, `${random.name}.gguf`);
+  it.skipIf(!installed).each(cases)("$name", async (random) => {
+    const path = join(folder, `${random.name}.gguf`);
     const bytes = await randomGguf(random);
     writeFileSync(path, bytes);
     const reference = await ReferenceModel.fromBytes(path, bytes, { nCtx: 512 });
     const expected = reference.run(TOKENS).map((logits) => logProbabilities(logits));
-    const found = await peerLogprobs(path, expected[0].length);
+    const [found] = await peerLogprobs(path, expected[0].length, [TOKENS]);
     let worst = 0;
     for (const [i, row] of found.entries()) {
       for (const [t, x] of row.entries()) {

@@ -1,14 +1,15 @@
 // Random embedding models and rerankers against llama.cpp itself, where it is installed (npm install --prefix
 // bench/peers): the vector of a text, and the score of a pair.
 
-import { writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { ReferenceModel } from "../reference/model.ts";
 import { RANDOM_ENCODERS } from "../reference/random-encoders.ts";
 import { randomGguf, TOKENS } from "../reference/random-models.ts";
 import { largestDifference } from "../reference/zoo.ts";
-import { openPeer, peerInstalled, type Peer } from "./peer.ts";
+import { installed, peerEmbedding, peerRank } from "./llama-cpp.ts";
 
 /** f32 noise, relative to the largest element. GELU reads an f16 table in ggml, which is up to 3e-4 away here. */
 const TOLERANCE = 2e-5;
@@ -19,38 +20,12 @@ const BOS = 1;
 const EOS = 2;
 const [QUERY, DOCUMENT] = [TOKENS.slice(1, 12), TOKENS.slice(12)];
 
-let peer: Peer;
-beforeAll(async () => {
-  if (peerInstalled) peer = await openPeer();
-});
-afterAll(() => peer?.close());
-
-/** What the text (of a reranker: the pair) gives: llama.cpp's numbers. */
-async function peerVector(path: string, isReranker: boolean): Promise<readonly number[]> {
-  const model = await peer.llama.loadModel({
-    modelPath: path,
-    useMmap: false,
-    gpuLayers: 0,
-    defaultContextFlashAttention: false,
-    experimentalDefaultContextKvCacheKeyType: "F32",
-    experimentalDefaultContextKvCacheValueType: "F32",
-  });
-  const options = { contextSize: 64, batchSize: 64, threads: 1 };
-  try {
-    if (!isReranker) {
-      const context = await model.createEmbeddingContext(options);
-      return (await context.getEmbeddingFor(TOKENS)).vector;
-    }
-    const context = await model.createRankingContext(options);
-    return [await context.rank(QUERY, DOCUMENT)];
-  } finally {
-    await model.dispose();
-  }
-}
+const folder = mkdtempSync(join(tmpdir(), "samebit-peers-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("llama.cpp agrees", () => {
-  it.skipIf(!peerInstalled).each(RANDOM_ENCODERS)("$name", async (random) => {
-    const path = join(peer.folder, `${random.name}.gguf`);
+  it.skipIf(!installed).each(RANDOM_ENCODERS)("$name", async (random) => {
+    const path = join(folder, `${random.name}.gguf`);
     const bytes = await randomGguf(random);
     writeFileSync(path, bytes);
     const { embeddings } = random;
@@ -61,7 +36,9 @@ describe("llama.cpp agrees", () => {
     let expected = Array.from(rows.at(-1)!);
     // node-llama-cpp gives the first label's probability.
     if (isReranker) expected = [labels.length > 0 ? expected[0] : 1 / (1 + Math.exp(-expected[0]))];
-    const found = await peerVector(path, isReranker);
+    const found = isReranker
+      ? [await peerRank(path, QUERY, DOCUMENT)]
+      : await peerEmbedding(path, TOKENS);
     const scale = Math.max(...expected.map(Math.abs));
     const tolerance = WITHOUT_GELU.has(random.name) ? TOLERANCE : GELU_TOLERANCE;
     expect(largestDifference(found, expected) / scale).toBeLessThan(tolerance);
