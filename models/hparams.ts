@@ -108,6 +108,21 @@ export class ModelKeys {
     }
     return numbers.slice(0, nLayer);
   }
+
+  /** A key that is an array of bools with one per layer; undefined where it is no array. */
+  boolPerLayer(key: string, nLayer: number): readonly boolean[] | undefined {
+    const full = `${this.architecture}.${key}`;
+    if (this.metadata.get(full)?.type !== "array") return undefined;
+    const bools = this.metadata.getBools(full);
+    if (bools.length < nLayer) {
+      throw new ModelError({
+        subject: `key "${full}"`,
+        expected: `${nLayer} bools, one per layer`,
+        found: `${bools.length} bools`,
+      });
+    }
+    return bools.slice(0, nLayer);
+  }
 }
 
 /**
@@ -220,17 +235,8 @@ export function readWindows(
   fallback = 0,
 ): readonly (number | undefined)[] {
   const window = keys.u32("attention.sliding_window", fallback);
-  const key = `${keys.architecture}.attention.sliding_window_pattern`;
-  const isArray = keys.metadata.get(key)?.type === "array";
-  const slides = isArray ? keys.metadata.getBools(key) : undefined;
-  if (slides !== undefined && slides.length < blockCount) {
-    throw new ModelError({
-      subject: `key "${key}"`,
-      expected: `${blockCount} bools, one per layer`,
-      found: `${slides.length} bools`,
-    });
-  }
-  const every = isArray ? period : keys.u32("attention.sliding_window_pattern", period);
+  const slides = keys.boolPerLayer("attention.sliding_window_pattern", blockCount);
+  const every = slides ? period : keys.u32("attention.sliding_window_pattern", period);
   return Array.from({ length: blockCount }, (_, il) => {
     const hasWindow = slides ? slides[il] : every === 0 || il % every < every - 1;
     return window > 0 && hasWindow ? window : undefined;

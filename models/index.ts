@@ -35,7 +35,8 @@ import { granite, granitemoe, minicpm } from "./granite.ts";
 import { type Hparams, ModelKeys } from "./hparams.ts";
 import { hunyuanDense, hunyuanMoe } from "./hunyuan.ts";
 import { internlm2 } from "./internlm2.ts";
-import { lfm2 } from "./lfm2.ts";
+import { jamba } from "./jamba.ts";
+import { lfm2, lfm2moe } from "./lfm2.ts";
 import { llama } from "./llama.ts";
 import { mamba, mamba2 } from "./mamba.ts";
 import { llama4 } from "./llama4.ts";
@@ -43,6 +44,7 @@ import { minicpm3 } from "./minicpm3.ts";
 import { mistral3 } from "./mistral3.ts";
 import { mpt } from "./mpt.ts";
 import { nemotron } from "./nemotron.ts";
+import { nemotronH } from "./nemotron-h.ts";
 import { olmo2 } from "./olmo2.ts";
 import { olmo, olmoe } from "./olmoe.ts";
 import { orion } from "./orion.ts";
@@ -51,11 +53,12 @@ import { phi3 } from "./phi3.ts";
 import { phimoe } from "./phimoe.ts";
 import { qwen2, qwen2moe } from "./qwen2.ts";
 import { qwen3, qwen3moe } from "./qwen3.ts";
-import { qwen35, qwen35moe } from "./qwen35.ts";
-import { rwkv7 } from "./rwkv7.ts";
+import { qwen35, qwen35moe, qwen3next } from "./qwen35.ts";
+import { rwkv6, rwkv6qwen2 } from "./rwkv6.ts";
+import { arwkv7, rwkv7 } from "./rwkv7.ts";
 import { seedOss } from "./seed-oss.ts";
 import { smollm3 } from "./smollm3.ts";
-import { t5 } from "./t5.ts";
+import { t5, t5encoder } from "./t5.ts";
 import { stablelm } from "./stablelm.ts";
 import { starcoder } from "./starcoder.ts";
 import { starcoder2 } from "./starcoder2.ts";
@@ -131,9 +134,17 @@ export const ARCHITECTURES: readonly Architecture[] = [
   qwen35moe,
   falconH1,
   graniteHybrid,
+  lfm2moe,
+  qwen3next,
+  rwkv6,
+  rwkv6qwen2,
+  arwkv7,
+  jamba,
+  nemotronH,
   bert,
   nomicBert,
   t5,
+  t5encoder,
 ];
 
 /**
@@ -205,12 +216,21 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   lfm2: "zoo",
   rwkv7: "zoo",
   qwen35: "zoo",
-  qwen35moe: "reference",
-  "falcon-h1": "reference",
-  granitehybrid: "reference",
+  qwen35moe: "llama.cpp",
+  "falcon-h1": "llama.cpp",
+  granitehybrid: "llama.cpp",
+  lfm2moe: "llama.cpp",
+  qwen3next: "llama.cpp",
+  rwkv6: "llama.cpp",
+  rwkv6qwen2: "llama.cpp",
+  arwkv7: "llama.cpp",
+  jamba: "llama.cpp",
+  nemotron_h: "llama.cpp",
+  nemotron_h_moe: "llama.cpp",
   bert: "zoo",
   "nomic-bert": "zoo",
   t5: "zoo",
+  t5encoder: "reference",
 };
 
 /** An architecture with the hyperparameters of one file. */

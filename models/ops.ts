@@ -152,7 +152,7 @@ export interface SsmScanParams {
   readonly nGroup: number;
 }
 
-/** RWKV-7's recurrence; all tensors [tokens, nHead * headSize]. */
+/** RWKV-7's recurrence, without removal RWKV-6's; all tensors [tokens, nHead * headSize]. */
 export interface Wkv7Params {
   /** Of the state, [nHead * headSize * headSize]; one name a layer. */
   readonly name: string;
@@ -163,9 +163,8 @@ export interface Wkv7Params {
   readonly w: Tensor;
   readonly k: Tensor;
   readonly v: Tensor;
-  /** Which key is looked up for removal, and where the removed value goes. */
-  readonly a: Tensor;
-  readonly b: Tensor;
+  /** Which key is looked up for removal, and where the removed value goes. Absent: nothing is removed. */
+  readonly removal?: { readonly a: Tensor; readonly b: Tensor };
 }
 
 /** The gated delta rule (qwen35, qwen3next). */
@@ -316,6 +315,7 @@ export interface Ops {
   ssmScan(x: Tensor, params: SsmScanParams): Tensor;
   /**
    * Per head, S [keys, values]: e = a . S, S[j] = S[j] * w[j] + k[j] * v + b[j] * e, y = r . S. [tokens, v.width].
+   * Without `removal` e is 0.
    */
   wkv7(params: Wkv7Params): Tensor;
   /** Per head of v, S [keys, values]: S = S * decay, S[j] += k[j] * beta * (v - k . S), y = q . S. [tokens, v.width]. */

@@ -93,9 +93,9 @@ export function ssmScan(to: Lowering, x: Recorded, params: SsmScanParams): Recor
   );
 }
 
-export function wkv7(to: Lowering, { name, headSize, r, w, k, v, a, b }: Wkv7Params): Recorded {
+export function wkv7(to: Lowering, { name, headSize, r, w, k, v, removal }: Wkv7Params): Recorded {
   const first = r as Recorded,
-    others = [w, k, v, a, b] as Recorded[];
+    others = [w, k, v, ...(removal ? [removal.a, removal.b] : [])] as Recorded[];
   expectMultiple(`${name}: head size`, headSize, 16);
   expectMultiple(`${name}: width`, first.width, headSize);
   for (const x of others) expectSize(`${name}: width of ${x.value.name}`, first.width, x.width);
@@ -111,8 +111,9 @@ export function wkv7(to: Lowering, { name, headSize, r, w, k, v, a, b }: Wkv7Par
         ...operand(Wkv7Word.w, ws),
         ...operand(Wkv7Word.k, ks),
         ...operand(Wkv7Word.v, vs),
-        ...operand(Wkv7Word.remove, as),
-        ...operand(Wkv7Word.write, bs),
+        ...(removal ? operand(Wkv7Word.remove, as) : []),
+        // without removal 0 * b joins the state, so b must be something finite
+        ...operand(Wkv7Word.write, removal ? bs : ks),
         [Wkv7Word.headSize, headSize],
       ],
     },

@@ -4,7 +4,6 @@ import { describe, expect, it } from "vitest";
 import { Metadata, type MetadataValue } from "../../formats/metadata.ts";
 import { ARCHITECTURES, describeModel, ModelError, ModelKeys, TESTED } from "../../models/index.ts";
 import { readHparams } from "../../models/hparams.ts";
-import { RECURRENT_MODELS } from "../reference/recurrent-models.ts";
 import { RANDOM_MODELS } from "../reference/random-models.ts";
 import { hasShared } from "../reference/vectors.ts";
 import { loadZooCase, zooNames } from "../reference/zoo.ts";
@@ -65,8 +64,7 @@ describe("describeModel", () => {
       RANDOM_MODELS.filter((model) => model.arch === arch).map((model) => model.peer);
     for (const [name, tested] of Object.entries(TESTED)) {
       if (tested === "llama.cpp") expect(random(name), name).toContain(undefined);
-      const recurrent = RECURRENT_MODELS.some(([, arch]) => arch === name);
-      if (tested === "reference" && !recurrent) expect(random(name), name).toContain(false);
+      if (tested === "reference") expect(random(name), name).toContain(false);
     }
     const inZoo = zooNames().map((name) => loadZooCase(name).arch);
     const missing = Object.keys(TESTED).filter((n) => TESTED[n] === "zoo" && !inZoo.includes(n));

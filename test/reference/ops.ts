@@ -538,10 +538,9 @@ export class ReferenceOps implements Ops {
     return this.#recur("ssmScan", name, x.width * nState, x, x.width, step);
   }
 
-  wkv7({ name, headSize, ...params }: Wkv7Params): Tensor {
-    const operands = [params.r, params.w, params.k, params.v, params.a, params.b];
-    for (const t of operands) expectSize(`wkv7 ${name}: width`, params.v.width, t.width);
-    const { v } = params;
+  wkv7({ name, headSize, r, w, k, v, removal }: Wkv7Params): Tensor {
+    const operands = [r, w, k, v, ...(removal ? [removal.a, removal.b] : [])];
+    for (const t of operands) expectSize(`wkv7 ${name}: width`, v.width, t.width);
     return this.#recur("wkv7", name, v.width * headSize, v, v.width, (i, state) => {
       const rows = operands.map((t) => valueOf(t).data[i]);
       return wkv7Row(rows, headSize, state);

@@ -9,6 +9,7 @@ import { describeModel } from "../../models/index.ts";
 import type { Tensor, Weight } from "../../models/ops.ts";
 import { ReferenceModel } from "./model.ts";
 import { ReferenceOps } from "./ops.ts";
+import { RECURRENT_MODELS } from "./recurrent-models.ts";
 import type { ReferenceWeight } from "./value.ts";
 import { loadZooCase } from "./zoo.ts";
 
@@ -26,10 +27,12 @@ export interface RandomModel {
   readonly peer?: false;
   /** f32 weights of the model, in place of random ones. */
   readonly fixed?: (name: string, n: number) => Float32Array | undefined;
+  /** Shapes of tensors that llama.cpp wants in the file and that nobody reads. */
+  readonly unread?: Readonly<Record<string, readonly number[]>>;
 }
 
 /** Numbers that are written as f32; all other numbers are u32. */
-const FLOATS = /epsilon|freq_base|scale|factor$|bias$|softcap|multiplier|clamp|beta/;
+const FLOATS = /epsilon|freq_base|(?<!re)scale|factor$|bias$|softcap|multiplier|clamp|beta/;
 
 const BASE: Readonly<Record<string, Key>> = {
   block_count: 3,
@@ -131,6 +134,7 @@ function tensorsOf(model: RandomModel, empty: ReferenceModel): ReferenceWeight[]
     outputs: [true],
   });
   describeModel(empty.gguf.metadata as Metadata).forward(ops);
+  for (const [name, shape] of Object.entries(model.unread ?? {})) ops.weight(name, shape);
   return [...made.values()];
 }
 
@@ -140,6 +144,9 @@ function randomWeight(model: RandomModel, name: string, shape: readonly number[]
   const fixed = model.fixed?.(name, n);
   if (fixed) return fixed;
   const normal = normals(`${model.name} ${name}`);
+  // How much a state keeps: exp of a negative number.
+  if (name.endsWith("ssm_a"))
+    return Float32Array.from({ length: n }, () => -1.5 + 0.3 * normal());
   if (/norm.*\.weight$|scale/.test(name))
     return Float32Array.from({ length: n }, () => 1 + 0.2 * normal());
   if (name.endsWith(".bias") || shape.length === 1)
@@ -497,4 +504,5 @@ export const RANDOM_MODELS: readonly RandomModel[] = [
     optional: and(/attn_qkv/, UNTIED),
   },
   { name: "xverse", arch: "xverse", keys: { "attention.head_count_kv": 4 }, optional: UNTIED },
+  ...RECURRENT_MODELS,
 ];
