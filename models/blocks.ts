@@ -236,6 +236,8 @@ export interface PreNormModel {
   readonly ffnNorm?: string;
   /** Factor on what joins the residual stream. */
   readonly residualScale?: number;
+  /** What is done to the result of a layer's attention or feed-forward part before it joins the residual stream. */
+  readonly post?: (il: number, y: Tensor, of: "attention" | "ffn") => Tensor;
   readonly outputBias?: Bias;
 }
 
@@ -251,14 +253,15 @@ export function preNormForward(ops: Ops, hp: Hparams, x: Tensor, model: PreNormM
     mixer,
     ffnNorm = "ffn_norm",
     residualScale,
+    post = (_: number, y: Tensor): Tensor => y,
   } = model;
   const scaled = (y: Tensor): Tensor => (residualScale ? ops.scale(y, residualScale) : y);
   for (let il = 0; il < hp.blockCount; il++) {
     const h = norm(x, `blk.${il}.attn_norm`);
     const a = mixer?.(il, h) ?? attention(ops, hp, il, h, block(il));
-    x = ops.add(besideAttention(ops, hp, il, x), scaled(a));
+    x = ops.add(besideAttention(ops, hp, il, x), scaled(post(il, a, "attention")));
     const f = ffn(il, norm(x, `blk.${il}.${ffnNorm}`));
-    x = endLayer(ops, il, ops.add(x, scaled(f)));
+    x = endLayer(ops, il, ops.add(x, scaled(post(il, f, "ffn"))));
   }
   return outputLogits(ops, hp, norm(x, "output_norm"), model.outputBias);
 }

@@ -135,14 +135,18 @@ export function readHparams(
   norm: "rms" | "layer",
   mixer: "attention" | "recurrent" = "attention",
 ): Hparams {
-  const blockCount = keys.u32("block_count");
+  const allBlocks = keys.u32("block_count");
   check(
     keys,
     "block_count",
-    blockCount,
+    allBlocks,
     `1 to ${MAX_BLOCKS}`,
-    blockCount >= 1 && blockCount <= MAX_BLOCKS,
+    allBlocks >= 1 && allBlocks <= MAX_BLOCKS,
   );
+  // Layers for drafting several tokens at once come last; they are not part of the model proper.
+  const nextn = keys.u32("nextn_predict_layers", 0);
+  check(keys, "nextn_predict_layers", nextn, `less than ${allBlocks} layers`, nextn < allBlocks);
+  const blockCount = allBlocks - nextn;
   const embeddingLength = positive(keys, "embedding_length", keys.u32("embedding_length"));
   const contextLength = positive(keys, "context_length", keys.u32("context_length"));
   const none = mixer === "recurrent" ? Array<number>(blockCount).fill(0) : undefined;
@@ -226,19 +230,21 @@ export function readSsm(keys: ModelKeys): SsmHparams {
  * The sliding window of each layer, undefined where a layer sees everything. `period`: the last of every
  * `period` layers sees everything, unless the file says otherwise (`attention.sliding_window_pattern`, a
  * period or one bool per layer). Without the key `attention.sliding_window` no layer has a window, unless
- * `fallback` gives one.
+ * `fallback` gives one. `dense`: which layer of a period sees everything.
  */
 export function readWindows(
   keys: ModelKeys,
   blockCount: number,
   period: number,
   fallback = 0,
+  dense: "first" | "last" = "last",
 ): readonly (number | undefined)[] {
   const window = keys.u32("attention.sliding_window", fallback);
   const slides = keys.boolPerLayer("attention.sliding_window_pattern", blockCount);
   const every = slides ? period : keys.u32("attention.sliding_window_pattern", period);
   return Array.from({ length: blockCount }, (_, il) => {
-    const hasWindow = slides ? slides[il] : every === 0 || il % every < every - 1;
+    const place = dense === "first" ? 0 : every - 1;
+    const hasWindow = slides ? slides[il] : every === 0 || il % every !== place;
     return window > 0 && hasWindow ? window : undefined;
   });
 }

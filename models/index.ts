@@ -51,7 +51,7 @@ import { orion } from "./orion.ts";
 import { phi2 } from "./phi2.ts";
 import { phi3 } from "./phi3.ts";
 import { phimoe } from "./phimoe.ts";
-import { qwen2, qwen2moe } from "./qwen2.ts";
+import { qwen, qwen2, qwen2moe } from "./qwen2.ts";
 import { qwen3, qwen3moe } from "./qwen3.ts";
 import { qwen35, qwen35moe, qwen3next } from "./qwen35.ts";
 import { rwkv6, rwkv6qwen2 } from "./rwkv6.ts";
@@ -62,6 +62,20 @@ import { t5, t5encoder } from "./t5.ts";
 import { stablelm } from "./stablelm.ts";
 import { starcoder } from "./starcoder.ts";
 import { starcoder2 } from "./starcoder2.ts";
+import { afmoe } from "./afmoe.ts";
+import { arctic } from "./arctic.ts";
+import { bailingmoe2 } from "./bailingmoe2.ts";
+import { dbrx } from "./dbrx.ts";
+import { deci } from "./deci.ts";
+import { exaoneMoe } from "./exaone-moe.ts";
+import { grok } from "./grok.ts";
+import { jais, jais2 } from "./jais.ts";
+import { minimaxM2 } from "./minimax-m2.ts";
+import { panguEmbedded } from "./pangu-embed.ts";
+import { plamo, plamo3 } from "./plamo.ts";
+import { plm } from "./plm.ts";
+import { refact } from "./refact.ts";
+import { smallthinker } from "./smallthinker.ts";
 import type { Ops } from "./ops.ts";
 
 export type { Architecture } from "./architecture.ts";
@@ -141,6 +155,23 @@ export const ARCHITECTURES: readonly Architecture[] = [
   arwkv7,
   jamba,
   nemotronH,
+  afmoe,
+  arctic,
+  bailingmoe2,
+  dbrx,
+  deci,
+  exaoneMoe,
+  grok,
+  jais,
+  jais2,
+  minimaxM2,
+  panguEmbedded,
+  plamo,
+  plamo3,
+  plm,
+  qwen,
+  refact,
+  smallthinker,
   bert,
   nomicBert,
   t5,
@@ -227,6 +258,29 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   jamba: "llama.cpp",
   nemotron_h: "llama.cpp",
   nemotron_h_moe: "llama.cpp",
+  afmoe: "llama.cpp",
+  arctic: "llama.cpp",
+  bailingmoe: "llama.cpp",
+  bailingmoe2: "llama.cpp",
+  codeshell: "llama.cpp",
+  dbrx: "llama.cpp",
+  deci: "llama.cpp",
+  "exaone-moe": "llama.cpp",
+  grok: "llama.cpp",
+  jais: "llama.cpp",
+  jais2: "llama.cpp",
+  "minimax-m2": "llama.cpp",
+  openelm: "llama.cpp",
+  "pangu-embedded": "llama.cpp",
+  plamo: "llama.cpp",
+  plamo3: "llama.cpp",
+  plm: "llama.cpp",
+  qwen: "llama.cpp",
+  qwen2vl: "llama.cpp",
+  qwen3vl: "llama.cpp",
+  qwen3vlmoe: "llama.cpp",
+  refact: "llama.cpp",
+  smallthinker: "llama.cpp",
   bert: "zoo",
   "nomic-bert": "zoo",
   t5: "zoo",

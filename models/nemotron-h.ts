@@ -20,8 +20,6 @@ function hparams(keys: ModelKeys): NemotronHHparams {
   const hp = readHparams(keys, hasRms ? "rms" : "layer");
   return {
     ...readMixture(keys, hp, { gating: "sigmoid", normalise: false }),
-    // The last layers predict further tokens; they take no part in the next one.
-    blockCount: hp.blockCount - keys.u32("nextn_predict_layers", 0),
     ssm: readSsm(keys),
     moeLatentSize: keys.u32("moe_latent_size", 0),
   };

@@ -16,13 +16,11 @@ interface Qwen35Hparams extends Hparams {
 
 function hparams(keys: ModelKeys): Qwen35Hparams {
   const hp = readHparams(keys, "rms");
-  // Layers for drafting several tokens at once come last; they are not part of the model proper.
-  const blockCount = hp.blockCount - keys.u32("nextn_predict_layers", 0);
+  const { blockCount } = hp;
   const interval = keys.u32("full_attention_interval", 4);
   const byInterval = Array.from({ length: blockCount }, (_, il) => (il + 1) % interval !== 0);
   return {
     ...hp,
-    blockCount,
     ssm: readSsm(keys),
     isRecurrent: keys.boolPerLayer("attention.recurrent_layers", blockCount) ?? byInterval,
   };
@@ -31,8 +29,7 @@ function hparams(keys: ModelKeys): Qwen35Hparams {
 export const qwen35: Architecture<Qwen35Hparams> = {
   names: ["qwen35"],
   hparams,
-  forward: (ops, hp) =>
-    forward(ops, hp, project35, (il, x) => blocks.gatedFfn(ops, hp, il, x)),
+  forward: (ops, hp) => forward(ops, hp, project35, (il, x) => blocks.gatedFfn(ops, hp, il, x)),
 };
 
 type MoeHparams = Qwen35Hparams & SharedExpertHparams;

@@ -72,9 +72,9 @@ describe("describeModel", () => {
   });
 
   it("refuses an unknown architecture and lists the known ones", () => {
-    const error = caught(() => describeModel(metadata({ "general.architecture": "grok" })));
+    const error = caught(() => describeModel(metadata({ "general.architecture": "gpt9" })));
     expect(error).toBeInstanceOf(ModelError);
-    expect(error.message).toMatch(/general.architecture: expected one of llama, .*found "grok"; /);
+    expect(error.message).toMatch(/general.architecture: expected one of llama, .*found "gpt9"; /);
   });
 
   it.each([

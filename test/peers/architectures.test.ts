@@ -36,7 +36,7 @@ interface Peer {
  */
 const TOLERANCE = 1e-3;
 const GELU_TOLERANCE = 2e-2;
-const USES_GELU = new Set(["bloom", "starcoder", "gemma4", "mpt"]);
+const USES_GELU = new Set(["bloom", "starcoder", "gemma4", "mpt", "codeshell", "grok"]);
 
 let folder: string;
 let llama: Peer;
