@@ -130,13 +130,10 @@ function tensorsOf(model: RandomModel, empty: ReferenceModel): ReferenceWeight[]
       return y;
     }
   }
-  const ops = new MakingOps(empty, {
-    tokens: [1],
-    positions: [0],
-    sequences: [0],
-    outputs: [true],
-  });
-  describeModel(empty.gguf.metadata as Metadata).forward(ops);
+  const batch = { tokens: [1], positions: [0], sequences: [0], outputs: [true] };
+  const description = describeModel(empty.gguf.metadata as Metadata);
+  const ops = new MakingOps(empty, batch, description.hasEncoder ? batch : undefined);
+  description.forward(ops);
   for (const [name, shape] of Object.entries(model.unread ?? {})) ops.weight(name, shape);
   return [...made.values()];
 }
