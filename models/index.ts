@@ -70,6 +70,8 @@ import { deci } from "./deci.ts";
 import { exaoneMoe } from "./exaone-moe.ts";
 import { grok } from "./grok.ts";
 import { jais, jais2 } from "./jais.ts";
+import { kimiLinear } from "./kimi-linear.ts";
+import { mimo2 } from "./mimo2.ts";
 import { minimaxM2 } from "./minimax-m2.ts";
 import { panguEmbedded } from "./pangu-embed.ts";
 import { plamo, plamo3 } from "./plamo.ts";
@@ -155,6 +157,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   arwkv7,
   jamba,
   nemotronH,
+  kimiLinear,
   afmoe,
   arctic,
   bailingmoe2,
@@ -164,6 +167,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   grok,
   jais,
   jais2,
+  mimo2,
   minimaxM2,
   panguEmbedded,
   plamo,
@@ -258,6 +262,8 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   jamba: "llama.cpp",
   nemotron_h: "llama.cpp",
   nemotron_h_moe: "llama.cpp",
+  "kimi-linear": "llama.cpp",
+  mimo2: "llama.cpp",
   afmoe: "llama.cpp",
   arctic: "llama.cpp",
   bailingmoe: "llama.cpp",

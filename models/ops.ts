@@ -243,8 +243,8 @@ export interface Ops {
   repeat(x: Tensor, n: number): Tensor;
   /** Run i of the result is run i of every part, one after the other. n: runs, default 1. */
   concat(parts: readonly Tensor[], n?: number): Tensor;
-  /** Every run times a number of its own; factors: [x.rows, runs]. */
-  scaleRuns(x: Tensor, factors: Tensor): Tensor;
+  /** Every run times a number of its own; factors: [x.rows, runs], or a weight of one element per run for all rows. */
+  scaleRuns(x: Tensor, factors: Tensor | Weight): Tensor;
   /** [x.rows, width] = sum over runs, ascending, of weights[run] * x[run]; weights: [x.rows, runs]. */
   weightedSum(x: Tensor, weights: Tensor): Tensor;
   /** [x.rows, n]: sqrt(sum of squares) of each of the n runs of a row. n: default 1. */
@@ -306,7 +306,10 @@ export interface Ops {
 
   /** [tokens, x.width]: row t = row t - 1 of x in the same sequence; zeros before the first. */
   tokenShift(x: Tensor, name: string): Tensor;
-  /** y[t, c] = sum over k of w[k, c] * x[t - K + 1 + k, c], zeros before the sequence; w: [K, x.width], K from 2 to 256. */
+  /**
+   * y[t, c] = sum over k of w[k, c] * x[t - K + 1 + k, c], zeros before the sequence; K from 2 to 256; w: [K, x.width], of
+   * which files have [K, 1, x.width] too.
+   */
   shortConv(x: Tensor, w: Weight, name: string): Tensor;
   /**
    * Per channel i of head h: state = state * exp(dt[h] * a[h]) + b * (x[i] * dt[h]), y[i] = sum(state * c) + d[h] * x[i].

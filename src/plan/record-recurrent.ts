@@ -11,7 +11,7 @@ import {
   Wkv7Word,
 } from "../memory/abi.generated.ts";
 import type { Ref } from "./instruction.ts";
-import { type Recorded, ref } from "./recorded.ts";
+import { elements, type Recorded, ref } from "./recorded.ts";
 
 type Words = readonly [number, number | Ref][];
 
@@ -44,7 +44,8 @@ export function tokenShift(to: Lowering, x: Recorded, name: string): Recorded {
 }
 
 export function shortConv(to: Lowering, x: Recorded, w: Weight, name: string): Recorded {
-  const [taps, width = 1] = w.shape;
+  const [taps] = w.shape,
+    width = elements(w) / taps;
   expectSize(`${w.name}: columns`, x.width, width);
   if (taps < 2 || taps > 256)
     throw new PlanError(`${w.name}: expected 2 to 256 taps, found ${taps}`);
@@ -162,10 +163,6 @@ function operand(word: number, x: Recorded): Words {
     [word, ref(x)],
     [word + 1, x.stride],
   ];
-}
-
-function elements(w: Weight): number {
-  return w.shape.reduce((product, n) => product * n, 1);
 }
 
 function expectSize(what: string, expected: number, found: number): void {

@@ -16,6 +16,8 @@ const YARN = {
 };
 /** Pairs of a head that turn by time, height, width and a fourth axis. */
 const SECTIONS = { "rope.dimension_sections": [3, 3, 2, 0] };
+// llama.cpp does not read this key for qwen2vl: it has 0.
+const QWEN2VL = { ...SECTIONS, "attention.layer_norm_rms_epsilon": 1e-9 };
 const QKV_BIAS = /attn_[qkv]\.bias$/;
 const ALL_BIAS = /(attn_[qkv]|attn_output|ffn_(up|gate|down))\.bias$/;
 const UNTIED = /^output\.weight$/;
@@ -24,6 +26,10 @@ const and = (...all: RegExp[]): RegExp => new RegExp(all.map((r) => r.source).jo
 /** Factors that slow some pairs, as long-rope has them. */
 const ropeFactors = (name: string, n: number): Float32Array | undefined =>
   name.startsWith("rope_f") ? Float32Array.from({ length: n }, (_, i) => 1 + i * 0.4) : undefined;
+
+/** Weights much smaller than those of other matrices. */
+const small = (n: number): Float32Array =>
+  Float32Array.from({ length: n }, (_, i) => 0.05 * Math.sin(i * i));
 
 export const DECODER_MODELS: readonly RandomModel[] = [
   { name: "arcee", arch: "arcee", optional: UNTIED },
@@ -238,8 +244,9 @@ export const DECODER_MODELS: readonly RandomModel[] = [
       "rope.scaling.type": "longrope",
       "rope.scaling.original_context_length": 64,
     },
-    optional: and(/rope_factors/),
-    fixed: ropeFactors,
+    optional: and(/rope_factors/, UNTIED),
+    // Its output is scaled by 4 here: with larger weights one token would take all.
+    fixed: (name, n) => ropeFactors(name, n) ?? (name === "output.weight" ? small(n) : undefined),
   },
   {
     name: "mistral3",
@@ -427,6 +434,22 @@ export const DECODER_MODELS: readonly RandomModel[] = [
   },
   { name: "jais2", arch: "jais2", optional: and(QKV_BIAS, UNTIED) },
   {
+    name: "mimo2",
+    arch: "mimo2",
+    keys: {
+      ...MOE,
+      "attention.sliding_window": 8,
+      "attention.sliding_window_pattern": [true, false, true],
+      "attention.key_length": 24,
+      "attention.value_length": 16,
+      "attention.head_count_kv": [2, 1, 4],
+      "attention.value_scale": 0.7,
+      "rope.dimension_count": 8,
+      "rope.freq_base_swa": 5000,
+    },
+    optional: and(/attn_sinks|blk.[12].ffn_gate_inp.weight|exp_probs_b/, UNTIED),
+  },
+  {
     name: "minimax-m2",
     arch: "minimax-m2",
     keys: {
@@ -480,7 +503,7 @@ export const DECODER_MODELS: readonly RandomModel[] = [
     keys: { "attention.head_count_kv": 4, feed_forward_length: 192 },
     optional: and(/attn_qkv/, UNTIED),
   },
-  { name: "qwen2vl", arch: "qwen2vl", alias: true, keys: SECTIONS, optional: UNTIED },
+  { name: "qwen2vl", arch: "qwen2vl", alias: true, keys: QWEN2VL, optional: UNTIED },
   { name: "qwen3vl", arch: "qwen3vl", alias: true, keys: { ...SECTIONS, n_deepstack_layers: 2 } },
   {
     name: "qwen3vlmoe",
@@ -495,10 +518,7 @@ export const DECODER_MODELS: readonly RandomModel[] = [
     arch: "smallthinker",
     keys: { ...MOE, block_count: 5, expert_gating_func: 2, "attention.sliding_window": 4096 },
     // It reads a state without a norm: the sigmoids of larger scores would all be 1.
-    fixed: (name, n) =>
-      name.includes("ffn_gate_inp")
-        ? Float32Array.from({ length: n }, (_, i) => 0.05 * Math.sin(i * i))
-        : undefined,
+    fixed: (name, n) => (name.includes("ffn_gate_inp") ? small(n) : undefined),
   },
   {
     name: "smallthinker-without-windows",

@@ -294,12 +294,16 @@ export class ReferenceOps implements Ops {
     return this.#done("concat", mapRows(parts[0], width, row));
   }
 
-  scaleRuns(x: Tensor, factors: Tensor): Tensor {
-    expectSameRows("scaleRuns", x.rows, factors.rows);
-    const run = x.width / factors.width;
-    expectSize("scaleRuns: width", Math.floor(run) * factors.width, x.width);
+  scaleRuns(x: Tensor, factors: Tensor | Weight): Tensor {
+    const isWeight = "shape" in factors;
+    if (!isWeight) expectSameRows("scaleRuns", x.rows, factors.rows);
+    const of = (i: number): Float32Array =>
+      isWeight ? weightOf(factors).data : valueOf(factors).data[i];
+    const n = isWeight ? of(0).length : factors.width;
+    const run = x.width / n;
+    expectSize("scaleRuns: width", Math.floor(run) * n, x.width);
     const row = (r: Float32Array, i: number): Float32Array =>
-      r.map((v, c) => v * valueOf(factors).data[i][Math.floor(c / run)]);
+      r.map((v, c) => v * of(i)[Math.floor(c / run)]);
     return this.#done("scaleRuns", mapRows(x, x.width, row));
   }
 
@@ -518,8 +522,8 @@ export class ReferenceOps implements Ops {
   }
 
   shortConv(x: Tensor, w: Weight, name: string): Tensor {
-    expectSize(`shortConv ${w.name}: columns`, w.shape[1] ?? 1, x.width);
     const { data } = weightOf(w);
+    expectSize(`shortConv ${w.name}: columns`, data.length / w.shape[0], x.width);
     const width = (w.shape[0] - 1) * x.width;
     return this.#recur("shortConv", name, width, x, x.width, (i, state) =>
       shortConvRow(valueOf(x).data[i], data, state),

@@ -150,9 +150,9 @@ function randomWeight(model: RandomModel, name: string, shape: readonly number[]
     return Float32Array.from({ length: n }, () => 1 + 0.2 * normal());
   if (name.endsWith(".bias") || shape.length === 1)
     return Float32Array.from({ length: n }, () => 0.3 * normal());
-  // Routers must choose clearly: a near tie could fall either way.
+  // Routers must choose clearly: a near tie could fall either way. No token may be so likely that the others vanish.
   const gain = /embd|output\.weight/.test(name)
-    ? 1
+    ? 0.4
     : (/gate_inp/.test(name) ? 4 : 1.2) / Math.sqrt(shape[0]);
   return Float32Array.from({ length: n }, () => gain * normal());
 }

@@ -159,6 +159,27 @@ export const RECURRENT_MODELS: readonly RandomModel[] = [
     },
   },
   {
+    name: "kimi-linear",
+    arch: "kimi-linear",
+    keys: {
+      ...MOE,
+      leading_dense_block_count: 1,
+      expert_shared_count: 1,
+      expert_gating_func: 2,
+      expert_weights_scale: 1.5,
+      "ssm.conv_kernel": 4,
+      "kda.head_dim": 32,
+      "attention.head_count_kv": [0, 1, 0],
+      "attention.kv_lora_rank": 32,
+      "attention.key_length": 48,
+      "attention.value_length": 32,
+      "attention.key_length_mla": 40,
+      "attention.value_length_mla": 24,
+      "rope.dimension_count": 16,
+    },
+    optional: /attn_q.weight|exp_probs_b|^output.weight/,
+  },
+  {
     name: "jamba",
     arch: "jamba",
     keys: {
