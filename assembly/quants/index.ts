@@ -6,6 +6,7 @@ import { dequantizeF16 } from "./f16";
 import { dequantizeF32 } from "./f32";
 import { interleave16, interleave32 } from "./interleave";
 import { repackIQ1_M, unpackIQ1_M } from "./iq1_m";
+import { unpackIQ1_M_R4 } from "./iq1_m_r4";
 import { repackIQ1_S, unpackIQ1_S } from "./iq1_s";
 import { repackIQ2_S, unpackIQ2_S } from "./iq2_s";
 import { repackIQ2_XS, unpackIQ2_XS } from "./iq2_xs";
@@ -42,8 +43,8 @@ import { dequantizeIQ1_BN, repackIQ1_BN } from "./iq1_bn";
 import { dequantizeIQ2_BN, repackIQ2_BN } from "./iq2_bn";
 import { dequantizeQ8_KV, repackQ8_KV } from "./q8_kv";
 import { repackSideBySide } from "./side-by-side";
-import { Slab, dequantizeSlabs } from "./slab";
-import { GgmlType, SlabKind, blockBytes, blockWeights, markBytes, rowMetaBytes, slabKind } from "./types";
+import { EIGHTH, Slab, dequantizeSlabs } from "./slab";
+import { GgmlType, SlabKind, blockBytes, blockWeights, markBytes, rowMetaBytes, rowSize, slabKind } from "./types";
 
 export { packTileBytes, packUnits, tileColumns } from "./activations";
 export { packFormat } from "./types";
@@ -55,7 +56,7 @@ export function isSupported(type: u32): bool {
 
 /** Bytes of an R4 group of four rows of k weights. */
 export function groupBytes(type: u32, k: u32): u32 {
-  return (rowMetaBytes(type) + k / blockWeights(type) * blockBytes(type)) * 4 + markBytes(type);
+  return rowSize(type, k) * 4 + markBytes(type);
 }
 
 /**
@@ -101,7 +102,8 @@ export function repackGroup(type: u32, src: usize, rowBytes: usize, nRows: u32, 
     case GgmlType.IQ4_KT:
     case GgmlType.IQ3_KS:
     case GgmlType.IQ2_KL:
-    case GgmlType.IQ1_KT: return repackSideBySide(src, rowBytes, nRows, k >> 8, rowMetaBytes(type), blockBytes(type), dst);
+    case GgmlType.IQ1_KT:
+    case GgmlType.IQ1_M_R4: return repackSideBySide(src, rowBytes, nRows, k >> 8, rowMetaBytes(type), blockBytes(type), dst);
     case GgmlType.Q6_0: return repackQ6_0(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ1_BN: return repackIQ1_BN(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ2_BN: return repackIQ2_BN(src, rowBytes, nRows, k, dst);
@@ -141,6 +143,7 @@ function unpackRows(type: u32, group: usize, block: usize, n: u32, slab: usize, 
   let d = meta == 4 ? v128.load(group) : loadF16x4(group);
   if (product && type == GgmlType.IQ2_KT) d = f32x4.mul(d, f32x4.splat(1.05));
   if (product && type == GgmlType.IQ3_KT) d = f32x4.mul(d, f32x4.splat(1.01));
+  if (type == GgmlType.IQ1_M_R4) d = f32x4.mul(d, v128.load_splat<u32>(EIGHTH));
   block += meta << 2;
   for (; n > 0; n--, slab += Slab.bytes) {
     if (meta) v128.store(slab, d);
@@ -168,6 +171,7 @@ function unpackRow(type: u32, block: usize, lane: usize): void {
     case GgmlType.IQ3_KS: return unpackIQ3_KS(block, lane);
     case GgmlType.IQ2_KL: return unpackIQ2_KL(block, lane);
     case GgmlType.IQ1_KT: return unpackIQ1_KT(block, lane);
+    case GgmlType.IQ1_M_R4: return unpackIQ1_M_R4(block, lane);
     default: unreachable();
   }
 }

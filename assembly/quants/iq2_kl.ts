@@ -9,7 +9,7 @@ import { lookup32, nibbleOfHalves, storeScale32, storeWeights } from "./side-by-
 
 /** iq2kl_values of LAYOUTS.md + 64: the first of each pair, then the second. */
 // prettier-ignore
-const VALUES: usize = memory.data<u8>([
+export const IQ2KL_VALUES: usize = memory.data<u8>([
   1, 1, 24, 24, 24, 24, 41, 41, 41, 41, 41, 54, 54, 54, 54, 65,
   65, 65, 65, 65, 77, 77, 77, 77, 77, 92, 92, 92, 92, 92, 111, 111,
   41, 77, 1, 54, 77, 111, 24, 41, 65, 77, 92, 1, 65, 77, 111, 41,
@@ -23,7 +23,7 @@ export function unpackIQ2_KL(block: usize, lane: usize): void {
     const low = v128.and(i16x8.shr_u(v128.load(block + ((b >> 1) << 4), 6), (b & 1) << 2), i8x16.splat(15));
     const bit = v128.and(i16x8.shr_u(v128.load(block, 70), b), i8x16.splat(1));
     const code = v128.or(low, i16x8.shl(bit, 4));
-    const first = lookup32(VALUES, code), second = lookup32(VALUES + 32, code);
+    const first = lookup32(IQ2KL_VALUES, code), second = lookup32(IQ2KL_VALUES + 32, code);
     storeWeights(lane, 2 * b, v128.shuffle<i8>(first, second, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
     storeWeights(lane, 2 * b + 1, v128.shuffle<i8>(first, second, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
   }

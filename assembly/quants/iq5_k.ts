@@ -11,7 +11,7 @@ import { codes4Wide, highBit, lookup32, storeScale, storeScale32, storeWeights }
 
 /** iq5nl_values of LAYOUTS.md: two sets. */
 // prettier-ignore
-const VALUES: usize = memory.data<i8>([
+export const IQ5NL_VALUES: usize = memory.data<i8>([
   -126, -114, -103, -92, -83, -74, -65, -57, -50, -43, -36, -30, -24, -18, -12, -6,
   -1, 5, 11, 17, 23, 29, 36, 43, 51, 59, 68, 77, 87, 97, 109, 121,
   -124, -112, -101, -90, -81, -72, -63, -55, -48, -41, -34, -28, -22, -16, -10, -4,
@@ -21,7 +21,7 @@ const VALUES: usize = memory.data<i8>([
 // @ts-ignore: decorator
 @inline
 function weights(qs: usize, qh: usize, g: u32, set: u32): v128 {
-  return lookup32(VALUES + (set << 5), v128.or(codes4Wide(qs, g), highBit(qh, g, 4)));
+  return lookup32(IQ5NL_VALUES + (set << 5), v128.or(codes4Wide(qs, g), highBit(qh, g, 4)));
 }
 
 export function unpackIQ5_K(block: usize, lane: usize): void {

@@ -11,7 +11,7 @@ import { codes2, codes4Wide, lookup32, storeScale, storeWeights } from "./side-b
 
 /** iq6nl_values of LAYOUTS.md: two sets. */
 // prettier-ignore
-const VALUES: usize = memory.data<i8>([
+export const IQ6NL_VALUES: usize = memory.data<i8>([
   -127, -121, -115, -109, -104, -98, -93, -88, -84, -79, -74, -70, -66, -62, -58, -54,
   -51, -47, -44, -40, -37, -34, -31, -28, -25, -22, -19, -16, -13, -11, -8, -5,
   -2, 0, 3, 6, 9, 12, 14, 17, 20, 23, 27, 30, 33, 36, 40, 44,
@@ -32,7 +32,7 @@ export function unpackIQ6_K(block: usize, lane: usize): void {
   const extra = <u32>load<u16>(block, 2);
   for (let g: u32 = 0; g < 16; g++) {
     storeScale(lane, g, <i32>load<i8>(block + g, 4));
-    const code = codes(block, g), values = VALUES + (((extra >> g) & 1) << 6);
+    const code = codes(block, g), values = IQ6NL_VALUES + (((extra >> g) & 1) << 6);
     storeWeights(lane, g, v128.or(lookup32(values, code), lookup32(values + 32, i8x16.sub(code, i8x16.splat(32)))));
   }
 }

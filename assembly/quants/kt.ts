@@ -20,13 +20,13 @@ import { IQ4K_VALUES } from "./iq4_k";
 import { nibbleOfHalves, storeScale32, storeWeights } from "./side-by-side";
 
 /** 0xCBAC1FED to the powers 1 .. 8. */
-const POWERS: usize = memory.data<u32>([0xcbac1fed, 0xc8734169, 0xbd2b4535, 0xe50c7d11,
+export const POWERS: usize = memory.data<u32>([0xcbac1fed, 0xc8734169, 0xbd2b4535, 0xe50c7d11,
   0x1220d7bd, 0x94839cf9, 0x58267985, 0x60b19b21], 16);
 
 /** Four values of the generator, i32x4; powers: those that make them. */
 // @ts-ignore: decorator
 @inline
-function generate(x: u32, powers: v128): v128 {
+export function generate(x: u32, powers: v128): v128 {
   const bytes = v128.and(i32x4.mul(i32x4.splat(x), powers), i8x16.splat(0x3f));
   return i32x4.sub(i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(bytes)), i32x4.splat(126));
 }
