@@ -21,11 +21,11 @@ function hparams(keys: ModelKeys, norm: "rms" | "layer"): Rwkv6Hparams {
   const hp = readHparams(keys, norm, "recurrent");
   const wkvHeadSize = keys.u32("wkv.head_size");
   const nHead = hp.embeddingLength / wkvHeadSize;
-  const uneven = hp.headCountKv.find((nHeadKv) => nHead % (nHeadKv || nHead) !== 0);
-  if (!Number.isInteger(nHead) || uneven !== undefined) {
+  const divides = hp.headCountKv.every((nHeadKv) => nHead % (nHeadKv || nHead) === 0);
+  if (!Number.isInteger(nHead) || !divides) {
     throw new ModelError({
       subject: `key "${keys.architecture}.wkv.head_size"`,
-      expected: `heads that divide ${hp.embeddingLength} columns and share ${uneven ?? "their own"} keys`,
+      expected: `heads of equal size in ${hp.embeddingLength} columns, shared evenly by [${hp.headCountKv.join(", ")}] key heads`,
       found: String(wkvHeadSize),
     });
   }

@@ -173,6 +173,37 @@ describe("readHparams", () => {
     expect(error.message).toMatch(message);
   });
 
+  it.each([
+    [
+      { "rwkv6.wkv.head_size": 48 },
+      /wkv.head_size": expected heads of equal size in 128.*found 48/,
+    ],
+    [{ "rwkv6.wkv.head_size": 0 }, /wkv.head_size": expected heads of equal size.*found 0/],
+    [
+      { "rwkv6.wkv.head_size": 32, "rwkv6.attention.head_count_kv": 3 },
+      /shared evenly by \[3, 3\] key heads, found 32/,
+    ],
+    [
+      { "rwkv6.wkv.head_size": 32, "rwkv6.nextn_predict_layers": 2 },
+      /nextn_predict_layers": expected less than 2 layers, found 2/,
+    ],
+  ])("refuses an RWKV with %o", (entries, message) => {
+    const renamed = Object.entries(LLAMA).map(([k, v]) => [k.replace("llama.", "rwkv6."), v]);
+    const rwkv = {
+      ...Object.fromEntries(renamed),
+      "general.architecture": "rwkv6",
+      "rwkv6.attention.layer_norm_epsilon": 1e-5,
+      "rwkv6.attention.head_count": 0,
+      "rwkv6.attention.head_count_kv": 0,
+      "rwkv6.time_mix_extra_dim": 8,
+      "rwkv6.time_decay_extra_dim": 8,
+      ...entries,
+    } as unknown as Entries;
+    const error = caught(() => describeModel(metadata(rwkv)));
+    expect(error).toBeInstanceOf(ModelError);
+    expect(error.message).toMatch(message);
+  });
+
   it("names a key that is missing", () => {
     const { "llama.block_count": _, ...rest } = LLAMA;
     expect(() => describeModel(metadata(rest))).toThrow('key "llama.block_count": expected');
