@@ -6,7 +6,8 @@ import type { Architecture } from "./architecture.ts";
 import * as blocks from "./blocks.ts";
 import { ModelError } from "./errors.ts";
 import { type Hparams, type ModelKeys, readHparams } from "./hparams.ts";
-import type { Ops, Tensor, Weight } from "./ops.ts";
+import type { Ops, Tensor } from "./ops.ts";
+import { lerp } from "./recurrent-blocks.ts";
 
 interface Rwkv6Hparams extends Hparams {
   readonly wkvHeadSize: number;
@@ -149,11 +150,6 @@ function mixedInputs(
       : ops.weight(`${blk}_lerp_${use}.weight`, [n]);
     return ops.add(x, ops.mul(ops.addWeight(ops.slice(added, i * n, n), weight), shifted));
   };
-}
-
-/** x + shifted * w, where shifted is the row before minus this one. */
-function lerp(ops: Ops, x: Tensor, shifted: Tensor, w: Weight): Tensor {
-  return ops.add(x, ops.mulWeight(shifted, w));
 }
 
 /**

@@ -6,6 +6,7 @@ import type { Architecture } from "./architecture.ts";
 import * as blocks from "./blocks.ts";
 import { type Hparams, type ModelKeys, readHparams } from "./hparams.ts";
 import type { Ops, Tensor, Weight } from "./ops.ts";
+import { lerp } from "./recurrent-blocks.ts";
 
 interface Rwkv7Hparams extends Hparams {
   readonly wkvHeadSize: number;
@@ -74,11 +75,6 @@ export const arwkv7: Architecture<Rwkv7Hparams> = {
     ops.logits(logits);
   },
 };
-
-/** x + shifted * w, where shifted is the row before minus this one. */
-function lerp(ops: Ops, x: Tensor, shifted: Tensor, w: Weight): Tensor {
-  return ops.add(x, ops.mulWeight(shifted, w));
-}
 
 function timeMix(
   ops: Ops,
