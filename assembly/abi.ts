@@ -223,7 +223,10 @@ export enum SsmScanWord {
   base = 9, slotBytes = 10, dt = 11, dtStride = 12, b = 13, bStride = 14, c = 15, cStride = 16, A = 17, D = 18, nState = 19,
   headDim = 20, nGroup = 21, aPerHead = 22,
 }
-/** RWKV-7. r (Word.a), w, k, v, a, b: heads of headSize, a multiple of 16. State: per head [headSize keys, headSize values]. */
+/**
+ * RWKV-7. r (Word.a), w, k, v, a (remove), b (write): heads of headSize, a multiple of 16. remove 0: nothing is removed, and write is
+ * any finite tensor. State: per head [headSize keys, headSize values].
+ */
 export enum Wkv7Word {
   base = 9, slotBytes = 10, w = 11, wStride = 12, k = 13, kStride = 14, v = 15, vStride = 16, remove = 17, removeStride = 18,
   write = 19, writeStride = 20, headSize = 21,

@@ -228,7 +228,13 @@ function queryKeyValue(
 
 /** What a model of the common shape has of its own (preNormForward). */
 export interface PreNormModel {
-  readonly attention: (il: number) => AttentionBlock;
+  /** Of the layers that have attention. Default: plain. */
+  readonly attention?: (il: number) => AttentionBlock;
+  /**
+   * What mixes tokens in the place of attention, from the normalised rows of layer `il`: all of them, narrowed in the
+   * last layer as besideAttention does it. undefined: this layer has attention.
+   */
+  readonly mixer?: (il: number, x: Tensor) => Tensor | undefined;
   /** From the normalised rows of layer `il`. Default: gatedFfn. */
   readonly ffn?: (il: number, x: Tensor) => Tensor;
   /** Default: rmsNorm. */
@@ -237,11 +243,13 @@ export interface PreNormModel {
   readonly ffnNorm?: string;
   /** Factor on what joins the residual stream. */
   readonly residualScale?: number;
+  /** What is done to the result of a layer's attention or feed-forward part before it joins the residual stream. */
+  readonly post?: (il: number, y: Tensor, of: "attention" | "ffn") => Tensor;
   readonly outputBias?: Bias;
 }
 
 /**
- * The shape that most models have: in each layer x += attention(norm(x)), then x += ffn(norm(x)); a norm before the
+ * The shape that most models have: in each layer x += attention(norm(x)), or another mixer in its place, then x += ffn(norm(x)); a norm before the
  * output. From the embedded tokens to the logits, [outputs, vocabSize].
  */
 export function preNormForward(ops: Ops, hp: Hparams, x: Tensor, model: PreNormModel): Tensor {
@@ -260,15 +268,19 @@ export function preNormStates(
   const {
     norm = (y: Tensor, name: string): Tensor => rmsNorm(ops, hp, y, name),
     ffn = (il: number, y: Tensor): Tensor => gatedFfn(ops, hp, il, y),
+    attention: block = (): AttentionBlock => ({}),
+    mixer,
     ffnNorm = "ffn_norm",
     residualScale,
+    post = (_: number, y: Tensor): Tensor => y,
   } = model;
   const scaled = (y: Tensor): Tensor => (residualScale ? ops.scale(y, residualScale) : y);
   for (let il = 0; il < hp.blockCount; il++) {
-    const a = attention(ops, hp, il, norm(x, `blk.${il}.attn_norm`), model.attention(il));
-    x = ops.add(besideAttention(ops, hp, il, x), scaled(a));
+    const h = norm(x, `blk.${il}.attn_norm`);
+    const a = mixer?.(il, h) ?? attention(ops, hp, il, h, block(il));
+    x = ops.add(besideAttention(ops, hp, il, x), scaled(post(il, a, "attention")));
     const f = ffn(il, norm(x, `blk.${il}.${ffnNorm}`));
-    x = endLayer(ops, il, ops.add(x, scaled(f)));
+    x = endLayer(ops, il, ops.add(x, scaled(post(il, f, "ffn"))));
   }
   return norm(x, lastNorm);
 }
@@ -321,6 +333,8 @@ export function plainFfn(
 export interface ExpertsBlock extends Omit<RouteParams, "nUsed"> {
   /** activation(gate) * up, or another combination of the two. Default "silu". */
   readonly gate?: Activation | ((gate: Tensor, up: Tensor) => Tensor);
+  /** down(ungated(up(x))): the experts have no gate. */
+  readonly ungated?: Activation;
   /** [rows, nExpert]. Default: x . ffn_gate_inp. */
   readonly scores?: Tensor;
   /** The router's weights multiply the experts' input, not their output. */
@@ -333,16 +347,22 @@ export interface ExpertsBlock extends Omit<RouteParams, "nUsed"> {
  */
 export function experts(ops: Ops, hp: Hparams, il: number, x: Tensor, block: ExpertsBlock): Tensor {
   const blk = `blk.${il}`;
-  const { gate: combine = "silu", scores: given, weighsInput = false, ...params } = block;
+  const { gate: combine = "silu", ungated, scores: given, weighsInput = false, ...params } = block;
   const nUsed = hp.expertUsedCount;
   const scores = given ?? linear(ops, x, `${blk}.ffn_gate_inp`, hp.expertCount, "optional");
   const routing = ops.route(ops.tap(scores, `ffn_moe_logits-${il}`), { ...params, nUsed });
   const input = weighsInput ? ops.scaleRuns(ops.repeat(x, nUsed), ops.routingWeights(routing)) : x;
-  const { gate, up } = expertGateUp(ops, hp, input, blk, x.width, routing);
-  const gated = typeof combine === "string" ? ops.gated(combine, gate, up) : combine(gate, up);
-  const nEmbd = hp.embeddingLength;
+  const nEmbd = x.width;
   const width = hp.expertFeedForwardLength;
-  const down = expertLinear(ops, hp, gated, `${blk}.ffn_down_exps`, width, nEmbd, routing);
+  let inner: Tensor;
+  if (ungated === undefined) {
+    const { gate, up } = expertGateUp(ops, hp, input, blk, nEmbd, routing);
+    inner = typeof combine === "string" ? ops.gated(combine, gate, up) : combine(gate, up);
+  } else {
+    const up = expertLinear(ops, hp, input, `${blk}.ffn_up_exps`, nEmbd, width, routing);
+    inner = ops.activation(ungated, up);
+  }
+  const down = expertLinear(ops, hp, inner, `${blk}.ffn_down_exps`, width, nEmbd, routing);
   if (!weighsInput) return ops.expertSum(down, routing);
   const slots = Array.from({ length: nUsed }, (_, slot) => ops.slice(down, slot * nEmbd, nEmbd));
   return slots.reduce((sum, slot) => ops.add(sum, slot));

@@ -1,4 +1,4 @@
-// deepseek: DeepSeek MoE and V1. Llama's attention; dense layers first, then experts, whose weights are
+// deepseek (DeepSeek MoE and V1) and bailingmoe (Ling 1). Llama's attention; dense layers first, then experts, whose weights are
 // not renormalised, beside shared ones.
 import type { Architecture } from "./architecture.ts";
 import * as blocks from "./blocks.ts";
@@ -6,7 +6,7 @@ import { readHparams } from "./hparams.ts";
 import { type MixtureHparams, mixtureFfn, readMixture } from "./mixture.ts";
 
 export const deepseek: Architecture<MixtureHparams> = {
-  names: ["deepseek"],
+  names: ["deepseek", "bailingmoe"],
   hparams: (keys) =>
     readMixture(keys, readHparams(keys, "rms"), { gating: "softmax", normalise: false }),
 

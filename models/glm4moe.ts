@@ -8,12 +8,8 @@ import type { Tensor } from "./ops.ts";
 
 export const glm4moe: Architecture<MixtureHparams> = {
   names: ["glm4moe"],
-  hparams(keys) {
-    const hp = readHparams(keys, "rms");
-    const mixture = readMixture(keys, hp, { gating: "sigmoid", normalise: false });
-    // The last layers predict further tokens; they take no part in the next one.
-    return { ...mixture, blockCount: hp.blockCount - keys.u32("nextn_predict_layers", 0) };
-  },
+  hparams: (keys) =>
+    readMixture(keys, readHparams(keys, "rms"), { gating: "sigmoid", normalise: false }),
 
   forward(ops, hp) {
     const rope = blocks.ropeParams(ops, hp, "neox");

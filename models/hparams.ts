@@ -108,6 +108,21 @@ export class ModelKeys {
     }
     return numbers.slice(0, nLayer);
   }
+
+  /** A key that is an array of bools with one per layer; undefined where it is no array. */
+  boolPerLayer(key: string, nLayer: number): readonly boolean[] | undefined {
+    const full = `${this.architecture}.${key}`;
+    if (this.metadata.get(full)?.type !== "array") return undefined;
+    const bools = this.metadata.getBools(full);
+    if (bools.length < nLayer) {
+      throw new ModelError({
+        subject: `key "${full}"`,
+        expected: `${nLayer} bools, one per layer`,
+        found: `${bools.length} bools`,
+      });
+    }
+    return bools.slice(0, nLayer);
+  }
 }
 
 /**
@@ -120,14 +135,18 @@ export function readHparams(
   norm: "rms" | "layer",
   mixer: "attention" | "recurrent" = "attention",
 ): Hparams {
-  const blockCount = keys.u32("block_count");
+  const allBlocks = keys.u32("block_count");
   check(
     keys,
     "block_count",
-    blockCount,
+    allBlocks,
     `1 to ${MAX_BLOCKS}`,
-    blockCount >= 1 && blockCount <= MAX_BLOCKS,
+    allBlocks >= 1 && allBlocks <= MAX_BLOCKS,
   );
+  // Layers for drafting several tokens at once come last; they are not part of the model proper.
+  const nextn = keys.u32("nextn_predict_layers", 0);
+  check(keys, "nextn_predict_layers", nextn, `less than ${allBlocks} layers`, nextn < allBlocks);
+  const blockCount = allBlocks - nextn;
   const embeddingLength = positive(keys, "embedding_length", keys.u32("embedding_length"));
   const contextLength = positive(keys, "context_length", keys.u32("context_length"));
   const none = mixer === "recurrent" ? Array<number>(blockCount).fill(0) : undefined;
@@ -208,7 +227,7 @@ export function readSsm(keys: ModelKeys): SsmHparams {
 }
 
 /**
- * The sliding window of each layer, undefined where a layer sees everything. `period`: the last (or `global`) of every
+ * The sliding window of each layer, undefined where a layer sees everything. `period`: the last (or `dense`) of every
  * `period` layers sees everything, unless the file says otherwise (`attention.sliding_window_pattern`, a
  * period or one bool per layer). Without the key `attention.sliding_window` no layer has a window, unless
  * `fallback` gives one.
@@ -218,23 +237,14 @@ export function readWindows(
   blockCount: number,
   period: number,
   fallback = 0,
-  global: "first" | "last" = "last",
+  dense: "first" | "last" = "last",
 ): readonly (number | undefined)[] {
   const window = keys.u32("attention.sliding_window", fallback);
-  const key = `${keys.architecture}.attention.sliding_window_pattern`;
-  const isArray = keys.metadata.get(key)?.type === "array";
-  const slides = isArray ? keys.metadata.getBools(key) : undefined;
-  if (slides !== undefined && slides.length < blockCount) {
-    throw new ModelError({
-      subject: `key "${key}"`,
-      expected: `${blockCount} bools, one per layer`,
-      found: `${slides.length} bools`,
-    });
-  }
-  const every = isArray ? period : keys.u32("attention.sliding_window_pattern", period);
+  const slides = keys.boolPerLayer("attention.sliding_window_pattern", blockCount);
+  const every = slides ? period : keys.u32("attention.sliding_window_pattern", period);
   return Array.from({ length: blockCount }, (_, il) => {
-    const isGlobal = every > 0 && il % every === (global === "first" ? 0 : every - 1);
-    const hasWindow = slides ? slides[il] : !isGlobal;
+    const place = dense === "first" ? 0 : every - 1;
+    const hasWindow = slides ? slides[il] : every === 0 || il % every !== place;
     return window > 0 && hasWindow ? window : undefined;
   });
 }

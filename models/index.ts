@@ -35,7 +35,8 @@ import { granite, granitemoe, minicpm } from "./granite.ts";
 import { type Hparams, ModelKeys } from "./hparams.ts";
 import { hunyuanDense, hunyuanMoe } from "./hunyuan.ts";
 import { internlm2 } from "./internlm2.ts";
-import { lfm2 } from "./lfm2.ts";
+import { jamba } from "./jamba.ts";
+import { lfm2, lfm2moe } from "./lfm2.ts";
 import { llama } from "./llama.ts";
 import { mamba, mamba2 } from "./mamba.ts";
 import { llama4 } from "./llama4.ts";
@@ -44,22 +45,40 @@ import { eurobert, modernBert, neoBert } from "./modern-bert.ts";
 import { mistral3 } from "./mistral3.ts";
 import { mpt } from "./mpt.ts";
 import { nemotron } from "./nemotron.ts";
+import { nemotronH } from "./nemotron-h.ts";
 import { olmo2 } from "./olmo2.ts";
 import { olmo, olmoe } from "./olmoe.ts";
 import { orion } from "./orion.ts";
 import { phi2 } from "./phi2.ts";
 import { phi3 } from "./phi3.ts";
 import { phimoe } from "./phimoe.ts";
-import { qwen2, qwen2moe } from "./qwen2.ts";
+import { qwen, qwen2, qwen2moe } from "./qwen2.ts";
 import { qwen3, qwen3moe } from "./qwen3.ts";
-import { qwen35, qwen35moe } from "./qwen35.ts";
-import { rwkv7 } from "./rwkv7.ts";
+import { qwen35, qwen35moe, qwen3next } from "./qwen35.ts";
+import { rwkv6, rwkv6qwen2 } from "./rwkv6.ts";
+import { arwkv7, rwkv7 } from "./rwkv7.ts";
 import { seedOss } from "./seed-oss.ts";
 import { smollm3 } from "./smollm3.ts";
-import { t5 } from "./t5.ts";
+import { t5, t5encoder } from "./t5.ts";
 import { stablelm } from "./stablelm.ts";
 import { starcoder } from "./starcoder.ts";
 import { starcoder2 } from "./starcoder2.ts";
+import { afmoe } from "./afmoe.ts";
+import { arctic } from "./arctic.ts";
+import { bailingmoe2 } from "./bailingmoe2.ts";
+import { dbrx } from "./dbrx.ts";
+import { deci } from "./deci.ts";
+import { exaoneMoe } from "./exaone-moe.ts";
+import { grok } from "./grok.ts";
+import { jais, jais2 } from "./jais.ts";
+import { kimiLinear } from "./kimi-linear.ts";
+import { mimo2 } from "./mimo2.ts";
+import { minimaxM2 } from "./minimax-m2.ts";
+import { panguEmbedded } from "./pangu-embed.ts";
+import { plamo, plamo3 } from "./plamo.ts";
+import { plm } from "./plm.ts";
+import { refact } from "./refact.ts";
+import { smallthinker } from "./smallthinker.ts";
 import type { Ops } from "./ops.ts";
 
 export type { Architecture } from "./architecture.ts";
@@ -132,6 +151,32 @@ export const ARCHITECTURES: readonly Architecture[] = [
   qwen35moe,
   falconH1,
   graniteHybrid,
+  lfm2moe,
+  qwen3next,
+  rwkv6,
+  rwkv6qwen2,
+  arwkv7,
+  jamba,
+  nemotronH,
+  kimiLinear,
+  afmoe,
+  arctic,
+  bailingmoe2,
+  dbrx,
+  deci,
+  exaoneMoe,
+  grok,
+  jais,
+  jais2,
+  mimo2,
+  minimaxM2,
+  panguEmbedded,
+  plamo,
+  plamo3,
+  plm,
+  qwen,
+  refact,
+  smallthinker,
   bert,
   nomicBert,
   nomicBertMoe,
@@ -142,6 +187,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   eurobert,
   gemmaEmbedding,
   t5,
+  t5encoder,
 ];
 
 /**
@@ -213,9 +259,42 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   lfm2: "zoo",
   rwkv7: "zoo",
   qwen35: "zoo",
-  qwen35moe: "reference",
-  "falcon-h1": "reference",
-  granitehybrid: "reference",
+  qwen35moe: "llama.cpp",
+  "falcon-h1": "llama.cpp",
+  granitehybrid: "llama.cpp",
+  lfm2moe: "llama.cpp",
+  qwen3next: "llama.cpp",
+  rwkv6: "llama.cpp",
+  rwkv6qwen2: "llama.cpp",
+  arwkv7: "llama.cpp",
+  jamba: "llama.cpp",
+  nemotron_h: "llama.cpp",
+  nemotron_h_moe: "llama.cpp",
+  "kimi-linear": "llama.cpp",
+  mimo2: "llama.cpp",
+  afmoe: "llama.cpp",
+  arctic: "llama.cpp",
+  bailingmoe: "llama.cpp",
+  bailingmoe2: "llama.cpp",
+  codeshell: "llama.cpp",
+  dbrx: "llama.cpp",
+  deci: "llama.cpp",
+  "exaone-moe": "llama.cpp",
+  grok: "llama.cpp",
+  jais: "llama.cpp",
+  jais2: "llama.cpp",
+  "minimax-m2": "llama.cpp",
+  openelm: "llama.cpp",
+  "pangu-embedded": "llama.cpp",
+  plamo: "llama.cpp",
+  plamo3: "llama.cpp",
+  plm: "llama.cpp",
+  qwen: "llama.cpp",
+  qwen2vl: "llama.cpp",
+  qwen3vl: "llama.cpp",
+  qwen3vlmoe: "llama.cpp",
+  refact: "llama.cpp",
+  smallthinker: "llama.cpp",
   bert: "zoo",
   "nomic-bert": "zoo",
   "nomic-bert-moe": "llama.cpp",
@@ -226,6 +305,7 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   eurobert: "llama.cpp",
   "gemma-embedding": "llama.cpp",
   t5: "zoo",
+  t5encoder: "llama.cpp",
 };
 
 /** An architecture with the hyperparameters of one file. */

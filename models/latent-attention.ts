@@ -35,14 +35,14 @@ export function readLatent(keys: ModelKeys, hp: Hparams): LatentHparams {
 
 /**
  * Attention of layer `il`, from the normalised input to the output projection; the last layer's
- * result has output rows only. `params`: what goes to the scores beside the scale.
+ * result has output rows only. Without `rope` nothing rotates. `params`: what goes to the scores beside the scale.
  */
 export function latentAttention(
   ops: Ops,
   hp: LatentHparams,
   il: number,
   x: Tensor,
-  rope: RopeParams,
+  rope: RopeParams | undefined,
   params: Pick<AttentionParams, "yarnScale"> & { readonly temperature?: Tensor } = {},
 ): Tensor {
   const blk = `blk.${il}`;
@@ -50,13 +50,13 @@ export function latentAttention(
   const rank = hp.kvLoraRank;
   const nRot = hp.rope.dimensionCount;
   const nPlain = hp.keyLengthMla - nRot;
-  const turn = { ...rope, headDim: nRot };
+  const turn = (t: Tensor): Tensor => (rope ? ops.rope(t, { ...rope, headDim: nRot }) : t);
 
   const queries = latentQueries(ops, hp, il, x);
   const qPlain = ops.sliceRuns(queries, nHead, 0, nPlain);
-  const qTurned = ops.rope(ops.sliceRuns(queries, nHead, nPlain, nRot), turn);
+  const qTurned = turn(ops.sliceRuns(queries, nHead, nPlain, nRot));
   const compressed = blocks.linear(ops, x, `${blk}.attn_kv_a_mqa`, rank + nRot);
-  const kTurned = ops.rope(ops.slice(compressed, rank, nRot), turn);
+  const kTurned = turn(ops.slice(compressed, rank, nRot));
   const short = ops.slice(compressed, 0, rank);
   const latent = blocks.rmsNorm(ops, hp, short, `${blk}.attn_kv_a_norm`);
 

@@ -158,7 +158,7 @@ export interface SsmScanParams {
   readonly nGroup: number;
 }
 
-/** RWKV-7's recurrence; all tensors [tokens, nHead * headSize]. */
+/** RWKV-7's recurrence, without removal RWKV-6's; all tensors [tokens, nHead * headSize]. */
 export interface Wkv7Params {
   /** Of the state, [nHead * headSize * headSize]; one name a layer. */
   readonly name: string;
@@ -169,9 +169,8 @@ export interface Wkv7Params {
   readonly w: Tensor;
   readonly k: Tensor;
   readonly v: Tensor;
-  /** Which key is looked up for removal, and where the removed value goes. */
-  readonly a: Tensor;
-  readonly b: Tensor;
+  /** Which key is looked up for removal, and where the removed value goes. Absent: nothing is removed. */
+  readonly removal?: { readonly a: Tensor; readonly b: Tensor };
 }
 
 /** The gated delta rule (qwen35, qwen3next). */
@@ -250,8 +249,8 @@ export interface Ops {
   repeat(x: Tensor, n: number): Tensor;
   /** Run i of the result is run i of every part, one after the other. n: runs, default 1. */
   concat(parts: readonly Tensor[], n?: number): Tensor;
-  /** Every run times a number of its own; factors: [x.rows, runs]. */
-  scaleRuns(x: Tensor, factors: Tensor): Tensor;
+  /** Every run times a number of its own; factors: [x.rows, runs], or a weight of one element per run for all rows. */
+  scaleRuns(x: Tensor, factors: Tensor | Weight): Tensor;
   /** [x.rows, width] = sum over runs, ascending, of weights[run] * x[run]; weights: [x.rows, runs]. */
   weightedSum(x: Tensor, weights: Tensor): Tensor;
   /** [x.rows, n]: sqrt(sum of squares) of each of the n runs of a row. n: default 1. */
@@ -308,7 +307,10 @@ export interface Ops {
 
   /** [tokens, x.width]: row t = row t - 1 of x in the same sequence; zeros before the first. */
   tokenShift(x: Tensor, name: string): Tensor;
-  /** y[t, c] = sum over k of w[k, c] * x[t - K + 1 + k, c], zeros before the sequence; w: [K, x.width], K from 2 to 256. */
+  /**
+   * y[t, c] = sum over k of w[k, c] * x[t - K + 1 + k, c], zeros before the sequence; K from 2 to 256; w: [K, x.width], of
+   * which files have [K, 1, x.width] too.
+   */
   shortConv(x: Tensor, w: Weight, name: string): Tensor;
   /**
    * Per channel i of head h: state = state * exp(dt[h] * a[h]) + b * (x[i] * dt[h]), y[i] = sum(state * c) + d[h] * x[i].
@@ -317,6 +319,7 @@ export interface Ops {
   ssmScan(x: Tensor, params: SsmScanParams): Tensor;
   /**
    * Per head, S [keys, values]: e = a . S, S[j] = S[j] * w[j] + k[j] * v + b[j] * e, y = r . S. [tokens, v.width].
+   * Without `removal` e is 0.
    */
   wkv7(params: Wkv7Params): Tensor;
   /** Per head of v, S [keys, values]: S = S * decay, S[j] += k[j] * beta * (v - k . S), y = q . S. [tokens, v.width]. */

@@ -1,15 +1,31 @@
 // qwen2 and qwen2moe: Qwen 1.5 to 2.5. Llama's shape with biases on q, k and v, and rotary pairs half a
 // head apart. qwen2moe has experts, whose weights are not renormalised, and one that every row shares.
+// qwen2vl's text part is qwen2: its rotation by several axes is a plain one where all have one position.
+// qwen is the first Qwen.
 import type { Architecture } from "./architecture.ts";
 import * as blocks from "./blocks.ts";
 import { type Hparams, type ModelKeys, readHparams } from "./hparams.ts";
 import type { Ops, Tensor } from "./ops.ts";
 
 export const qwen2: Architecture = {
-  names: ["qwen2"],
+  names: ["qwen2", "qwen2vl"],
   hparams: (keys) => readHparams(keys, "rms"),
-  forward: (ops, hp) => forward(ops, hp, (il, x) => blocks.gatedFfn(ops, hp, il, x)),
+  forward: dense,
 };
+
+export const qwen: Architecture = {
+  names: ["qwen"],
+  hparams(keys) {
+    const hp = readHparams(keys, "rms");
+    // The file's number counts gate and up together.
+    return { ...hp, feedForwardLength: hp.feedForwardLength.map((width) => width / 2) };
+  },
+  forward: dense,
+};
+
+function dense(ops: Ops, hp: Hparams): void {
+  forward(ops, hp, (il, x) => blocks.gatedFfn(ops, hp, il, x));
+}
 
 export interface SharedExpertHparams extends Hparams {
   readonly expertSharedFeedForwardLength: number;

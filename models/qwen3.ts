@@ -1,19 +1,20 @@
 // qwen3 and qwen3moe: every head of q and k passes an RMS norm before it is rotated; qwen3moe puts
-// experts in place of the feed-forward network, their weights renormalised over the chosen ones.
+// experts in place of the feed-forward network, their weights renormalised over the chosen ones. The text
+// parts of qwen3vl and qwen3vlmoe are the same, and so is OpenELM, whose layers differ in their widths.
 import type { Architecture } from "./architecture.ts";
 import * as blocks from "./blocks.ts";
 import { type Hparams, readHparams } from "./hparams.ts";
 import type { Ops, Tensor } from "./ops.ts";
 
 export const qwen3: Architecture = {
-  names: ["qwen3"],
+  names: ["qwen3", "qwen3vl", "openelm"],
   rankHead: { pool: "last", softmax: true },
   hparams: (keys) => readHparams(keys, "rms"),
   forward: (ops, hp) => forward(ops, hp, (il, x) => blocks.gatedFfn(ops, hp, il, x)),
 };
 
 export const qwen3moe: Architecture = {
-  names: ["qwen3moe"],
+  names: ["qwen3moe", "qwen3vlmoe"],
   hparams: (keys) => readHparams(keys, "rms"),
   forward: (ops, hp) =>
     forward(ops, hp, (il, x) =>

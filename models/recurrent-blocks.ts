@@ -3,7 +3,7 @@
 // gives [tokens, embeddingLength], in the last layer [outputs, embeddingLength].
 import { besideAttention, linear, rmsNorm } from "./blocks.ts";
 import type { Hparams, SsmHparams } from "./hparams.ts";
-import type { Ops, Tensor } from "./ops.ts";
+import type { Ops, Tensor, Weight } from "./ops.ts";
 
 /** Convolution over the last tokens with `name`.weight, plus `name`.bias where the file has one. */
 export function shortConv(ops: Ops, x: Tensor, taps: number, name: string): Tensor {
@@ -116,4 +116,9 @@ export function mixerOnly(
 ): Tensor {
   const y = mixer(rmsNorm(ops, hp, x, `blk.${il}.attn_norm`));
   return ops.add(besideAttention(ops, hp, il, x), y);
+}
+
+/** RWKV: x + shifted * w, where shifted is the row before minus this one. */
+export function lerp(ops: Ops, x: Tensor, shifted: Tensor, w: Weight): Tensor {
+  return ops.add(x, ops.mulWeight(shifted, w));
 }

@@ -1,10 +1,12 @@
 // rwkv7: no attention and no positions. A token sees the one before it (token shift, mixed in by
 // weights of its own for each use) and a matrix per head that follows a generalised delta rule.
-// Source: RWKV-7 (arXiv 2503.14456), llama.cpp's build_rwkv7_time_mix.
+// arwkv7 has it in the place of Qwen 2.5's attention. Source: RWKV-7 (arXiv 2503.14456), llama.cpp's
+// build_rwkv7_time_mix.
 import type { Architecture } from "./architecture.ts";
 import * as blocks from "./blocks.ts";
 import { type Hparams, type ModelKeys, readHparams } from "./hparams.ts";
 import type { Ops, Tensor, Weight } from "./ops.ts";
+import { lerp } from "./recurrent-blocks.ts";
 
 interface Rwkv7Hparams extends Hparams {
   readonly wkvHeadSize: number;
@@ -17,9 +19,9 @@ interface Rwkv7Hparams extends Hparams {
   };
 }
 
-function hparams(keys: ModelKeys): Rwkv7Hparams {
+function hparams(keys: ModelKeys, norm: "rms" | "layer"): Rwkv7Hparams {
   return {
-    ...readHparams(keys, "layer", "recurrent"),
+    ...readHparams(keys, norm, "recurrent"),
     wkvHeadSize: keys.u32("wkv.head_size"),
     ranks: {
       w: keys.u32("attention.decay_lora_rank"),
@@ -32,7 +34,7 @@ function hparams(keys: ModelKeys): Rwkv7Hparams {
 
 export const rwkv7: Architecture<Rwkv7Hparams> = {
   names: ["rwkv7"],
-  hparams,
+  hparams: (keys) => hparams(keys, "layer"),
 
   forward(ops, hp) {
     let x = blocks.layerNorm(ops, hp, blocks.embedTokens(ops, hp), "token_embd_norm");
@@ -57,10 +59,22 @@ export const rwkv7: Architecture<Rwkv7Hparams> = {
   },
 };
 
-/** x + shifted * w, where shifted is the row before minus this one. */
-function lerp(ops: Ops, x: Tensor, shifted: Tensor, w: Weight): Tensor {
-  return ops.add(x, ops.mulWeight(shifted, w));
-}
+export const arwkv7: Architecture<Rwkv7Hparams> = {
+  names: ["arwkv7"],
+  hparams: (keys) => hparams(keys, "rms"),
+
+  forward(ops, hp) {
+    let firstValue: Tensor | undefined;
+    const logits = blocks.preNormForward(ops, hp, blocks.embedTokens(ops, hp), {
+      mixer(il, x) {
+        const { mixed, value } = timeMix(ops, hp, il, x, firstValue);
+        firstValue ??= value;
+        return blocks.besideAttention(ops, hp, il, mixed);
+      },
+    });
+    ops.logits(logits);
+  },
+};
 
 function timeMix(
   ops: Ops,
@@ -110,12 +124,15 @@ function timeMix(
     w: ops.activation("exp", decay),
     k,
     v,
-    a: ops.scale(removal, -1),
-    b: ops.mul(removal, a),
+    removal: { a: ops.scale(removal, -1), b: ops.mul(removal, a) },
   });
-  const weight = vector("ln");
-  const bias = ops.weight(`${blk}_ln.bias`, [n]);
-  let out = ops.layerNorm(y, { eps: 64e-5, weight, bias, group: headSize });
+  // arwkv7 has no norm here.
+  const weight = ops.optionalWeight(`${blk}_ln.weight`, [n]);
+  let out = y;
+  if (weight !== undefined) {
+    const bias = ops.weight(`${blk}_ln.bias`, [n]);
+    out = ops.layerNorm(y, { eps: 64e-5, weight, bias, group: headSize });
+  }
   const bonus = ops.groupSum(ops.mulWeight(ops.mul(k, r), vector("r_k")), headSize);
   out = ops.add(out, ops.scaleRuns(v, bonus));
   if (gated) out = ops.mul(out, lowRank(input(5), "g", sigmoid));

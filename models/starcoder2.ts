@@ -1,11 +1,11 @@
-// starcoder2: layer norms, biases on every projection, rotary attention in groups, GELU without a
+// starcoder2 and codeshell: layer norms, biases on every projection, rotary attention in groups, GELU without a
 // gate.
 import type { Architecture } from "./architecture.ts";
 import * as blocks from "./blocks.ts";
 import { readHparams } from "./hparams.ts";
 
 export const starcoder2: Architecture = {
-  names: ["starcoder2"],
+  names: ["starcoder2", "codeshell"],
   hparams: (keys) => readHparams(keys, "layer"),
 
   forward(ops, hp) {

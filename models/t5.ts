@@ -1,9 +1,9 @@
 // t5: an encoder, which sees its whole text at once, and a decoder, which reads the encoder's result
 // through cross-attention. Positions enter as a bias by distance, which the first layer of each half
-// holds for all; attention is not scaled.
+// holds for all; attention is not scaled. t5encoder: the encoder alone, for embeddings.
 import type { Architecture } from "./architecture.ts";
 import * as blocks from "./blocks.ts";
-import { type Hparams, readHparams } from "./hparams.ts";
+import { type Hparams, type ModelKeys, readHparams } from "./hparams.ts";
 import type { AttentionParams, KvCache, Ops, Tensor } from "./ops.ts";
 
 interface T5Hparams extends Hparams {
@@ -14,24 +14,32 @@ interface T5Hparams extends Hparams {
 export const t5: Architecture<T5Hparams> = {
   names: ["t5"],
   hasEncoder: true,
-  hparams(keys) {
-    const hp = readHparams(keys, "rms");
-    return {
-      ...hp,
-      decoderBlockCount: keys.u32("decoder_block_count", hp.blockCount),
-      relativeBucketsCount: keys.u32("attention.relative_buckets_count"),
-    };
-  },
+  hparams,
 
   forward(ops, hp) {
-    const memory = encode(ops, hp);
+    const memory = remember(ops, hp, encode(ops, hp));
     ops.endEncoder();
     decode(ops, hp, memory);
   },
 };
 
-/** The encoder; returns the keys and values that each layer of the decoder reads. */
-function encode(ops: Ops, hp: T5Hparams): KvCache[] {
+export const t5encoder: Architecture<T5Hparams> = {
+  names: ["t5encoder"],
+  result: "embedding",
+  hparams,
+  forward: (ops, hp) => ops.embedding(encode(ops, hp)),
+};
+
+function hparams(keys: ModelKeys): T5Hparams {
+  const hp = readHparams(keys, "rms");
+  return {
+    ...hp,
+    decoderBlockCount: keys.u32("decoder_block_count", hp.blockCount),
+    relativeBucketsCount: keys.u32("attention.relative_buckets_count"),
+  };
+}
+
+function encode(ops: Ops, hp: T5Hparams): Tensor {
   const relativeBias = bias(ops, hp, "enc", true);
   let x = blocks.embedTokens(ops, hp);
   for (let il = 0; il < hp.blockCount; il++) {
@@ -41,7 +49,11 @@ function encode(ops: Ops, hp: T5Hparams): KvCache[] {
     x = ops.add(x, attend(ops, hp, h, `${blk}.attn`, { cache, causal: false, relativeBias }));
     x = ops.add(x, ffn(ops, hp, blk, x));
   }
-  const out = blocks.rmsNorm(ops, hp, x, "enc.output_norm");
+  return blocks.rmsNorm(ops, hp, x, "enc.output_norm");
+}
+
+/** The keys and values of the encoder's result that each layer of the decoder reads. */
+function remember(ops: Ops, hp: T5Hparams, out: Tensor): KvCache[] {
   return Array.from({ length: hp.decoderBlockCount }, (_, il) =>
     store(ops, hp, hp.blockCount + hp.decoderBlockCount + il, out, `dec.blk.${il}.cross_attn`),
   );

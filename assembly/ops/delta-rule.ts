@@ -9,9 +9,9 @@ import { firstRowOf, nSequences, stateAfter, stateBefore } from "./state";
 /** Values in a block. */
 const block: u32 = 16;
 
-/** Op.wkv7. Per token and head: removed = sum(a[j] * S[j]); S[j] = S[j] * w[j] + k[j] * v + removed * b[j]; y = sum(S[j] * r[j]). */
+/** Op.wkv7. Per token and head: removed = sum(a[j] * S[j]), 0 where the instruction names no a; S[j] = S[j] * w[j] + k[j] * v + removed * b[j]; y = sum(S[j] * r[j]). */
 export function wkv7(ins: usize): void {
-  const headSize = word(ins, Wkv7Word.headSize);
+  const headSize = word(ins, Wkv7Word.headSize), removes = word(ins, Wkv7Word.remove) != 0;
   const perSequence = word(ins, Word.width) / block, nPieces = nSequences() * perSequence;
   for (let piece = claim(); piece < nPieces; piece = claim()) {
     const s = piece / perSequence, column = (piece % perSequence) * block, head = column / headSize;
@@ -22,7 +22,7 @@ export function wkv7(ins: usize): void {
     let before = stateBefore(ins, s) + at;
     for (let row = firstRowOf(s); row < endRow; row++) {
       wkv7Step(
-        rowAt(ins, Word.dst, Word.dstStride, row) + values, after, before, <usize>headSize,
+        rowAt(ins, Word.dst, Word.dstStride, row) + values, after, before, <usize>headSize, removes,
         rowAt(ins, Word.a, Word.aStride, row) + keys, rowAt(ins, Wkv7Word.w, Wkv7Word.wStride, row) + keys,
         rowAt(ins, Wkv7Word.k, Wkv7Word.kStride, row) + keys, rowAt(ins, Wkv7Word.v, Wkv7Word.vStride, row) + values,
         rowAt(ins, Wkv7Word.remove, Wkv7Word.removeStride, row) + keys,
@@ -34,11 +34,11 @@ export function wkv7(ins: usize): void {
 }
 
 function wkv7Step(
-  y: usize, to: usize, from: usize, headSize: usize, r: usize, w: usize, k: usize, v: usize, a: usize, b: usize,
+  y: usize, to: usize, from: usize, headSize: usize, removes: bool, r: usize, w: usize, k: usize, v: usize, a: usize, b: usize,
 ): void {
-  const bytes = headSize << 2;
+  const bytes = headSize << 2, lookedUp: usize = removes ? bytes : 0;
   let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
-  for (let j: usize = 0, S = from; j < bytes; j += 4, S += bytes) {
+  for (let j: usize = 0, S = from; j < lookedUp; j += 4, S += bytes) {
     const aj = v128.load32_splat(a + j);
     s0 = f32x4.add(s0, f32x4.mul(aj, v128.load(S)));
     s1 = f32x4.add(s1, f32x4.mul(aj, v128.load(S, 16)));

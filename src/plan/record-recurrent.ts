@@ -11,7 +11,7 @@ import {
   Wkv7Word,
 } from "../memory/abi.generated.ts";
 import type { Ref } from "./instruction.ts";
-import { type Recorded, ref } from "./recorded.ts";
+import { elements, type Recorded, ref } from "./recorded.ts";
 
 type Words = readonly [number, number | Ref][];
 
@@ -44,7 +44,8 @@ export function tokenShift(to: Lowering, x: Recorded, name: string): Recorded {
 }
 
 export function shortConv(to: Lowering, x: Recorded, w: Weight, name: string): Recorded {
-  const [taps, width = 1] = w.shape;
+  const [taps] = w.shape,
+    width = elements(w) / taps;
   expectSize(`${w.name}: columns`, x.width, width);
   if (taps < 2 || taps > 256)
     throw new PlanError(`${w.name}: expected 2 to 256 taps, found ${taps}`);
@@ -93,9 +94,9 @@ export function ssmScan(to: Lowering, x: Recorded, params: SsmScanParams): Recor
   );
 }
 
-export function wkv7(to: Lowering, { name, headSize, r, w, k, v, a, b }: Wkv7Params): Recorded {
+export function wkv7(to: Lowering, { name, headSize, r, w, k, v, removal }: Wkv7Params): Recorded {
   const first = r as Recorded,
-    others = [w, k, v, a, b] as Recorded[];
+    others = [w, k, v, ...(removal ? [removal.a, removal.b] : [])] as Recorded[];
   expectMultiple(`${name}: head size`, headSize, 16);
   expectMultiple(`${name}: width`, first.width, headSize);
   for (const x of others) expectSize(`${name}: width of ${x.value.name}`, first.width, x.width);
@@ -111,8 +112,9 @@ export function wkv7(to: Lowering, { name, headSize, r, w, k, v, a, b }: Wkv7Par
         ...operand(Wkv7Word.w, ws),
         ...operand(Wkv7Word.k, ks),
         ...operand(Wkv7Word.v, vs),
-        ...operand(Wkv7Word.remove, as),
-        ...operand(Wkv7Word.write, bs),
+        ...(removal ? operand(Wkv7Word.remove, as) : []),
+        // without removal 0 * b joins the state, so b must be something finite
+        ...operand(Wkv7Word.write, removal ? bs : ks),
         [Wkv7Word.headSize, headSize],
       ],
     },
@@ -161,10 +163,6 @@ function operand(word: number, x: Recorded): Words {
     [word, ref(x)],
     [word + 1, x.stride],
   ];
-}
-
-function elements(w: Weight): number {
-  return w.shape.reduce((product, n) => product * n, 1);
 }
 
 function expectSize(what: string, expected: number, found: number): void {

@@ -1,7 +1,7 @@
 // The ops of the recorder (record.ts) that take a row apart: columns of it, and runs or groups of equal length, which are
 // copied, scaled and summed. A slice alone needs no instruction: it is another look at the same value.
 
-import type { Tensor } from "../../models/ops.ts";
+import type { Tensor, Weight } from "../../models/ops.ts";
 import { PlanError } from "../errors.ts";
 import {
   CopyRunsWord,
@@ -13,7 +13,7 @@ import {
   Word,
 } from "../memory/abi.generated.ts";
 import type { Ref } from "./instruction.ts";
-import { Recorded, ref } from "./recorded.ts";
+import { elements, Recorded, ref } from "./recorded.ts";
 import type { RecordingContext } from "./recording-context.ts";
 
 export function slice(r: RecordingContext, x: Tensor, start: number, width: number): Tensor {
@@ -111,13 +111,16 @@ export function concat(r: RecordingContext, parts: readonly Tensor[], n = 1): Te
   return dst;
 }
 
-export function scaleRuns(r: RecordingContext, x: Tensor, factors: Tensor): Tensor {
-  const a = x as Recorded,
-    f = factors as Recorded,
-    run = runLength("scaleRuns", a, f.width);
-  if (a.rows !== f.rows)
+export function scaleRuns(r: RecordingContext, x: Tensor, factors: Tensor | Weight): Tensor {
+  const a = x as Recorded;
+  // A stride of 0: every row reads the same numbers.
+  const isWeight = !(factors instanceof Recorded),
+    f = isWeight ? r.vector(factors as Weight) : ref(factors),
+    n = isWeight ? elements(factors as Weight) : factors.width,
+    run = runLength("scaleRuns", a, n);
+  if (!isWeight && a.rows !== factors.rows)
     throw new PlanError(
-      `scaleRuns: expected factors with the same rows, found ${a.rows} and ${f.rows}`,
+      `scaleRuns: expected factors with the same rows, found ${a.rows} and ${factors.rows}`,
     );
   const dst = r.tensor(`scaled ${a.value.name}`, a.rows, a.width);
   r.emit(
@@ -127,10 +130,10 @@ export function scaleRuns(r: RecordingContext, x: Tensor, factors: Tensor): Tens
     [
       ...r.common(dst, a),
       [ScaleRunsWord.run, run],
-      [ScaleRunsWord.factors, ref(f)],
-      [ScaleRunsWord.factorsStride, f.stride],
+      [ScaleRunsWord.factors, f],
+      [ScaleRunsWord.factorsStride, isWeight ? 0 : factors.stride],
     ],
-    [ref(a), ref(f)],
+    isWeight ? [ref(a)] : [ref(a), f],
     [ref(dst)],
   );
   return dst;

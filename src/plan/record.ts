@@ -188,7 +188,7 @@ export class Recorder implements Ops {
     return runs.concat(this.context, parts, n);
   }
 
-  scaleRuns(x: Tensor, factors: Tensor): Tensor {
+  scaleRuns(x: Tensor, factors: Tensor | Weight): Tensor {
     return runs.scaleRuns(this.context, x, factors);
   }
 

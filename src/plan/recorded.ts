@@ -16,6 +16,11 @@ export class Recorded implements Tensor {
   ) {}
 }
 
+/** How many numbers a weight has. */
+export function elements(w: Weight): number {
+  return w.shape.reduce((product, n) => product * n, 1);
+}
+
 /** The tensor as an operand of an instruction. */
 export function ref(t: Recorded): Ref {
   return { kind: "value", value: t.value, offset: t.offset };

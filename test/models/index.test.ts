@@ -4,7 +4,6 @@ import { describe, expect, it } from "vitest";
 import { Metadata, type MetadataValue } from "../../formats/metadata.ts";
 import { ARCHITECTURES, describeModel, ModelError, ModelKeys, TESTED } from "../../models/index.ts";
 import { readHparams } from "../../models/hparams.ts";
-import { RECURRENT_MODELS } from "../reference/recurrent-models.ts";
 import { RANDOM_ENCODERS } from "../reference/random-encoders.ts";
 import { RANDOM_MODELS } from "../reference/random-models.ts";
 import { hasShared } from "../reference/vectors.ts";
@@ -68,8 +67,7 @@ describe("describeModel", () => {
         .map((model) => model.peer);
     for (const [name, tested] of Object.entries(TESTED)) {
       if (tested === "llama.cpp") expect(random(name), name).toContain(undefined);
-      const recurrent = RECURRENT_MODELS.some(([, arch]) => arch === name);
-      if (tested === "reference" && !recurrent) expect(random(name), name).toContain(false);
+      if (tested === "reference") expect(random(name), name).not.toEqual([]);
     }
     const inZoo = zooNames().map((name) => loadZooCase(name).arch);
     const missing = Object.keys(TESTED).filter((n) => TESTED[n] === "zoo" && !inZoo.includes(n));
@@ -77,9 +75,9 @@ describe("describeModel", () => {
   });
 
   it("refuses an unknown architecture and lists the known ones", () => {
-    const error = caught(() => describeModel(metadata({ "general.architecture": "grok" })));
+    const error = caught(() => describeModel(metadata({ "general.architecture": "gpt9" })));
     expect(error).toBeInstanceOf(ModelError);
-    expect(error.message).toMatch(/general.architecture: expected one of llama, .*found "grok"; /);
+    expect(error.message).toMatch(/general.architecture: expected one of llama, .*found "gpt9"; /);
   });
 
   it.each([
@@ -171,6 +169,37 @@ describe("readHparams", () => {
     [{ "llama.rope.freq_base": 0 }, /freq_base.*expected a positive number, found 0/],
   ])("refuses %o", (entries, message) => {
     const error = caught(() => hparams(entries as unknown as Entries));
+    expect(error).toBeInstanceOf(ModelError);
+    expect(error.message).toMatch(message);
+  });
+
+  it.each([
+    [
+      { "rwkv6.wkv.head_size": 48 },
+      /wkv.head_size": expected heads of equal size in 128.*found 48/,
+    ],
+    [{ "rwkv6.wkv.head_size": 0 }, /wkv.head_size": expected heads of equal size.*found 0/],
+    [
+      { "rwkv6.wkv.head_size": 32, "rwkv6.attention.head_count_kv": 3 },
+      /shared evenly by \[3, 3\] key heads, found 32/,
+    ],
+    [
+      { "rwkv6.wkv.head_size": 32, "rwkv6.nextn_predict_layers": 2 },
+      /nextn_predict_layers": expected less than 2 layers, found 2/,
+    ],
+  ])("refuses an RWKV with %o", (entries, message) => {
+    const renamed = Object.entries(LLAMA).map(([k, v]) => [k.replace("llama.", "rwkv6."), v]);
+    const rwkv = {
+      ...Object.fromEntries(renamed),
+      "general.architecture": "rwkv6",
+      "rwkv6.attention.layer_norm_epsilon": 1e-5,
+      "rwkv6.attention.head_count": 0,
+      "rwkv6.attention.head_count_kv": 0,
+      "rwkv6.time_mix_extra_dim": 8,
+      "rwkv6.time_decay_extra_dim": 8,
+      ...entries,
+    } as unknown as Entries;
+    const error = caught(() => describeModel(metadata(rwkv)));
     expect(error).toBeInstanceOf(ModelError);
     expect(error.message).toMatch(message);
   });

@@ -295,12 +295,16 @@ export class ReferenceOps implements Ops {
     return this.#done("concat", mapRows(parts[0], width, row));
   }
 
-  scaleRuns(x: Tensor, factors: Tensor): Tensor {
-    expectSameRows("scaleRuns", x.rows, factors.rows);
-    const run = x.width / factors.width;
-    expectSize("scaleRuns: width", Math.floor(run) * factors.width, x.width);
+  scaleRuns(x: Tensor, factors: Tensor | Weight): Tensor {
+    const isWeight = "shape" in factors;
+    if (!isWeight) expectSameRows("scaleRuns", x.rows, factors.rows);
+    const of = (i: number): Float32Array =>
+      isWeight ? weightOf(factors).data : valueOf(factors).data[i];
+    const n = isWeight ? of(0).length : factors.width;
+    const run = x.width / n;
+    expectSize("scaleRuns: width", Math.floor(run) * n, x.width);
     const row = (r: Float32Array, i: number): Float32Array =>
-      r.map((v, c) => v * valueOf(factors).data[i][Math.floor(c / run)]);
+      r.map((v, c) => v * of(i)[Math.floor(c / run)]);
     return this.#done("scaleRuns", mapRows(x, x.width, row));
   }
 
@@ -514,8 +518,8 @@ export class ReferenceOps implements Ops {
   }
 
   shortConv(x: Tensor, w: Weight, name: string): Tensor {
-    expectSize(`shortConv ${w.name}: columns`, w.shape[1] ?? 1, x.width);
     const { data } = weightOf(w);
+    expectSize(`shortConv ${w.name}: columns`, data.length / w.shape[0], x.width);
     const width = (w.shape[0] - 1) * x.width;
     return this.#recur("shortConv", name, width, x, x.width, (i, state) =>
       shortConvRow(valueOf(x).data[i], data, state),
@@ -534,10 +538,9 @@ export class ReferenceOps implements Ops {
     return this.#recur("ssmScan", name, x.width * nState, x, x.width, step);
   }
 
-  wkv7({ name, headSize, ...params }: Wkv7Params): Tensor {
-    const operands = [params.r, params.w, params.k, params.v, params.a, params.b];
-    for (const t of operands) expectSize(`wkv7 ${name}: width`, params.v.width, t.width);
-    const { v } = params;
+  wkv7({ name, headSize, r, w, k, v, removal }: Wkv7Params): Tensor {
+    const operands = [r, w, k, v, ...(removal ? [removal.a, removal.b] : [])];
+    for (const t of operands) expectSize(`wkv7 ${name}: width`, v.width, t.width);
     return this.#recur("wkv7", name, v.width * headSize, v, v.width, (i, state) => {
       const rows = operands.map((t) => valueOf(t).data[i]);
       return wkv7Row(rows, headSize, state);

@@ -1,5 +1,6 @@
 // Tiny random models of embedding models and rerankers, as random-models.ts makes them.
 import type { RandomModel } from "./random-models.ts";
+import { RANDOM_T5_ENCODER } from "./t5-models.ts";
 
 const POOLING = { none: 0, mean: 1, cls: 2, last: 3, rank: 4 };
 const ENCODER = { "attention.causal": false, "attention.head_count_kv": 4 };
@@ -134,4 +135,5 @@ export const RANDOM_ENCODERS: readonly RandomModel[] = [
     },
     optional: /^cls\.output\.weight/,
   },
+  RANDOM_T5_ENCODER,
 ];

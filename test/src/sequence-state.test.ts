@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Model, Session } from "../../src/index.ts";
 import { built } from "../built.ts";
+import { RANDOM_MODELS, randomGguf, TOKENS } from "../reference/random-models.ts";
 import { loadZooCase, zooNames } from "../reference/zoo.ts";
 
 const NAMES = ["mamba", "mamba2", "lfm2", "rwkv7", "qwen35"];
@@ -11,14 +12,29 @@ const present = NAMES.filter((name) => zooNames().includes(name));
 if (present.length < NAMES.length)
   console.warn(`SKIPPED: ${NAMES.length - present.length} zoo models of ../shared are absent`);
 
-describe.each(present)("%s", (name) => {
-  const zoo = loadZooCase(name),
-    { tokens } = zoo;
+// Tiny random models, which need no shared data: each has another kind of state.
+const RANDOM = ["rwkv6", "rwkv6qwen2", "qwen3next", "jamba", "lfm2moe"];
+
+const cases = [
+  ...present.map((name) => ({
+    name,
+    tokens: loadZooCase(name).tokens,
+    source: async () => loadZooCase(name).path as string | Uint8Array,
+  })),
+  ...RANDOM.map((name) => ({
+    name: `random ${name}`,
+    tokens: TOKENS,
+    source: () => randomGguf(RANDOM_MODELS.find((model) => model.name === name)!),
+  })),
+];
+
+describe.each(cases)("$name", ({ tokens, source }) => {
   let model: Model;
   /** Logits of every token, from an empty history at once. */
   let rows: Float32Array[];
   beforeAll(async () => {
-    model = await built.loadModel(zoo.path, { threads: 2, nCtx: 128, nSequences: 3, nBatch: 16 });
+    const options = { threads: 2, nCtx: 128, nSequences: 3, nBatch: 16 };
+    model = await built.loadModel(await source(), options);
     rows = await model.logits(tokens);
   });
   afterAll(() => model.close());
