@@ -6,7 +6,7 @@ import {
 } from "../abi";
 import { packColumn } from "../quants/activations";
 import { batch, claim, nThreads, rowsOf, scratch, word } from "../work";
-import { dequantizeRow, matmulTile, matmulTiles, packTile, packUnits, repackGroup } from "./index";
+import { dequantizeRow, matmulTile, matmulTiles, packTile, packUnits, repackFast } from "./index";
 
 /** Weights of one decode piece: enough that the claim (an atomic, about 50 ns with two threads) is below 1%. */
 const DECODE_BYTES: u32 = 65536;
@@ -173,7 +173,8 @@ export function repack(ins: usize): void {
   for (let p = claim(); p < pieces; p = claim()) {
     const end = min(nGroups, (p + 1) * perPiece);
     for (let g = p * perPiece; g < end; g++) {
-      repackGroup(type, src + <usize>(g << 2) * rowBytes, rowBytes, min(4, rows - (g << 2)), k, dst + <usize>g * groupBytes);
+      const from = src + <usize>(g << 2) * rowBytes;
+      repackFast(type, from, rowBytes, min(4, rows - (g << 2)), k, dst + <usize>g * groupBytes, scratch);
     }
   }
 }

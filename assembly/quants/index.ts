@@ -2,6 +2,7 @@
 
 import { f16ToF32, loadF16x4 } from "../half";
 import { dequantizeBF16 } from "./bf16";
+import { Codes, codeValues, dequantizeCodes, encodeSlab } from "./codes";
 import { dequantizeF16 } from "./f16";
 import { dequantizeF32 } from "./f32";
 import { interleave16, interleave32 } from "./interleave";
@@ -43,19 +44,44 @@ import { dequantizeIQ2_BN, repackIQ2_BN } from "./iq2_bn";
 import { dequantizeQ8_KV, repackQ8_KV } from "./q8_kv";
 import { repackSideBySide } from "./side-by-side";
 import { Slab, dequantizeSlabs } from "./slab";
-import { GgmlType, SlabKind, blockBytes, blockWeights, markBytes, rowMetaBytes, slabKind } from "./types";
+import { FAST, GgmlType, SlabKind, blockBytes, blockWeights, markBytes, rowMetaBytes, slabKind } from "./types";
 
 export { packTileBytes, packUnits, tileColumns } from "./activations";
-export { packFormat } from "./types";
+export { FAST, packFormat } from "./types";
 
 /** Whether the kernels know the type. */
 export function isSupported(type: u32): bool {
   return blockWeights(type) != 0;
 }
 
+/** The type as codes (codes.ts), where there are such; else the type. */
+export function fastType(type: u32): u32 {
+  return codeValues(type) ? FAST + type : type;
+}
+
 /** Bytes of an R4 group of four rows of k weights. */
 export function groupBytes(type: u32, k: u32): u32 {
+  if (type >= FAST) return Codes.values + (k >> 8) * Codes.bytes;
   return (rowMetaBytes(type) + k / blockWeights(type) * blockBytes(type)) * 4 + markBytes(type);
+}
+
+/**
+ * repackGroup for types of fastType: the compact group, at dst, becomes codes. slab: Slab.bytes of the caller's own, aligned
+ * to 16.
+ */
+export function repackFast(
+  type: u32, src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize, slab: usize,
+): void {
+  if (type < FAST) return repackGroup(type, src, rowBytes, nRows, k, dst);
+  const values = codeValues(type - FAST);
+  const blocks = dst + Codes.values;
+  repackGroup(type - FAST, src, rowBytes, nRows, k, blocks);
+  // last block first: a block of codes is larger, and covers only compact ones that have been read
+  for (let b = k >> 8; b-- > 0; ) {
+    unpackBlocks(type - FAST, blocks, k, b, 1, slab, true);
+    encodeSlab(slab, values, blocks + Codes.bytes * b);
+  }
+  v128.store(dst, v128.load(values));
 }
 
 /**
@@ -177,6 +203,7 @@ function unpackRow(type: u32, block: usize, lane: usize): void {
  * own, aligned to 16.
  */
 export function dequantizeRow(type: u32, group: usize, lane: u32, k: u32, out: usize, scratch: usize): void {
+  if (type >= FAST) return dequantizeCodes(group, lane, k, out);
   const kind = slabKind(type);
   if (kind != SlabKind.none) {
     for (let b: u32 = 0; b < k >> 8; b++, out += 1024) {

@@ -10,13 +10,13 @@
 import { codes2, nibbleOf, storeScale, storeScale32, storeWeights } from "./side-by-side";
 
 /** iq2nl_values of LAYOUTS.md + 64. */
-const VALUES: usize = memory.data<u8>([33, 51, 65, 81, 38, 56, 70, 86], 16);
+export const IQ2NL_VALUES: usize = memory.data<u8>([33, 51, 65, 81, 38, 56, 70, 86, 0, 0, 0, 0, 0, 0, 0, 0], 16);
 
 export function unpackIQ2_K(block: usize, lane: usize): void {
   const extra = <u32>load<u16>(block, 2);
   for (let g: u32 = 0; g < 16; g++) {
     storeScale(lane, g, nibbleOf(block + 4, g) - 8);
-    storeWeights(lane, g, i8x16.swizzle(v128.load32_zero(VALUES + (((extra >> g) & 1) << 2)), codes2(block + 12, g)));
+    storeWeights(lane, g, i8x16.swizzle(v128.load32_zero(IQ2NL_VALUES + (((extra >> g) & 1) << 2)), codes2(block + 12, g)));
   }
 }
 
@@ -24,7 +24,7 @@ export function unpackIQ2_KS(block: usize, lane: usize): void {
   const extra = <u32>load<u16>(block);
   for (let b: u32 = 0; b < 8; b++) {
     storeScale32(lane, b, (nibbleOf(block + 2, b) | (((extra >> (8 + b)) & 1) << 4)) - 16);
-    const values = v128.load32_zero(VALUES + (((extra >> b) & 1) << 2));
+    const values = v128.load32_zero(IQ2NL_VALUES + (((extra >> b) & 1) << 2));
     storeWeights(lane, 2 * b, i8x16.swizzle(values, codes2(block + 6, 2 * b)));
     storeWeights(lane, 2 * b + 1, i8x16.swizzle(values, codes2(block + 6, 2 * b + 1)));
   }

@@ -54,6 +54,9 @@ export enum GgmlType {
   IQ1_KT = 158,
 }
 
+/** Added to a type's number: its weights as codes (codes.ts), where there are such. */
+export const FAST: u32 = 256;
+
 /** Weights in a block of the type; 0: not supported. */
 export function blockWeights(type: u32): u32 {
   switch (type) {
@@ -169,7 +172,7 @@ export function blockBytes(type: u32): u32 {
 
 /** The form in which the type's matmul reads its activations. */
 export function packFormat(type: u32): u32 {
-  switch (type) {
+  switch (type & (FAST - 1)) {
     case GgmlType.Q4_0:
     case GgmlType.Q4_1:
     case GgmlType.Q5_0:
