@@ -12,7 +12,7 @@ export {
 export { Generation, type GenerateOptions, type StopReason } from "./generate.ts";
 export { Session, type EvaluateOptions } from "./session.ts";
 export type { CacheType, CalibrationSums, EngineOptions } from "./engine.ts";
-export type { KernelBuild } from "./kernels/module.ts";
+export type { KernelBuild, WeightsKind } from "./kernels/module.ts";
 export {
   ContextFullError,
   MemoryError,

@@ -65,7 +65,8 @@ export async function loadWeights({
         await new Promise((resolve) => setTimeout(resolve));
         checkCancelled(signal);
       };
-      if (weight.layout === "matrix" && weight.type === tensor.type.id) {
+      const isConverted = weight.type === F32 && tensor.type.id !== F32;
+      if (weight.layout === "matrix" && !isConverted) {
         await repackMatrix(gguf, tensor, weight, banks[i], repacker, onBytes);
       } else {
         await repacker.finish(); // these use the whole staging area, on this thread
@@ -171,7 +172,7 @@ async function loadVector(
   }
 }
 
-/** A matrix in its own type: this thread reads chunks of rows, the others repack the chunk before. */
+/** A matrix that stays quantised: this thread reads chunks of rows, the others repack the chunk before. */
 async function repackMatrix(
   gguf: Gguf,
   tensor: TensorInfo,
@@ -180,7 +181,7 @@ async function repackMatrix(
   repacker: Repacker,
   onBytes: (n: number) => Promise<void>,
 ): Promise<void> {
-  const type = tensor.type.id,
+  const { type } = weight,
     [k] = weight.shape,
     raw = rowBytes(tensor.type, k);
   const chunkRows = rowsPerChunk(tensor, raw, repacker.halfBytes);

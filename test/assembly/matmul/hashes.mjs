@@ -124,77 +124,87 @@ function fnv(bytes) {
 
 /**
  * Hashes by type name. exports: those of a kernel module; memory: its memory; heap: first free address. Throws when
- * one-column tiles and wide tiles differ.
+ * one-column tiles and wide tiles differ, or the file's layout and the faster one (fastType).
  */
 export function matmulHashes(exports, memory, heap) {
   const found = {};
-  for (const [name, [id]] of Object.entries(types)) {
-    const next = random(4321 + id);
-    let top = (heap + 15) & ~15;
-    const allocate = (n) => {
-      const address = top;
-      top = (top + n + 15) & ~15;
-      if (top > memory.buffer.byteLength)
-        memory.grow(Math.ceil((top - memory.buffer.byteLength) / 65536));
-      return address;
-    };
-    const rowBytes = bytesOfRow(name, K),
-      groupBytes = exports.groupBytes(id, K),
-      nGroups = Math.ceil(ROWS / 4);
-    const source = allocate(ROWS * rowBytes),
-      w = allocate(nGroups * groupBytes),
-      x = allocate(COLUMNS * K * 4);
-    const format = exports.packFormat(id),
-      T = exports.tileColumns(format);
-    const tile = allocate(exports.packTileBytes(format, T, K));
-    const out = allocate((COLUMNS + T) * nGroups * 16),
-      scratch = allocate(exports.scratchBytes());
-    const v = new DataView(memory.buffer);
-    fillRows(v, source, name, ROWS, K, next);
-    for (let i = 0; i < COLUMNS * K; i++)
-      v.setFloat32(x + 4 * i, (next() + next() + next()) / 2 ** 31 - 3, true);
-    for (let g = 0; g < nGroups; g++) {
-      const left = Math.min(4, ROWS - 4 * g);
-      exports.repackGroup(id, source + 4 * g * rowBytes, rowBytes, left, K, w + g * groupBytes);
-    }
-    const stride = nGroups * 16;
-    const product = (columns) => {
-      for (let c = 0; c < COLUMNS; c += columns) {
-        const given = Math.min(columns, COLUMNS - c);
-        exports.packTile(
-          format,
-          columns,
-          x + c * K * 4,
-          K * 4,
-          given,
-          K,
-          0,
-          exports.packUnits(format, K),
-          tile,
-        );
-        exports.matmulTile(
-          id,
-          nGroups,
-          w,
-          groupBytes,
-          tile,
-          K,
-          columns,
-          out + c * stride,
-          stride,
-          scratch,
-        );
-      }
-      return fnv(new Uint8Array(memory.buffer, out, COLUMNS * stride));
-    };
-    // engines compile a function well only after some calls: hash again when they surely have
-    const once = product(1);
-    for (let i = 0; i < 20; i++) {
-      if (product(1) !== once) throw new Error(`${name}: one-column products differ between runs`);
-      if (product(T) !== once)
-        throw new Error(`${name}: a product by tiles of ${T} differs from single columns`);
-    }
-    found[name] = once;
+  for (const name of Object.keys(types)) {
+    const [id] = types[name];
+    found[name] = productHash(exports, memory, heap, name, id);
+    const fast = exports.fastType(id);
+    if (fast !== id && productHash(exports, memory, heap, name, fast) !== found[name])
+      throw new Error(`${name}: its products as codes differ`);
   }
   return found;
+}
+
+/** The hash of a type's products, its weights kept as kernel type `id`. */
+function productHash(exports, memory, heap, name, id) {
+  const next = random(4321 + types[name][0]);
+  let top = (heap + 15) & ~15;
+  const allocate = (n) => {
+    const address = top;
+    top = (top + n + 15) & ~15;
+    if (top > memory.buffer.byteLength)
+      memory.grow(Math.ceil((top - memory.buffer.byteLength) / 65536));
+    return address;
+  };
+  const rowBytes = bytesOfRow(name, K),
+    groupBytes = exports.groupBytes(id, K),
+    nGroups = Math.ceil(ROWS / 4);
+  const source = allocate(ROWS * rowBytes),
+    w = allocate(nGroups * groupBytes),
+    x = allocate(COLUMNS * K * 4);
+  const format = exports.packFormat(id),
+    T = exports.tileColumns(format);
+  const tile = allocate(exports.packTileBytes(format, T, K));
+  const out = allocate((COLUMNS + T) * nGroups * 16),
+    scratch = allocate(exports.scratchBytes());
+  const v = new DataView(memory.buffer);
+  fillRows(v, source, name, ROWS, K, next);
+  for (let i = 0; i < COLUMNS * K; i++)
+    v.setFloat32(x + 4 * i, (next() + next() + next()) / 2 ** 31 - 3, true);
+  for (let g = 0; g < nGroups; g++) {
+    const left = Math.min(4, ROWS - 4 * g),
+      from = source + 4 * g * rowBytes;
+    exports.repackFast(id, from, rowBytes, left, K, w + g * groupBytes, scratch);
+  }
+  const stride = nGroups * 16;
+  const product = (columns) => {
+    for (let c = 0; c < COLUMNS; c += columns) {
+      const given = Math.min(columns, COLUMNS - c);
+      exports.packTile(
+        format,
+        columns,
+        x + c * K * 4,
+        K * 4,
+        given,
+        K,
+        0,
+        exports.packUnits(format, K),
+        tile,
+      );
+      exports.matmulTile(
+        id,
+        nGroups,
+        w,
+        groupBytes,
+        tile,
+        K,
+        columns,
+        out + c * stride,
+        stride,
+        scratch,
+      );
+    }
+    return fnv(new Uint8Array(memory.buffer, out, COLUMNS * stride));
+  };
+  // engines compile a function well only after some calls: hash again when they surely have
+  const once = product(1);
+  for (let i = 0; i < 20; i++) {
+    if (product(1) !== once) throw new Error(`${name}: one-column products differ between runs`);
+    if (product(T) !== once)
+      throw new Error(`${name}: a product by tiles of ${T} differs from single columns`);
+  }
+  return once;
 }
