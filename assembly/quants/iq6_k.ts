@@ -6,47 +6,72 @@
 //   bit g = e / 16 of extra: second set, larger by 1
 // ik_llama.cpp's decoder takes the values from a cubic, its products from the table of the rounded ones; so do we.
 
-import { f16ToF32 } from "../half";
-import { codes2, codes4Wide, lookup32, storeScale, storeWeights } from "./side-by-side";
+//
+// R4: words.ts; d and extra are leading u16 fields.
 
-/** iq6nl_values of LAYOUTS.md: two sets. */
+import { f16ToF32 } from "../half";
+import { Slab } from "./slab";
+import { bits, choice, lookup32, storeScales } from "./words";
+
+/** iq6nl_values of LAYOUTS.md; those of the second set are larger by 1. */
 // prettier-ignore
 const VALUES: usize = memory.data<i8>([
   -127, -121, -115, -109, -104, -98, -93, -88, -84, -79, -74, -70, -66, -62, -58, -54,
   -51, -47, -44, -40, -37, -34, -31, -28, -25, -22, -19, -16, -13, -11, -8, -5,
   -2, 0, 3, 6, 9, 12, 14, 17, 20, 23, 27, 30, 33, 36, 40, 44,
   47, 51, 55, 59, 63, 68, 72, 77, 82, 87, 92, 98, 103, 109, 115, 121,
-  -126, -120, -114, -108, -103, -97, -92, -87, -83, -78, -73, -69, -65, -61, -57, -53,
-  -50, -46, -43, -39, -36, -33, -30, -27, -24, -21, -18, -15, -12, -10, -7, -4,
-  -1, 1, 4, 7, 10, 13, 15, 18, 21, 24, 28, 31, 34, 37, 41, 45,
-  48, 52, 56, 60, 64, 69, 73, 78, 83, 88, 93, 99, 104, 110, 116, 122,
 ], 16);
 
+/** The values of codes 0..63, whose lower five bits and bit 5 are apart; set: 1 for the second. */
 // @ts-ignore: decorator
 @inline
-function codes(block: usize, g: u32): v128 {
-  return v128.or(codes4Wide(block + 20, g), i16x8.shl(codes2(block + 148, g), 4));
+function lookup64(low: v128, high: v128, set: v128): v128 {
+  const upper = i8x16.eq(high, i8x16.splat(32));
+  return i8x16.add(v128.bitselect(lookup32(VALUES + 32, low), lookup32(VALUES, low), upper), set);
 }
 
-export function unpackIQ6_K(block: usize, lane: usize): void {
-  const extra = <u32>load<u16>(block, 2);
-  for (let g: u32 = 0; g < 16; g++) {
-    storeScale(lane, g, <i32>load<i8>(block + g, 4));
-    const code = codes(block, g), values = VALUES + (((extra >> g) & 1) << 6);
-    storeWeights(lane, g, v128.or(lookup32(values, code), lookup32(values + 32, i8x16.sub(code, i8x16.splat(32)))));
+/** As in iq5_k.ts; bits 4 and 5 are bits 4 * (i % 2) and the three above in the words at qh. */
+// @ts-ignore: decorator
+@inline
+function storeHalf(qs: usize, qh: usize, i: u32, to: usize, set0: v128, set1: v128): void {
+  for (const end = qs + 64; qs < end; qs += 16, qh += 16, to += 16) {
+    const v = v128.load(qs), high = i16x8.shr_u(v128.load(qh), (i & 1) << 2);
+    const low0 = v128.or(bits(v, 0, 15), v128.and(i16x8.shl(high, 4), i8x16.splat(16)));
+    const low1 = v128.or(bits(v, 4, 15), v128.and(i16x8.shl(high, 2), i8x16.splat(16)));
+    v128.store(to, lookup64(low0, v128.and(i16x8.shl(high, 4), i8x16.splat(32)), set0));
+    v128.store(to, lookup64(low1, v128.and(i16x8.shl(high, 2), i8x16.splat(32)), set1), 128);
   }
 }
 
-/** One block as 256 f32. scratch: 16 bytes. */
-export function dequantizeIQ6_K(block: usize, out: usize, scratch: usize): void {
-  const d = f16ToF32(load<u16>(block)), extra = <u32>load<u16>(block, 2);
-  for (let g: u32 = 0; g < 16; g++) {
-    const scale = d * <f32>load<i8>(block + g, 4), more: f32 = (extra >> g) & 1 ? 1 : 0;
-    v128.store(scratch, codes(block, g));
-    for (let e: u32 = 0; e < 16; e++, out += 4) {
-      const q = <f32>load<u8>(scratch + e);
-      const cubic = <f32>-127 + q * (<f32>6.2568 + q * (<f32>-0.11218 + q * <f32>0.0011972));
-      store<f32>(out, scale * (cubic + more));
+export function unpackIQ6_K(block: usize, slab: usize): void {
+  for (let i: u32 = 0; i < 4; i++) {
+    let scales = v128.load(block + (i << 4), 16);
+    for (let j = i << 2, end = j + 4; j < end; j++) {
+      storeScales(slab, j, i32x4.shr_s(i32x4.shl(scales, 24), 24));
+      scales = i32x4.shr_u(scales, 8);
     }
+  }
+  let extra = v128.load_ext<u16>(block, 8), q = block + 80, to = slab + Slab.weights;
+  for (let i: u32 = 0; i < 4; i++, q += 128, to += 256) {
+    const qh = block + ((i >> 1) << 7) + 592;
+    storeHalf(q, qh, i, to, choice(extra, 0, 1), choice(extra, 2, 1));
+    storeHalf(q + 64, qh + 64, i, to + 64, choice(extra, 1, 1), choice(extra, 3, 1));
+    extra = i32x4.shr_u(extra, 4);
+  }
+}
+
+/** One row of an R4 block as 256 f32. */
+export function dequantizeIQ6_K(block: usize, lane: u32, out: usize): void {
+  const d = f16ToF32(load<u16>(block + (lane << 1))), extra = <u32>load<u16>(block + (lane << 1), 8);
+  for (let e: u32 = 0; e < 256; e++, out += 4) {
+    const g = e >> 4, inWord = (lane << 2) + (e & 3);
+    const scale = d * <f32>load<i8>(block + ((g >> 2) << 4) + (lane << 2) + (g & 3), 16), more: f32 = (extra >> g) & 1 ? 1 : 0;
+    // words of 4 elements: 8 of each 64 (nibbles), and of each 128 (the upper bits)
+    const word = (e & 31) >> 2;
+    const low = (<u32>load<u8>(block + (((e >> 6 << 3) + word) << 4) + inWord, 80) >> ((e & 32) >> 3)) & 15;
+    const high = (<u32>load<u8>(block + (((e >> 7 << 3) + word) << 4) + inWord, 592) >> ((e >> 5 & 3) << 1)) & 3;
+    const q = <f32>(low | (high << 4));
+    const cubic = <f32>-127 + q * (<f32>6.2568 + q * (<f32>-0.11218 + q * <f32>0.0011972));
+    store<f32>(out, scale * (cubic + more));
   }
 }

@@ -241,6 +241,21 @@ export function rowMetaBytes(type: u32): u32 {
   }
 }
 
+/** The u16 fields at the front of a block of ik_llama.cpp's types that words.ts keeps apart. */
+export function leadingHalves(type: u32): u32 {
+  switch (type) {
+    case GgmlType.IQ3_K: return 3;
+    case GgmlType.IQ2_K:
+    case GgmlType.IQ4_K:
+    case GgmlType.IQ5_K:
+    case GgmlType.IQ6_K: return 2;
+    case GgmlType.IQ2_KS:
+    case GgmlType.IQ3_KS:
+    case GgmlType.IQ2_KL: return 1;
+    default: return 0;
+  }
+}
+
 /** The products of quants/slab.ts. */
 export enum SlabKind { none = 0, unsigned7 = 1, signed8 = 2 }
 

@@ -137,7 +137,7 @@ static double best_time(int64_t columns, double seconds) {
 
 int main(int argc, char **argv) {
   for (int i = 1; i < argc; i++) {
-    if (!dlopen(argv[i], RTLD_NOW | RTLD_GLOBAL)) {
+    if (!dlopen(argv[i], RTLD_LAZY | RTLD_GLOBAL)) {
       fprintf(stderr, "native-kernels: %s\n", dlerror());
       return 1;
     }
