@@ -254,6 +254,13 @@ export function factorPair(k: v128): v128 {
   return REL16 ? v128.or(v128.and(k, v128.load_splat<u32>(LOW16)), i32x4.shl(k, 16)) : k;
 }
 
+/** a's bytes where the mask's are 255, b's where they are 0: for these the relaxed instruction is defined. */
+// @ts-ignore: decorator
+@inline
+export function select(a: v128, b: v128, mask: v128): v128 {
+  return BASE ? v128.bitselect(a, b, mask) : v128.relaxed_laneselect<i8>(a, b, mask);
+}
+
 const SPREADS: usize = memory.data<u8>([
   128, 0, 128, 0, 128, 1, 128, 1, 128, 2, 128, 2, 128, 3, 128, 3,
   128, 128, 128, 0, 128, 128, 128, 1, 128, 128, 128, 2, 128, 128, 128, 3,

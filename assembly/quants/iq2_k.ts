@@ -9,9 +9,9 @@
 //
 // R4: words.ts; d and extra are leading u16 fields.
 
-import { lookup } from "../lanes";
-import { Slab } from "./slab";
-import { bits, choice, field, storeScales, storeScales32 } from "./words";
+import { M3, M4, lookup } from "../lanes";
+import { I15, Slab } from "./slab";
+import { bits, choice, storeScales, storeScales32 } from "./words";
 
 /** iq2nl_values of LAYOUTS.md + 64: two sets. */
 export const IQ2NL_VALUES: usize = memory.data<u8>([33, 51, 65, 81, 38, 56, 70, 86, 0, 0, 0, 0, 0, 0, 0, 0], 16);
@@ -19,22 +19,25 @@ export const IQ2NL_VALUES: usize = memory.data<u8>([33, 51, 65, 81, 38, 56, 70, 
 /** Sub-block 8h + 2s + c has words 8h + 4c .. of qs, bits 2s and 2s + 1; set0 .. set3: for s = 0..3, bytes of 0 or 4. */
 // @ts-ignore: decorator
 @inline
-function storeQuarter(qs: usize, to: usize, values: v128, set0: v128, set1: v128, set2: v128, set3: v128): void {
+function storeQuarter(
+  qs: usize, to: usize, values: v128, m3: v128, set0: v128, set1: v128, set2: v128, set3: v128,
+): void {
   for (const end = qs + 64; qs < end; qs += 16, to += 16) {
     const v = v128.load(qs);
-    v128.store(to, lookup(values, v128.or(bits(v, 0, 3), set0)));
-    v128.store(to, lookup(values, v128.or(bits(v, 2, 3), set1)), 128);
-    v128.store(to, lookup(values, v128.or(bits(v, 4, 3), set2)), 256);
-    v128.store(to, lookup(values, v128.or(bits(v, 6, 3), set3)), 384);
+    v128.store(to, lookup(values, v128.or(bits(v, 0, m3), set0)));
+    v128.store(to, lookup(values, v128.or(bits(v, 2, m3), set1)), 128);
+    v128.store(to, lookup(values, v128.or(bits(v, 4, m3), set2)), 256);
+    v128.store(to, lookup(values, v128.or(bits(v, 6, m3), set3)), 384);
   }
 }
 
 export function unpackIQ2_K(block: usize, slab: usize): void {
-  const values = v128.load(IQ2NL_VALUES), extra = v128.load_ext<u16>(block, 8), eight = i32x4.splat(8);
+  const values = v128.load(IQ2NL_VALUES), m3 = v128.load_splat<u32>(M3), m4 = v128.load_splat<u32>(M4);
+  const m15 = v128.load_splat<u32>(I15), extra = v128.load_ext<u16>(block, 8), eight = i32x4.splat(8);
   for (let i: u32 = 0; i < 2; i++) {
     let scales = v128.load(block + (i << 4), 16);
     for (let j = i << 3, end = j + 8; j < end; j++) {
-      storeScales(slab, j, i32x4.sub(field(scales, 0, 15), eight));
+      storeScales(slab, j, i32x4.sub(v128.and(scales, m15), eight));
       scales = i32x4.shr_u(scales, 4);
     }
   }
@@ -42,17 +45,18 @@ export function unpackIQ2_K(block: usize, slab: usize): void {
     const g = ((i >> 1) << 3) + (i & 1);
     const sets = i32x4.shr_u(extra, g);
     storeQuarter(
-      block + (i << 6) + 48, slab + (g << 6) + Slab.weights, values, choice(sets, 0, 4), choice(sets, 2, 4), choice(sets, 4, 4),
-      choice(sets, 6, 4),
+      block + (i << 6) + 48, slab + (g << 6) + Slab.weights, values, m3, choice(sets, 0, m4), choice(sets, 2, m4),
+      choice(sets, 4, m4), choice(sets, 6, m4),
     );
   }
 }
 
 export function unpackIQ2_KS(block: usize, slab: usize): void {
-  const values = v128.load(IQ2NL_VALUES), extra = v128.load_ext<u16>(block), sixteen = i32x4.splat(16);
+  const values = v128.load(IQ2NL_VALUES), m3 = v128.load_splat<u32>(M3), m4 = v128.load_splat<u32>(M4);
+  const m15 = v128.load_splat<u32>(I15), extra = v128.load_ext<u16>(block), sixteen = i32x4.splat(16);
   let scales = v128.load(block, 8), high = i32x4.shr_u(extra, 4);
   for (let b: u32 = 0; b < 8; b++) {
-    storeScales32(slab, b, i32x4.sub(v128.or(field(scales, 0, 15), v128.and(high, sixteen)), sixteen));
+    storeScales32(slab, b, i32x4.sub(v128.or(v128.and(scales, m15), v128.and(high, sixteen)), sixteen));
     scales = i32x4.shr_u(scales, 4);
     high = i32x4.shr_u(high, 1);
   }
@@ -60,8 +64,8 @@ export function unpackIQ2_KS(block: usize, slab: usize): void {
     const h = i >> 1;
     const sets = i32x4.shr_u(extra, h << 2);
     storeQuarter(
-      block + (i << 6) + 24, slab + (h << 9) + ((i & 1) << 6) + Slab.weights, values, choice(sets, 0, 4), choice(sets, 1, 4),
-      choice(sets, 2, 4), choice(sets, 3, 4),
+      block + (i << 6) + 24, slab + (h << 9) + ((i & 1) << 6) + Slab.weights, values, m3, choice(sets, 0, m4),
+      choice(sets, 1, m4), choice(sets, 2, m4), choice(sets, 3, m4),
     );
   }
 }

@@ -10,9 +10,9 @@
 //
 // R4: words.ts; d, extra and scales_h are leading u16 fields.
 
-import { lookup } from "../lanes";
-import { Slab } from "./slab";
-import { bits, choice, field, storeScales, storeScales32 } from "./words";
+import { M15, M3, M4, lookup } from "../lanes";
+import { I1, I15, Slab } from "./slab";
+import { M8, bits, choice, storeScales, storeScales32 } from "./words";
 
 /** iq3nl_values of LAYOUTS.md + 64: two sets. */
 export const IQ3NL_VALUES: usize = memory.data<u8>([1, 24, 41, 54, 65, 77, 92, 111, 5, 28, 45, 58, 69, 81, 96, 115], 16);
@@ -23,22 +23,26 @@ export const IQ3NL_VALUES: usize = memory.data<u8>([1, 24, 41, 54, 65, 77, 92, 1
 function storeQuarter(
   qs: usize, qh: usize, h: u32, to: usize, values: v128, set0: v128, set1: v128, set2: v128, set3: v128,
 ): void {
+  const m3 = v128.load_splat<u32>(M3), m4 = v128.load_splat<u32>(M4);
   for (const end = qs + 64; qs < end; qs += 16, qh += 16, to += 16) {
     const v = v128.load(qs), high = i16x8.shr_u(v128.load(qh), h << 2);
-    v128.store(to, lookup(values, v128.or(v128.or(bits(v, 0, 3), set0), v128.and(i16x8.shl(high, 2), i8x16.splat(4)))));
-    v128.store(to, lookup(values, v128.or(v128.or(bits(v, 2, 3), set1), v128.and(i16x8.shl(high, 1), i8x16.splat(4)))), 128);
-    v128.store(to, lookup(values, v128.or(v128.or(bits(v, 4, 3), set2), v128.and(high, i8x16.splat(4)))), 256);
-    v128.store(to, lookup(values, v128.or(v128.or(bits(v, 6, 3), set3), bits(high, 1, 4))), 384);
+    const q0 = v128.or(bits(v, 0, m3), set0), q1 = v128.or(bits(v, 2, m3), set1);
+    const q2 = v128.or(bits(v, 4, m3), set2), q3 = v128.or(bits(v, 6, m3), set3);
+    v128.store(to, lookup(values, v128.or(q0, v128.and(i16x8.shl(high, 2), m4))));
+    v128.store(to, lookup(values, v128.or(q1, v128.and(i16x8.shl(high, 1), m4))), 128);
+    v128.store(to, lookup(values, v128.or(q2, v128.and(high, m4))), 256);
+    v128.store(to, lookup(values, v128.or(q3, bits(high, 1, m4))), 384);
   }
 }
 
 export function unpackIQ3_K(block: usize, slab: usize): void {
-  const values = v128.load(IQ3NL_VALUES), extra = v128.load_ext<u16>(block, 8), one = i32x4.splat(1);
+  const values = v128.load(IQ3NL_VALUES), extra = v128.load_ext<u16>(block, 8);
+  const one = v128.load_splat<u32>(I1), m15 = v128.load_splat<u32>(I15), m8 = v128.load_splat<u32>(M8);
   let signs = v128.load_ext<u16>(block, 16);
   for (let i: u32 = 0; i < 2; i++) {
     let scales = v128.load(block + (i << 4), 24);
     for (let j = i << 3, end = j + 8; j < end; j++) {
-      const s = v128.or(i32x4.shl(field(scales, 0, 15), 1), one);
+      const s = v128.or(i32x4.shl(v128.and(scales, m15), 1), one);
       const sign = i32x4.neg(v128.and(signs, one));
       storeScales(slab, j, i32x4.sub(v128.xor(s, sign), sign));
       scales = i32x4.shr_u(scales, 4);
@@ -50,20 +54,21 @@ export function unpackIQ3_K(block: usize, slab: usize): void {
     const g = (h << 3) + c;
     const sets = i32x4.shr_u(extra, g);
     storeQuarter(
-      block + (i << 6) + 56, block + (c << 6) + 312, h, slab + (g << 6) + Slab.weights, values, choice(sets, 0, 8),
-      choice(sets, 2, 8), choice(sets, 4, 8), choice(sets, 6, 8),
+      block + (i << 6) + 56, block + (c << 6) + 312, h, slab + (g << 6) + Slab.weights, values, choice(sets, 0, m8),
+      choice(sets, 2, m8), choice(sets, 4, m8), choice(sets, 6, m8),
     );
   }
 }
 
 export function unpackIQ3_KS(block: usize, slab: usize): void {
   const values = v128.load(IQ3NL_VALUES), extra = v128.load_ext<u16>(block), sixteen = i32x4.splat(16);
+  const m15 = v128.load_splat<u32>(I15), nibbles = v128.load_splat<u32>(M15), m8 = v128.load_splat<u32>(M8);
   const scales = v128.load(block, 8);
   // low nibbles of the four bytes are 0..3
-  let low = v128.and(scales, i32x4.splat(0x0f0f0f0f)), high = i32x4.shl(extra, 4);
+  let low = v128.and(scales, nibbles), high = i32x4.shl(extra, 4);
   for (let b: u32 = 0; b < 8; b++) {
-    if (b == 4) low = v128.and(i32x4.shr_u(scales, 4), i32x4.splat(0x0f0f0f0f));
-    storeScales32(slab, b, i32x4.sub(v128.or(field(low, 0, 15), v128.and(high, sixteen)), sixteen));
+    if (b == 4) low = v128.and(i32x4.shr_u(scales, 4), nibbles);
+    storeScales32(slab, b, i32x4.sub(v128.or(v128.and(low, m15), v128.and(high, sixteen)), sixteen));
     low = i32x4.shr_u(low, 8);
     high = i32x4.shr_u(high, 1);
   }
@@ -71,8 +76,8 @@ export function unpackIQ3_KS(block: usize, slab: usize): void {
     const h = i >> 1, c = i & 1;
     const sets = i32x4.shr_u(extra, 8 + (h << 2));
     storeQuarter(
-      block + (i << 6) + 24, block + (c << 6) + 280, h, slab + (h << 9) + (c << 6) + Slab.weights, values, choice(sets, 0, 8),
-      choice(sets, 1, 8), choice(sets, 2, 8), choice(sets, 3, 8),
+      block + (i << 6) + 24, block + (c << 6) + 280, h, slab + (h << 9) + (c << 6) + Slab.weights, values, choice(sets, 0, m8),
+      choice(sets, 1, m8), choice(sets, 2, m8), choice(sets, 3, m8),
     );
   }
 }

@@ -9,9 +9,10 @@
 //
 // R4: words.ts; d and extra are leading u16 fields.
 
+import { M15 } from "../lanes";
 import { storeScaleIQ4_KS, storeScalesIQ4_K } from "./iq4_k";
 import { Slab } from "./slab";
-import { bits, choice, lookup32 } from "./words";
+import { M2, bits, choice, isSet, lookup32 } from "./words";
 
 /** iq5nl_values of LAYOUTS.md; those of the second set are larger by 2. */
 // prettier-ignore
@@ -20,33 +21,38 @@ const VALUES: usize = memory.data<i8>([
   -1, 5, 11, 17, 23, 29, 36, 43, 51, 59, 68, 77, 87, 97, 109, 121,
 ], 16);
 
-/** Words 4c .. 4c + 3 of the 8 that hold elements 64i .. 64i + 63 (c = 0, 1); set0, set1: for the low and high nibbles. */
+/**
+ * Words 4c .. 4c + 3 of the 8 that hold elements 64i .. 64i + 63 (c = 0, 1), and of their fifth bits; set0, set1: what is added
+ * to the low and to the high nibbles' values.
+ */
 // @ts-ignore: decorator
 @inline
 function storeHalf(qs: usize, qh: usize, i: u32, to: usize, set0: v128, set1: v128): void {
+  const low = v128.load(VALUES), high = v128.load(VALUES, 16), m15 = v128.load_splat<u32>(M15);
   for (const end = qs + 64; qs < end; qs += 16, qh += 16, to += 16) {
-    const v = v128.load(qs), high = i16x8.shr_u(v128.load(qh), i << 1);
-    const fifth0 = v128.and(i16x8.shl(high, 4), i8x16.splat(16)), fifth1 = v128.and(i16x8.shl(high, 3), i8x16.splat(16));
-    v128.store(to, i8x16.add(lookup32(VALUES, v128.or(bits(v, 0, 15), fifth0)), set0));
-    v128.store(to, i8x16.add(lookup32(VALUES, v128.or(bits(v, 4, 15), fifth1)), set1), 128);
+    const v = v128.load(qs), fifth = v128.load(qh);
+    v128.store(to, i8x16.add(lookup32(low, high, bits(v, 0, m15), isSet(fifth, 2 * i)), set0));
+    v128.store(to, i8x16.add(lookup32(low, high, bits(v, 4, m15), isSet(fifth, 2 * i + 1)), set1), 128);
   }
 }
 
 export function unpackIQ5_K(block: usize, slab: usize): void {
+  const m2 = v128.load_splat<u32>(M2);
   storeScalesIQ4_K(block, slab);
   let extra = v128.load_ext<u16>(block, 8), q = block + 64, to = slab + Slab.weights;
   for (let i: u32 = 0; i < 4; i++, q += 128, to += 256) {
-    storeHalf(q, block + 576, i, to, choice(extra, 0, 2), choice(extra, 2, 2));
-    storeHalf(q + 64, block + 640, i, to + 64, choice(extra, 1, 2), choice(extra, 3, 2));
+    storeHalf(q, block + 576, i, to, choice(extra, 0, m2), choice(extra, 2, m2));
+    storeHalf(q + 64, block + 640, i, to + 64, choice(extra, 1, m2), choice(extra, 3, m2));
     extra = i32x4.shr_u(extra, 4);
   }
 }
 
 export function unpackIQ5_KS(block: usize, slab: usize): void {
+  const m2 = v128.load_splat<u32>(M2);
   let scales = v128.load(block), q = block + 32, to = slab + Slab.weights;
   for (let i: u32 = 0; i < 4; i++, q += 128, to += 256) {
     if (i == 2) scales = v128.load(block, 16);
-    const set0 = choice(scales, 0, 2), set1 = choice(scales, 8, 2);
+    const set0 = choice(scales, 0, m2), set1 = choice(scales, 8, m2);
     storeScaleIQ4_KS(slab, 2 * i, scales);
     storeScaleIQ4_KS(slab, 2 * i + 1, i32x4.shr_u(scales, 8));
     scales = i32x4.shr_u(scales, 16);

@@ -10,8 +10,9 @@
 // R4: words.ts; d and extra are leading u16 fields.
 
 import { f16ToF32 } from "../half";
+import { M1, M15, select } from "../lanes";
 import { Slab } from "./slab";
-import { bits, choice, lookup32, storeScales } from "./words";
+import { bits, choice, isSet, lookup32, storeScales } from "./words";
 
 /** iq6nl_values of LAYOUTS.md; those of the second set are larger by 1. */
 // prettier-ignore
@@ -22,28 +23,28 @@ const VALUES: usize = memory.data<i8>([
   47, 51, 55, 59, 63, 68, 72, 77, 82, 87, 92, 98, 103, 109, 115, 121,
 ], 16);
 
-/** The values of codes 0..63, whose lower five bits and bit 5 are apart; set: 1 for the second. */
+/** The values of codes whose lower four bits are in `code`; fifth, sixth: 255 where bit 4, 5 is set. */
 // @ts-ignore: decorator
 @inline
-function lookup64(low: v128, high: v128, set: v128): v128 {
-  const upper = i8x16.eq(high, i8x16.splat(32));
-  return i8x16.add(v128.bitselect(lookup32(VALUES + 32, low), lookup32(VALUES, low), upper), set);
+function lookup64(code: v128, fifth: v128, sixth: v128): v128 {
+  const upper = lookup32(v128.load(VALUES, 32), v128.load(VALUES, 48), code, fifth);
+  return select(upper, lookup32(v128.load(VALUES), v128.load(VALUES, 16), code, fifth), sixth);
 }
 
 /** As in iq5_k.ts; bits 4 and 5 are bits 4 * (i % 2) and the three above in the words at qh. */
 // @ts-ignore: decorator
 @inline
 function storeHalf(qs: usize, qh: usize, i: u32, to: usize, set0: v128, set1: v128): void {
+  const m15 = v128.load_splat<u32>(M15), bit = (i & 1) << 2;
   for (const end = qs + 64; qs < end; qs += 16, qh += 16, to += 16) {
-    const v = v128.load(qs), high = i16x8.shr_u(v128.load(qh), (i & 1) << 2);
-    const low0 = v128.or(bits(v, 0, 15), v128.and(i16x8.shl(high, 4), i8x16.splat(16)));
-    const low1 = v128.or(bits(v, 4, 15), v128.and(i16x8.shl(high, 2), i8x16.splat(16)));
-    v128.store(to, lookup64(low0, v128.and(i16x8.shl(high, 4), i8x16.splat(32)), set0));
-    v128.store(to, lookup64(low1, v128.and(i16x8.shl(high, 2), i8x16.splat(32)), set1), 128);
+    const v = v128.load(qs), high = v128.load(qh);
+    v128.store(to, i8x16.add(lookup64(bits(v, 0, m15), isSet(high, bit), isSet(high, bit + 1)), set0));
+    v128.store(to, i8x16.add(lookup64(bits(v, 4, m15), isSet(high, bit + 2), isSet(high, bit + 3)), set1), 128);
   }
 }
 
 export function unpackIQ6_K(block: usize, slab: usize): void {
+  const m1 = v128.load_splat<u32>(M1);
   for (let i: u32 = 0; i < 4; i++) {
     let scales = v128.load(block + (i << 4), 16);
     for (let j = i << 2, end = j + 4; j < end; j++) {
@@ -54,8 +55,8 @@ export function unpackIQ6_K(block: usize, slab: usize): void {
   let extra = v128.load_ext<u16>(block, 8), q = block + 80, to = slab + Slab.weights;
   for (let i: u32 = 0; i < 4; i++, q += 128, to += 256) {
     const qh = block + ((i >> 1) << 7) + 592;
-    storeHalf(q, qh, i, to, choice(extra, 0, 1), choice(extra, 2, 1));
-    storeHalf(q + 64, qh + 64, i, to + 64, choice(extra, 1, 1), choice(extra, 3, 1));
+    storeHalf(q, qh, i, to, choice(extra, 0, m1), choice(extra, 2, m1));
+    storeHalf(q + 64, qh + 64, i, to + 64, choice(extra, 1, m1), choice(extra, 3, m1));
     extra = i32x4.shr_u(extra, 4);
   }
 }

@@ -20,12 +20,15 @@
 // R4: words.ts. A lane of 32 bits is a row, so the generator works on four rows at once.
 
 import { IQ4K_VALUES } from "./iq4_k";
-import { lookup } from "../lanes";
-import { Slab } from "./slab";
-import { bits, field, storeScales32 } from "./words";
+import { LOW16, M255, lookup } from "../lanes";
+import { I1, I15, I7, Slab } from "./slab";
+import { I127, field, isSet, storeScales32 } from "./words";
 
-/** The generator's factor, and every byte 63. */
-const NUMBERS: usize = memory.data<u32>([0xcbac1fed, 0x3f3f3f3f], 16);
+/** The generator's factor, every byte 63, and the numbers below. */
+const NUMBERS: usize = memory.data<u32>([0xcbac1fed, 0x3f3f3f3f, 0x7e7e7e7e, 4096, 64], 16);
+const BY_ROW: usize = memory.data<u8>([0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15], 16);
+/** For load_splat<u32>: every byte 126; every i32 4096, 64. */
+const M126: usize = NUMBERS + 8, I4096: usize = NUMBERS + 12, I64: usize = NUMBERS + 16;
 
 /** The generator's next numbers. */
 // @ts-ignore: decorator
@@ -48,15 +51,14 @@ function values(x0: v128, x1: v128, x2: v128, x3: v128): v128 {
   // bytes: two halves of a sum for rows 0..3 of x0, then of x1
   const s01 = i8x16.narrow_i16x8_u(pairSums(x0), pairSums(x1)), s23 = i8x16.narrow_i16x8_u(pairSums(x2), pairSums(x3));
   const sums = i8x16.narrow_i16x8_u(i16x8.extadd_pairwise_i8x16_u(s01), i16x8.extadd_pairwise_i8x16_u(s23));
-  const byRow = v128.shuffle<i8>(sums, sums, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  return i8x16.sub(byRow, i8x16.splat(126));
+  return i8x16.sub(lookup(sums, v128.load(BY_ROW)), v128.load_splat<u32>(M126));
 }
 
 /** The octets of four indices, to two vectors. */
 // @ts-ignore: decorator
 @inline
 function storeOctet(to: usize, index: v128): void {
-  const x0 = next(i32x4.add(index, i32x4.splat(4096)));
+  const x0 = next(i32x4.add(index, v128.load_splat<u32>(I4096)));
   const x1 = next(x0), x2 = next(x1), x3 = next(x2), x4 = next(x3), x5 = next(x4), x6 = next(x5), x7 = next(x6);
   v128.store(to, values(x0, x1, x2, x3));
   v128.store(to, values(x4, x5, x6, x7), 16);
@@ -71,15 +73,16 @@ function storeTableScales(slab: usize, b: u32, codes: v128): void {
 }
 
 export function unpackIQ1_KT(block: usize, slab: usize): void {
+  const m15 = v128.load_splat<u32>(I15), m255 = v128.load_splat<u32>(M255);
   let to = slab + Slab.weights, shs = v128.load(block);
   for (let b: u32 = 0; b < 8; b++) {
     if (b == 4) shs = v128.load(block, 16);
-    storeTableScales(slab, b, field(shs, 0, 15));
+    storeTableScales(slab, b, v128.and(shs, m15));
     let low = v128.load(block + (b << 4), 32), high = i32x4.shr_u(v128.load(block + ((b & 3) << 4), 160), b & 4);
     let top = i32x4.shl(shs, 8);
     shs = i32x4.shr_u(shs, 8);
     for (const end = to + 128; to < end; to += 32) {
-      const index = v128.or(v128.or(field(low, 0, 255), i32x4.shl(field(high, 0, 15), 8)), v128.and(top, i32x4.splat(4096)));
+      const index = v128.or(v128.or(v128.and(low, m255), i32x4.shl(v128.and(high, m15), 8)), v128.and(top, v128.load_splat<u32>(I4096)));
       storeOctet(to, index);
       low = i32x4.shr_u(low, 8);
       high = i32x4.shr_u(high, 8);
@@ -95,7 +98,7 @@ function storeAllOctets(block: usize, slab: usize): void {
   let to = slab + Slab.weights;
   for (let q = block + 16, end = block + 272; q < end; q += 16, to += 64) {
     const two = v128.load(q);
-    storeOctet(to, v128.and(two, i32x4.splat(0xffff)));
+    storeOctet(to, v128.and(two, v128.load_splat<u32>(LOW16)));
     storeOctet(to + 32, i32x4.shr_u(two, 16));
   }
 }
@@ -104,7 +107,7 @@ function storeAllOctets(block: usize, slab: usize): void {
 // @ts-ignore: decorator
 @inline
 function scaleCode(scales: v128, b: u32): v128 {
-  return field(scales, ((b & 3) << 3) | (b & 4), 15);
+  return field(scales, ((b & 3) << 3) | (b & 4), v128.load_splat<u32>(I15));
 }
 
 export function unpackIQ2_KT(block: usize, slab: usize): void {
@@ -120,24 +123,25 @@ export function unpackIQ3_KT(block: usize, slab: usize): void {
   let to = slab + Slab.weights;
   for (let b: u32 = 0; b < 8; b++) {
     for (let qh = block + 272, end = block + 400; qh < end; qh += 16, to += 16) {
-      const sign = i8x16.neg(bits(v128.load(qh), b, 1));
+      const sign = isSet(v128.load(qh), b);
       v128.store(to, i8x16.sub(v128.xor(i8x16.abs(v128.load(to)), sign), sign));
     }
   }
 }
 
 export function unpackIQ4_KT(block: usize, slab: usize): void {
+  const m15 = v128.load_splat<u32>(I15), m255 = v128.load_splat<u32>(M255), m7 = v128.load_splat<u32>(I7);
   let to = slab + Slab.weights;
   for (let b: u32 = 0; b < 8; b++) {
     const sh = v128.load(block + (b << 4));
-    storeScales32(slab, b, i32x4.sub(field(sh, 1, 127), i32x4.splat(64)));
-    const offset = i32x4.add(i32x4.splat(4096), i32x4.shl(v128.and(sh, i32x4.splat(1)), 15));
+    storeScales32(slab, b, i32x4.sub(field(sh, 1, v128.load_splat<u32>(I127)), v128.load_splat<u32>(I64)));
+    const offset = i32x4.add(v128.load_splat<u32>(I4096), i32x4.shl(v128.and(sh, v128.load_splat<u32>(I1)), 15));
     let top = i32x4.shr_u(sh, 8);
     for (let i: u32 = 0; i < 2; i++) {
       let low = v128.load(block + (b << 5) + (i << 4), 128);
       let high = i32x4.shr_u(v128.load(block + ((b & 3) << 5) + (i << 4), 384), b & 4);
       for (let t: u32 = 0; t < 4; t++, to += 16) {
-        const index = v128.or(v128.or(field(low, 0, 255), i32x4.shl(field(high, 0, 15), 8)), i32x4.shl(field(top, 0, 7), 12));
+        const index = v128.or(v128.or(v128.and(low, m255), i32x4.shl(v128.and(high, m15), 8)), i32x4.shl(v128.and(top, m7), 12));
         const x0 = next(i32x4.add(index, offset));
         const x1 = next(x0), x2 = next(x1), x3 = next(x2);
         v128.store(to, values(x0, x1, x2, x3));
