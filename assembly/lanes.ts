@@ -254,6 +254,13 @@ export function factorPair(k: v128): v128 {
   return REL16 ? v128.or(v128.and(k, v128.load_splat<u32>(LOW16)), i32x4.shl(k, 16)) : k;
 }
 
+/** Sums of pairs of bytes of v, 0..127 each, as i16; m1: every byte 1. */
+// @ts-ignore: decorator
+@inline
+export function pairSums(v: v128, m1: v128): v128 {
+  return BASE ? i16x8.extadd_pairwise_i8x16_u(v) : v128.relaxed_dot<i16>(m1, v);
+}
+
 /** a's bytes where the mask's are 255, b's where they are 0: for these the relaxed instruction is defined. */
 // @ts-ignore: decorator
 @inline

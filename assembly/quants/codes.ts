@@ -103,6 +103,24 @@ function codes(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }
 
+/** n blocks of a group, from `first` on, to slabs (unsigned7): the way for many columns. */
+export function unpackCodes(group: usize, first: u32, n: u32, slab: usize): void {
+  const m15 = v128.load_splat<u32>(M15), values = v128.load(group), spread = v128.load(SPREAD);
+  let block = group + Codes.values + <usize>first * Codes.bytes;
+  for (; n > 0; n--, slab += Slab.bytes) {
+    v128.store(slab, v128.load(block));
+    block += Codes.scales;
+    for (let to = slab, end = slab + 256; to < end; to += 16, block += 4) {
+      v128.store(to, spreadScales(v128.load32_zero(block), spread), Slab.scales);
+    }
+    for (let to = slab, end = slab + 1024; to < end; to += 32, block += 16) {
+      const q = v128.load(block);
+      v128.store(to, lookup(values, v128.and(q, m15)), Slab.weights);
+      v128.store(to, lookup(values, v128.and(i16x8.shr_u(q, 4), m15)), Slab.weights + 16);
+    }
+  }
+}
+
 /** A slab (unsigned7) to a block of codes. */
 export function encodeSlab(slab: usize, values: usize, block: usize): void {
   v128.store(block, v128.load(slab));

@@ -2,7 +2,7 @@
 
 import { loadF16x4 } from "../half";
 import { dequantizeBF16 } from "./bf16";
-import { Codes, codeValues, dequantizeCodes, encodeSlab } from "./codes";
+import { Codes, codeValues, dequantizeCodes, encodeSlab, unpackCodes } from "./codes";
 import { dequantizeF16 } from "./f16";
 import { dequantizeF32 } from "./f32";
 import { interleave16, interleave32 } from "./interleave";
@@ -148,6 +148,7 @@ export function repackGroup(type: u32, src: usize, rowBytes: usize, nRows: u32, 
  * source's products see the weights, not as its decoder does; they differ in IQ2_KT, IQ3_KT and IQ6_K.
  */
 export function unpackBlocks(type: u32, group: usize, k: u32, first: u32, n: u32, slab: usize, product: bool): void {
+  if (type >= FAST) return unpackCodes(group, first, n, slab);
   const block = group + <usize>first * (blockBytes(type) << 2);
   switch (type) {
     case GgmlType.IQ2_XXS: return unpackIQ2_XXS(block, n, slab);

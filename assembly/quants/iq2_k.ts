@@ -24,7 +24,7 @@ function storeQuarter(
 ): void {
   for (const end = qs + 64; qs < end; qs += 16, to += 16) {
     const v = v128.load(qs);
-    v128.store(to, lookup(values, v128.or(bits(v, 0, m3), set0)));
+    v128.store(to, lookup(values, v128.or(v128.and(v, m3), set0)));
     v128.store(to, lookup(values, v128.or(bits(v, 2, m3), set1)), 128);
     v128.store(to, lookup(values, v128.or(bits(v, 4, m3), set2)), 256);
     v128.store(to, lookup(values, v128.or(bits(v, 6, m3), set3)), 384);

@@ -50,7 +50,7 @@ export function unpackIQ2_KL(block: usize, slab: usize): void {
     const fifth = v128.load(block + (m << 4), 280);
     for (let i: u32 = 0; i < 4; i++) {
       const v = v128.load(block + (((i << 2) + m) << 4), 24), to = slab + (i << 8) + (m << 5) + Slab.weights;
-      storePairs(to, bits(v, 0, m15), isSet(fifth, 2 * i));
+      storePairs(to, v128.and(v, m15), isSet(fifth, 2 * i));
       storePairs(to + 128, bits(v, 4, m15), isSet(fifth, 2 * i + 1));
     }
   }

@@ -26,7 +26,7 @@ function storeQuarter(
   const m3 = v128.load_splat<u32>(M3), m4 = v128.load_splat<u32>(M4);
   for (const end = qs + 64; qs < end; qs += 16, qh += 16, to += 16) {
     const v = v128.load(qs), high = i16x8.shr_u(v128.load(qh), h << 2);
-    const q0 = v128.or(bits(v, 0, m3), set0), q1 = v128.or(bits(v, 2, m3), set1);
+    const q0 = v128.or(v128.and(v, m3), set0), q1 = v128.or(bits(v, 2, m3), set1);
     const q2 = v128.or(bits(v, 4, m3), set2), q3 = v128.or(bits(v, 6, m3), set3);
     v128.store(to, lookup(values, v128.or(q0, v128.and(i16x8.shl(high, 2), m4))));
     v128.store(to, lookup(values, v128.or(q1, v128.and(i16x8.shl(high, 1), m4))), 128);

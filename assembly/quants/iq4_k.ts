@@ -54,7 +54,7 @@ export function unpackIQ4_K(block: usize, slab: usize): void {
     extra = i32x4.shr_u(extra, 2);
     for (const end = q + 64; q < end; q += 16, to += 16) {
       const v = v128.load(q);
-      v128.store(to, i8x16.add(lookup(values, bits(v, 0, m15)), set0));
+      v128.store(to, i8x16.add(lookup(values, v128.and(v, m15)), set0));
       v128.store(to, i8x16.add(lookup(values, bits(v, 4, m15)), set1), 64);
     }
   }
@@ -70,7 +70,7 @@ export function unpackIQ4_KS(block: usize, slab: usize): void {
     scales = i32x4.shr_u(scales, 8);
     for (const end = q + 64; q < end; q += 16, to += 16) {
       const v = v128.load(q);
-      v128.store(to, i8x16.add(lookup(values, bits(v, 0, m15)), set));
+      v128.store(to, i8x16.add(lookup(values, v128.and(v, m15)), set));
       v128.store(to, i8x16.add(lookup(values, bits(v, 4, m15)), set), 64);
     }
   }
@@ -93,7 +93,7 @@ export function unpackIQ4_KSS(block: usize, slab: usize): void {
     for (const end = q + 64; q < end; q += 16, to += 16) {
       const even = v128.andnot(v128.load(q), one);
       const v = v128.xor(even, i16x8.shr_u(even, 1));
-      v128.store(to, i8x16.add(lookup(values, bits(v, 0, m15)), set));
+      v128.store(to, i8x16.add(lookup(values, v128.and(v, m15)), set));
       v128.store(to, i8x16.add(lookup(values, bits(v, 4, m15)), set), 64);
     }
   }

@@ -31,7 +31,7 @@ function storeHalf(qs: usize, qh: usize, i: u32, to: usize, set0: v128, set1: v1
   const low = v128.load(VALUES), high = v128.load(VALUES, 16), m15 = v128.load_splat<u32>(M15);
   for (const end = qs + 64; qs < end; qs += 16, qh += 16, to += 16) {
     const v = v128.load(qs), fifth = v128.load(qh);
-    v128.store(to, i8x16.add(lookup32(low, high, bits(v, 0, m15), isSet(fifth, 2 * i)), set0));
+    v128.store(to, i8x16.add(lookup32(low, high, v128.and(v, m15), isSet(fifth, 2 * i)), set0));
     v128.store(to, i8x16.add(lookup32(low, high, bits(v, 4, m15), isSet(fifth, 2 * i + 1)), set1), 128);
   }
 }

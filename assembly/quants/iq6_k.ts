@@ -38,7 +38,7 @@ function storeHalf(qs: usize, qh: usize, i: u32, to: usize, set0: v128, set1: v1
   const m15 = v128.load_splat<u32>(M15), bit = (i & 1) << 2;
   for (const end = qs + 64; qs < end; qs += 16, qh += 16, to += 16) {
     const v = v128.load(qs), high = v128.load(qh);
-    v128.store(to, i8x16.add(lookup64(bits(v, 0, m15), isSet(high, bit), isSet(high, bit + 1)), set0));
+    v128.store(to, i8x16.add(lookup64(v128.and(v, m15), isSet(high, bit), isSet(high, bit + 1)), set0));
     v128.store(to, i8x16.add(lookup64(bits(v, 4, m15), isSet(high, bit + 2), isSet(high, bit + 3)), set1), 128);
   }
 }

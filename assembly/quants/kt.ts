@@ -20,48 +20,35 @@
 // R4: words.ts. A lane of 32 bits is a row, so the generator works on four rows at once.
 
 import { IQ4K_VALUES } from "./iq4_k";
-import { LOW16, M255, lookup } from "../lanes";
+import { LOW16, M1, M255, M63, lookup, pairSums } from "../lanes";
 import { I1, I15, I7, Slab } from "./slab";
 import { I127, field, isSet, storeScales32 } from "./words";
 
-/** The generator's factor, every byte 63, and the numbers below. */
-const NUMBERS: usize = memory.data<u32>([0xcbac1fed, 0x3f3f3f3f, 0x7e7e7e7e, 4096, 64], 16);
+const NUMBERS: usize = memory.data<u32>([0xcbac1fed, 0x7e7e7e7e, 4096, 64], 16);
 const BY_ROW: usize = memory.data<u8>([0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15], 16);
-/** For load_splat<u32>: every byte 126; every i32 4096, 64. */
-const M126: usize = NUMBERS + 8, I4096: usize = NUMBERS + 12, I64: usize = NUMBERS + 16;
+/** For load_splat<u32>: the generator's factor; every byte 126; every i32 4096, 64. */
+const FACTOR: usize = NUMBERS, M126: usize = NUMBERS + 4, I4096: usize = NUMBERS + 8, I64: usize = NUMBERS + 12;
 
-/** The generator's next numbers. */
+/** Four values of four rows from the generator's numbers: byte 4r + k from lane r of the k-th. m63: every byte 63; m1: every byte 1. */
 // @ts-ignore: decorator
 @inline
-function next(x: v128): v128 {
-  return i32x4.mul(x, v128.load_splat<u32>(NUMBERS));
-}
-
-/** Sums of pairs of bytes of x & 0x3f3f3f3f, 0..126, as i16. */
-// @ts-ignore: decorator
-@inline
-function pairSums(x: v128): v128 {
-  return i16x8.extadd_pairwise_i8x16_u(v128.and(x, v128.load_splat<u32>(NUMBERS + 4)));
-}
-
-/** Four values of four rows from the generator's numbers: byte 4r + k from lane r of the k-th. */
-// @ts-ignore: decorator
-@inline
-function values(x0: v128, x1: v128, x2: v128, x3: v128): v128 {
+function values(x0: v128, x1: v128, x2: v128, x3: v128, m63: v128, m1: v128): v128 {
+  const p0 = pairSums(v128.and(x0, m63), m1), p1 = pairSums(v128.and(x1, m63), m1);
+  const p2 = pairSums(v128.and(x2, m63), m1), p3 = pairSums(v128.and(x3, m63), m1);
   // bytes: two halves of a sum for rows 0..3 of x0, then of x1
-  const s01 = i8x16.narrow_i16x8_u(pairSums(x0), pairSums(x1)), s23 = i8x16.narrow_i16x8_u(pairSums(x2), pairSums(x3));
-  const sums = i8x16.narrow_i16x8_u(i16x8.extadd_pairwise_i8x16_u(s01), i16x8.extadd_pairwise_i8x16_u(s23));
+  const s01 = i8x16.narrow_i16x8_u(p0, p1), s23 = i8x16.narrow_i16x8_u(p2, p3);
+  const sums = i8x16.narrow_i16x8_u(pairSums(s01, m1), pairSums(s23, m1));
   return i8x16.sub(lookup(sums, v128.load(BY_ROW)), v128.load_splat<u32>(M126));
 }
 
 /** The octets of four indices, to two vectors. */
 // @ts-ignore: decorator
 @inline
-function storeOctet(to: usize, index: v128): void {
-  const x0 = next(i32x4.add(index, v128.load_splat<u32>(I4096)));
-  const x1 = next(x0), x2 = next(x1), x3 = next(x2), x4 = next(x3), x5 = next(x4), x6 = next(x5), x7 = next(x6);
-  v128.store(to, values(x0, x1, x2, x3));
-  v128.store(to, values(x4, x5, x6, x7), 16);
+function storeOctet(to: usize, index: v128, offset: v128, factor: v128, m63: v128, m1: v128): void {
+  const x0 = i32x4.mul(i32x4.add(index, offset), factor), x1 = i32x4.mul(x0, factor), x2 = i32x4.mul(x1, factor);
+  const x3 = i32x4.mul(x2, factor), x4 = i32x4.mul(x3, factor), x5 = i32x4.mul(x4, factor), x6 = i32x4.mul(x5, factor);
+  v128.store(to, values(x0, x1, x2, x3, m63, m1));
+  v128.store(to, values(x4, x5, x6, i32x4.mul(x6, factor), m63, m1), 16);
 }
 
 /** Scales from codes of 4 bits, an i32 a row: iq4k_values. */
@@ -73,6 +60,8 @@ function storeTableScales(slab: usize, b: u32, codes: v128): void {
 }
 
 export function unpackIQ1_KT(block: usize, slab: usize): void {
+  const offset = v128.load_splat<u32>(I4096), factor = v128.load_splat<u32>(FACTOR);
+  const m63 = v128.load_splat<u32>(M63), m1 = v128.load_splat<u32>(M1);
   const m15 = v128.load_splat<u32>(I15), m255 = v128.load_splat<u32>(M255);
   let to = slab + Slab.weights, shs = v128.load(block);
   for (let b: u32 = 0; b < 8; b++) {
@@ -82,8 +71,8 @@ export function unpackIQ1_KT(block: usize, slab: usize): void {
     let top = i32x4.shl(shs, 8);
     shs = i32x4.shr_u(shs, 8);
     for (const end = to + 128; to < end; to += 32) {
-      const index = v128.or(v128.or(v128.and(low, m255), i32x4.shl(v128.and(high, m15), 8)), v128.and(top, v128.load_splat<u32>(I4096)));
-      storeOctet(to, index);
+      const index = v128.or(v128.or(v128.and(low, m255), i32x4.shl(v128.and(high, m15), 8)), v128.and(top, offset));
+      storeOctet(to, index, offset, factor, m63, m1);
       low = i32x4.shr_u(low, 8);
       high = i32x4.shr_u(high, 8);
       top = i32x4.shr_u(top, 1);
@@ -95,11 +84,14 @@ export function unpackIQ1_KT(block: usize, slab: usize): void {
 // @ts-ignore: decorator
 @inline
 function storeAllOctets(block: usize, slab: usize): void {
+  const offset = v128.load_splat<u32>(I4096), factor = v128.load_splat<u32>(FACTOR);
+  const m63 = v128.load_splat<u32>(M63), m1 = v128.load_splat<u32>(M1);
+  const low16 = v128.load_splat<u32>(LOW16);
   let to = slab + Slab.weights;
   for (let q = block + 16, end = block + 272; q < end; q += 16, to += 64) {
     const two = v128.load(q);
-    storeOctet(to, v128.and(two, v128.load_splat<u32>(LOW16)));
-    storeOctet(to + 32, i32x4.shr_u(two, 16));
+    storeOctet(to, v128.and(two, low16), offset, factor, m63, m1);
+    storeOctet(to + 32, i32x4.shr_u(two, 16), offset, factor, m63, m1);
   }
 }
 
@@ -131,6 +123,7 @@ export function unpackIQ3_KT(block: usize, slab: usize): void {
 
 export function unpackIQ4_KT(block: usize, slab: usize): void {
   const m15 = v128.load_splat<u32>(I15), m255 = v128.load_splat<u32>(M255), m7 = v128.load_splat<u32>(I7);
+  const factor = v128.load_splat<u32>(FACTOR), m63 = v128.load_splat<u32>(M63), m1 = v128.load_splat<u32>(M1);
   let to = slab + Slab.weights;
   for (let b: u32 = 0; b < 8; b++) {
     const sh = v128.load(block + (b << 4));
@@ -142,9 +135,9 @@ export function unpackIQ4_KT(block: usize, slab: usize): void {
       let high = i32x4.shr_u(v128.load(block + ((b & 3) << 5) + (i << 4), 384), b & 4);
       for (let t: u32 = 0; t < 4; t++, to += 16) {
         const index = v128.or(v128.or(v128.and(low, m255), i32x4.shl(v128.and(high, m15), 8)), i32x4.shl(v128.and(top, m7), 12));
-        const x0 = next(i32x4.add(index, offset));
-        const x1 = next(x0), x2 = next(x1), x3 = next(x2);
-        v128.store(to, values(x0, x1, x2, x3));
+        const x0 = i32x4.mul(i32x4.add(index, offset), factor);
+        const x1 = i32x4.mul(x0, factor), x2 = i32x4.mul(x1, factor);
+        v128.store(to, values(x0, x1, x2, i32x4.mul(x2, factor), m63, m1));
         low = i32x4.shr_u(low, 8);
         high = i32x4.shr_u(high, 8);
         top = i32x4.shr_u(top, 3);
