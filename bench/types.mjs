@@ -4,7 +4,8 @@
 // bench/peers) for ggml's types, and with --ik those of a build of ik_llama.cpp (libggml.so in DIR) for its own;
 // bench/peers/native-kernels.c is compiled with cc into the system's temporary folder. Native takes the better of its plain
 // and its interleaved layout. Random blocks. In cache: 4096 rows of 4096; cold: as many rows as fill --cold MB (default 160,
-// five times this machine's last-level cache). Prefill: 512 rows, 48 columns. Medians of the rounds' best times.
+// five times this machine's last-level cache). Prefill: 512 rows, 48 columns. Best processor times of all rounds: others may be busy here.
+// A type that can be kept as codes (weights: "fast") has a second line.
 
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -13,6 +14,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { setFlagsFromString } from "node:v8";
 import { bytesOfRow, fillRows, random, types } from "../test/assembly/matmul/hashes.mjs";
 
 const { values } = parseArgs({
@@ -60,6 +62,8 @@ const llama = startNative(
 );
 const ik = values.ik && startNative([join(values.ik, "libggml.so")], values.ik);
 
+// optimised code from the start: on a busy machine the background compiler may be late
+setFlagsFromString("--no-liftoff");
 const memory = new WebAssembly.Memory({ initial: 4096, maximum: 65536, shared: true });
 const file = new URL(`../build/${values.build}.wasm`, import.meta.url);
 const module = new WebAssembly.Module(readFileSync(file));
@@ -70,7 +74,7 @@ const SOURCE = 1 << 20,
   SCRATCH = 14 << 20,
   W = 16 << 20;
 
-/** Functions that do one product each: in cache, cold, and prefill. */
+/** Functions that do one product each, in cache, cold, and prefill; id: the kernels' type number. */
 function ours(id, rowBytes, coldRows) {
   const groupBytes = exports.groupBytes(id, K),
     format = exports.packFormat(id),
@@ -80,7 +84,7 @@ function ours(id, rowBytes, coldRows) {
     memory.grow(Math.ceil((end - memory.buffer.byteLength) / 65536));
   const given = GIVEN_ROWS / 4;
   for (let g = 0; g < given; g++)
-    exports.repackGroup(id, SOURCE + 4 * g * rowBytes, rowBytes, 4, K, W + g * groupBytes);
+    exports.repackFast(id, SOURCE + 4 * g * rowBytes, rowBytes, 4, K, W + g * groupBytes, SCRATCH);
   const bytes = new Uint8Array(memory.buffer);
   for (let g = given; g < coldRows / 4; g += given)
     bytes.copyWithin(W + g * groupBytes, W, W + Math.min(given, coldRows / 4 - g) * groupBytes);
@@ -123,42 +127,53 @@ function ours(id, rowBytes, coldRows) {
   };
 }
 
-/** Best time of a function in about `limit` seconds. */
-function best(fn, limit) {
-  let found = Infinity;
-  const end = performance.now() + limit * 1e3;
-  for (let i = 0; i < 3 || performance.now() < end; i++) {
-    const start = performance.now();
-    fn();
-    found = Math.min(found, performance.now() - start);
-  }
-  return found / 1e3;
+/** Seconds of processor time so far: on a busy machine the only clock that shows what the kernels take. */
+function processorTime() {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
 }
 
-const median = (list) => list.toSorted((a, b) => a - b)[list.length >> 1];
-const version = globalThis.Deno
-  ? `deno ${Deno.version.deno}`
-  : globalThis.Bun
-    ? `bun ${Bun.version}`
-    : `node ${process.version}`;
-console.log(`${cpus()[0]?.model}, ${version} ${values.build}, one thread, ${K} x ${ROWS}\n`);
+/** Best processor time of a function in about `limit` seconds of it. */
+function best(fn, limit) {
+  let found = Infinity,
+    now = processorTime();
+  const end = now + limit;
+  for (let i = 0; i < 3 || now < end; i++) {
+    const start = now;
+    fn();
+    now = processorTime();
+    found = Math.min(found, now - start);
+  }
+  return found;
+}
+
+console.log(
+  `${cpus()[0]?.model}, node ${process.version} ${values.build}, one thread, ${K} x ${ROWS}\n`,
+);
 console.log(
   "| type | Gweights/s, in cache: ours | native | ratio | GB/s | cold: ours | native | ratio | " +
     "prefill GOP/s: ours | native | ratio |",
 );
 console.log("|---|---|---|---|---|---|---|---|---|---|---|");
 
-const wanted = values.types?.split(",") ?? Object.keys(types);
-for (const name of wanted) {
+const wanted = (values.types?.split(",") ?? Object.keys(types)).flatMap((name) => {
   const [id] = types[name],
-    rowBytes = bytesOfRow(name, K);
+    fast = exports.fastType(id);
+  const compact = { name, id, kernel: id, label: name };
+  return fast === id ? [compact] : [compact, { name, id, kernel: fast, label: `${name} fast` }];
+});
+for (const { name, id, kernel, label } of wanted) {
+  const rowBytes = bytesOfRow(name, K);
   const coldRows = values["no-cold"]
     ? ROWS
     : Math.ceil((Number(values.cold) * 1e6) / rowBytes / 16) * 16;
   fillRows(new DataView(memory.buffer), SOURCE, name, GIVEN_ROWS, K, random(id), false);
   const rowsFile = join(tmpdir(), "samebit-rows.bin");
-  writeFileSync(rowsFile, new Uint8Array(memory.buffer).slice(SOURCE, SOURCE + GIVEN_ROWS * rowBytes));
-  const functions = ours(id, rowBytes, coldRows);
+  writeFileSync(
+    rowsFile,
+    new Uint8Array(memory.buffer).slice(SOURCE, SOURCE + GIVEN_ROWS * rowBytes),
+  );
+  const functions = ours(kernel, rowBytes, coldRows);
   const native = id >= 130 ? ik : llama;
   const work = {
     warm: [ROWS, 1, K * ROWS],
@@ -167,23 +182,23 @@ for (const name of wanted) {
   };
   const speed = {};
   for (const [kind, [rows, columns, operations]] of Object.entries(work)) {
-    const mine = [],
-      theirs = { 0: [], 1: [] };
+    let mine = Infinity,
+      theirs = Infinity;
+    const unknown = new Set();
     const limit = seconds / Number(values.rounds);
     best(functions[kind], limit);
     for (let round = 0; round < Number(values.rounds); round++) {
-      mine.push(best(functions[kind], limit));
+      mine = Math.min(mine, best(functions[kind], limit));
       for (const interleaved of [0, 1]) {
-        if (!native || (theirs[interleaved].length === 0 && round > 0)) continue;
+        if (!native || unknown.has(interleaved)) continue;
         const command = `weights ${id} ${K} ${rows} ${rowsFile} ${interleaved}`;
-        if ((await native.ask(command)) !== "ok") continue;
-        theirs[interleaved].push(Number(await native.ask(`time ${columns} ${limit}`)));
+        if ((await native.ask(command)) !== "ok") unknown.add(interleaved);
+        else theirs = Math.min(theirs, Number(await native.ask(`time ${columns} ${limit}`)));
       }
     }
-    const times = [theirs[0], theirs[1]].filter((list) => list.length > 0).map(median);
     speed[kind] = {
-      ours: operations / median(mine) / 1e9,
-      native: times.length > 0 ? operations / Math.min(...times) / 1e9 : undefined,
+      ours: operations / mine / 1e9,
+      native: theirs < Infinity ? operations / theirs / 1e9 : undefined,
     };
   }
   const cells = (found) =>
@@ -194,8 +209,14 @@ for (const name of wanted) {
           found.native ? (found.ours / found.native).toFixed(2) : "",
         ]
       : ["", "", ""];
-  const bandwidth = ((speed.warm.ours * rowBytes) / K).toFixed(1);
-  const row = [name, ...cells(speed.warm), bandwidth, ...cells(speed.cold), ...cells(speed.prefill)];
+  const bandwidth = ((speed.warm.ours * exports.groupBytes(kernel, K)) / 4 / K).toFixed(1);
+  const row = [
+    label,
+    ...cells(speed.warm),
+    bandwidth,
+    ...cells(speed.cold),
+    ...cells(speed.prefill),
+  ];
   console.log(`| ${row.join(" | ")} |`);
 }
 llama?.stop();

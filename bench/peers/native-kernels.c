@@ -4,7 +4,7 @@
 // Commands on standard input, one answer line each:
 //   weights TYPE K ROWS FILE INTERLEAVED   ggml type number; FILE: rows of quantised bytes, repeated until there are ROWS;
 //                                          INTERLEAVED 1: in the layout that llama.cpp chooses at load. Answer: ok or no
-//   time COLUMNS SECONDS                   best seconds of one product with COLUMNS columns, activations' packing included
+//   time COLUMNS SECONDS                   best processor time of one product with COLUMNS columns, activations' packing included
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -30,9 +30,10 @@ static void *need(const char *name) {
 }
 #define CALL(type, name, ...) ((type(*)())need(#name))(__VA_ARGS__)
 
+/** Processor time, as in types.mjs. */
 static double now(void) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
   return t.tv_sec + t.tv_nsec * 1e-9;
 }
 

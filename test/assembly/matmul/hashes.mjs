@@ -103,8 +103,7 @@ export function fillRows(v, source, name, nRows, k, next, subnormals = true) {
       v.setUint16(source + o, (next() & 0x8000) | (0x3b00 + (next() % 0x280)), true);
     for (const field of halves) {
       const sign = next() & 0x8000;
-      const bits =
-        next() % 16 === 0 && subnormals ? next() % 0x400 : 0x1000 + (next() % 0x2000);
+      const bits = next() % 16 === 0 && subnormals ? next() % 0x400 : 0x1000 + (next() % 0x2000);
       v.setUint16(source + o + field, sign | bits, true);
     }
     tame?.(v, source + o, next);
