@@ -37,6 +37,7 @@ export enum Op {
   softmax = 24,
   addVector = 25,
   repack = 30,
+  quantize = 31,
   copyRuns = 40,
   scaleRuns = 41,
   magnitude = 42,
@@ -53,6 +54,7 @@ export enum Op {
   groupSum = 65,
   pool = 68,
   expertSumSquares = 80,
+  plainRows = 120,
 }
 
 /** Word 1 of an instruction: bit flags. */
@@ -179,6 +181,25 @@ export enum ExpertSumSquaresWord { counts = 9, ids = 10, idsStride = 11, nUsed =
 export enum LowRankWord { down = 9, up = 10, rank = 11, scale = 12, k = 13, slot = 14 }
 /** Loading: rows of the file at a (aStride: bytes of one) to R4 groups at dst. Word.rows, Word.width: rows and K. */
 export enum RepackWord { type = 9, groupBytes = 10 }
+/**
+ * Rows of type `source` at a to rows of `type` at dst, in pieces of `piece` weights. imatrix: f32 [width] or 0. work: workBytes
+ * for each thread. faults: per piece u32 and f32, see assembly/quantize/op.ts.
+ */
+export enum QuantizeWord { type = 9, source = 10, piece = 11, imatrix = 12, tables = 13, work = 14, workBytes = 15, faults = 16 }
+/**
+ * Loading: bundles of interleaved rows at a (aStride: bytes of one) to plain rows at dst. Word.rows: bundles;
+ * Word.width: K. dstStride: bytes of the rows of a bundle. layout: see PlainRows; scale: address of a scale for all rows, or 0.
+ */
+export enum PlainRowsWord { layout = 9, scale = 10 }
+/** Words of a layout (quants/plain-rows.ts): rows of a bundle, weights of a round, bytes; then moves of Move.words words. */
+export enum PlainRows { rows = 0, weights = 1, blockBytes = 2, rowBlockBytes = 3, scaleBytes = 4, rowScaleBytes = 5, scaleMoves = 6, moves = 7, words = 8 }
+export enum Move { kind = 0, from = 1, step = 2, right = 3, mask = 4, to = 5, left = 6, flip = 7, words = 8 }
+/**
+ * What a move does for row k of a bundle: dst[to] |= (((src[from + k * step] >> right) & mask) ^ flip) << left. signs: an index
+ * x becomes x ^ (x << 1); gather: bits 0, 8, 16, 24 become bits 0..3; sum: adds four i8 to an i32 of the row; rowScale: src
+ * is the row scales.
+ */
+export enum MoveKind { u8 = 0, u16 = 1, u32 = 2, signs = 3, gather = 4, sum = 5, rowScale = 6 }
 /**
  * Sequence state: f32 [width] in slots of slotBytes bytes at base; row s of dst (read) or a (write) belongs to sequence s of
  * the batch. A run reads slot Sequence.stateSlot and writes slot stateSlot ^ 1.

@@ -18,7 +18,7 @@ import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { generateTiles } from "./matmul/generate-tiles.mjs";
-import { generateTables } from "./quants/tables/generate-tables.mjs";
+import { generateCodes, generateTables } from "./quants/tables/generate-tables.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const builds = ["dot32", "rel16", "base"];
@@ -65,6 +65,7 @@ async function main() {
   writeWhenChanged(join(root, "src/memory/abi.generated.ts"), note + abi);
   writeWhenChanged(join(root, "assembly/matmul/tiles.generated.ts"), generateTiles());
   writeWhenChanged(join(root, "assembly/quants/grids.generated.ts"), generateTables());
+  writeWhenChanged(join(root, "assembly/quantize/grids.generated.ts"), generateCodes());
 
   const hash = createHash("sha256");
   const compiler = JSON.parse(readFileSync(join(dirname(asc), "../package.json"), "utf8")).version;

@@ -3,9 +3,9 @@
 export * from "./barrier";
 export { flushesDenormals, runPlan } from "./plan";
 export * from "./matmul/index";
-export {
-  isQuantizable, needsImatrix, prepareQuantize, quantizeRows, quantizeScratchBytes, quantizeTableBytes,
-} from "./quantize/index";
+export { isQuantizable, needsImatrix, needsWholeRow, prepareQuantize, quantizeTableBytes } from "./quantize/index";
+export { quantizeWorkBytes } from "./quantize/op";
+export { bundleToRows } from "./quants/plain-rows";
 export { exp64, log64, pow64 } from "./math/index";
 
 /** First address the host may use: everything below belongs to constants. */

@@ -4,13 +4,14 @@
 
 import { Abort, Batch, Control, ExpertMatmulWord, Flag, Instruction, Limit, MatmulWord, Op, Word } from "./abi";
 import { barrier, raise } from "./barrier";
-import { embed, expertMatmul, matmul, pack, packRows, repack } from "./matmul/ops";
+import { embed, expertMatmul, matmul, pack, packRows, plainRows, repack } from "./matmul/ops";
 import {
   addVector, attention, binary, checkNan, clampedGate, copyRuns, eachExpert, expertRow, expertSort, expertSum, expertSumSquares, gated,
   gatherRows, gaussianTopK, kvStore, lowRank, magnitude, norm, rope, ropeTable, route, scaleRuns, scatterRows, softmax,
   stateRead, stateWrite, sumSquares, temperature, unary,
   gatedDelta, groupSum, pool, shortConv, ssmScan, tokenShift, wkv7,
 } from "./ops/index";
+import { quantize } from "./quantize/op";
 import { enterInstruction, enterRun, rowsOf, word } from "./work";
 
 /**
@@ -20,7 +21,7 @@ import { enterInstruction, enterRun, rowsOf, word } from "./work";
 export function runPlan(
   control: usize, batch: usize, plan: usize, count: u32, counters: usize, scratch: usize, thread: u32, nThreads: u32,
 ): u32 {
-  enterRun(batch, scratch + <usize>thread * Limit.scratchBytes, nThreads);
+  enterRun(batch, scratch + <usize>thread * Limit.scratchBytes, thread, nThreads);
   if (flushesDenormals()) raise(control, Abort.flushToZero, thread);
   const trace = load<u32>(batch, Batch.traceNan) != 0;
   for (let i: u32 = 0; i < count; i++) {
@@ -75,6 +76,8 @@ function execute(ins: usize): void {
     case Op.softmax: return softmax(ins);
     case Op.addVector: return addVector(ins);
     case Op.repack: return repack(ins);
+    case Op.quantize: return quantize(ins);
+    case Op.plainRows: return plainRows(ins);
     case Op.copyRuns: return copyRuns(ins);
     case Op.scaleRuns: return scaleRuns(ins);
     case Op.magnitude: return magnitude(ins);
@@ -102,8 +105,8 @@ function holdsNan(ins: usize): bool {
   const op = word(ins, Word.op);
   if (
     op == Op.pack || op == Op.packRows || op == Op.kvStore || op == Op.route || op == Op.expertSort ||
-    op == Op.checkNan || op == Op.stateWrite || op == Op.sumSquares || op == Op.repack || op == Op.copyRuns || op == Op.eachExpert ||
-    op == Op.expertSumSquares
+    op == Op.checkNan || op == Op.stateWrite || op == Op.sumSquares || op == Op.repack || op == Op.quantize || op == Op.copyRuns || op == Op.eachExpert ||
+    op == Op.expertSumSquares || op == Op.plainRows
   ) return false;
   const rows = rowsOf(ins), stride = word(ins, Word.dstStride);
   // the width of a matrix product is K: its rows have four elements per group, once for every expert in use

@@ -10,12 +10,15 @@ export let batch: usize = 0;
 export let scratch: usize = 0;
 /** Threads of this run; only for choosing how finely to cut work, never for the order of a sum. */
 export let nThreads: u32 = 1;
+/** This thread's number, 0 to nThreads - 1; only for finding memory of its own. */
+export let thread: u32 = 0;
 /** Address of the current instruction's counter. */
 let counter: usize = 0;
 
-export function enterRun(batchAddress: usize, scratchAddress: usize, threads: u32): void {
+export function enterRun(batchAddress: usize, scratchAddress: usize, threadNumber: u32, threads: u32): void {
   batch = batchAddress;
   scratch = scratchAddress;
+  thread = threadNumber;
   nThreads = threads;
 }
 

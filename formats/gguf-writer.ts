@@ -2,11 +2,10 @@
 // sink, so that a model of any size can be written. The layout is ggml's own (tensors in order, each padded
 // to the alignment), so that reading a file of that layout and writing it again gives the same bytes.
 import { GgufError, quote } from "./errors.ts";
-import type { Gguf } from "./gguf.ts";
+import type { Gguf, TensorInfo } from "./gguf.ts";
 import { ByteBuilder } from "./gguf-bytes.ts";
 import { alignmentOf, MAX_DIMS, MAX_KEY_BYTES, MAX_NAME_BYTES } from "./gguf-limits.ts";
 import { Metadata, type MetadataValue } from "./metadata.ts";
-import type { Source } from "./source.ts";
 import { SPLIT_COUNT, SPLIT_NO, SPLIT_TENSORS } from "./split.ts";
 import { type GgmlType, tensorBytes } from "./types.ts";
 import { encodeUtf8 } from "./utf8.ts";
@@ -43,6 +42,22 @@ export interface GgufContents {
  * type), and later when a provider gives more or fewer bytes than its tensor has.
  */
 export async function writeGguf(sink: Sink, contents: GgufContents): Promise<number> {
+  const { tensors, sizes, header, dataOffset, alignment, bytes } = layOut(contents);
+  await sink.write(header);
+  await pad(sink, dataOffset - header.length);
+  for (const [i, tensor] of tensors.entries()) {
+    await writeTensor(sink, tensor, sizes[i]);
+    await pad(sink, padded(sizes[i], alignment) - sizes[i]);
+  }
+  return bytes;
+}
+
+/** Bytes of the file that writeGguf would write; no tensor's data is asked for. Throws as it does. */
+export function ggufBytes(contents: GgufContents): number {
+  return layOut(contents).bytes;
+}
+
+function layOut(contents: GgufContents) {
   const tensors = [...contents.tensors];
   const metadata = [...contents.metadata];
   const alignment = alignmentOf(new Metadata("output", metadata));
@@ -77,16 +92,17 @@ export async function writeGguf(sink: Sink, contents: GgufContents): Promise<num
     offset += padded(bytes, alignment);
   }
   const headerBytes = header.finish();
-  await sink.write(headerBytes);
   // As gguf-py does it (ggml reads both): a file without tensors ends with its header.
   const dataOffset =
     tensors.length > 0 ? padded(headerBytes.length, alignment) : headerBytes.length;
-  await pad(sink, dataOffset - headerBytes.length);
-  for (const [i, tensor] of tensors.entries()) {
-    await writeTensor(sink, tensor, sizes[i]);
-    await pad(sink, padded(sizes[i], alignment) - sizes[i]);
-  }
-  return dataOffset + offset;
+  return {
+    tensors,
+    sizes,
+    header: headerBytes,
+    dataOffset,
+    alignment,
+    bytes: dataOffset + offset,
+  };
 }
 
 /**
@@ -97,25 +113,22 @@ export function contentsOf(gguf: Gguf): GgufContents {
   const metadata = [...gguf.metadata].filter(
     ([key]) => gguf.sources.length === 1 || ![SPLIT_NO, SPLIT_COUNT, SPLIT_TENSORS].includes(key),
   );
-  const tensors = [...gguf.tensors.values()].map(
-    ({ name, type, shape, offset, bytes, sourceIndex }) => ({
-      name,
-      type,
-      shape,
-      data: () => readPieces(gguf.sources[sourceIndex], offset, bytes),
-    }),
-  );
+  const tensors = [...gguf.tensors.values()].map((tensor) => {
+    const { name, type, shape } = tensor;
+    return { name, type, shape, data: () => tensorPieces(gguf, tensor) };
+  });
   return { metadata, tensors };
 }
 
 // 4 MiB: large enough that the cost per read vanishes, small beside any model.
 const PIECE = 4 * 1024 * 1024;
 
-async function* readPieces(
-  source: Source,
-  offset: number,
-  bytes: number,
+/** A tensor's bytes as they are in its file, a few MiB at a time. */
+export async function* tensorPieces(
+  gguf: Gguf,
+  { offset, bytes, sourceIndex }: TensorInfo,
 ): AsyncIterable<Uint8Array> {
+  const source = gguf.sources[sourceIndex];
   for (let done = 0; done < bytes; done += PIECE) {
     yield await source.read(offset + done, Math.min(PIECE, bytes - done));
   }

@@ -30,9 +30,11 @@ export {
 } from "./split.ts";
 export {
   contentsOf,
+  ggufBytes,
   type GgufContents,
   type Sink,
   type TensorData,
+  tensorPieces,
   type TensorToWrite,
   writeGguf,
 } from "./gguf-writer.ts";

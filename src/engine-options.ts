@@ -52,12 +52,7 @@ export interface CheckedOptions {
 export function checkOptions(options: EngineOptions, trainedCtx: number): CheckedOptions {
   const nCtx = count("nCtx", options.nCtx ?? Math.min(trainedCtx, DEFAULT_CTX), 1, 1 << 24);
   const sequences = count("nSequences", options.nSequences ?? 1, 1, 4096);
-  const threads = count(
-    "threads",
-    options.threads ?? Math.min(platform.availableParallelism(), 64),
-    1,
-    128,
-  );
+  const threads = threadCount(options.threads);
   const { bankBytes, weights = "compact" } = options;
   if (bankBytes !== undefined) count("bankBytes", bankBytes, 1, Number.MAX_SAFE_INTEGER);
   if (!(["compact", "fast", "f32"] as unknown[]).includes(weights))
@@ -65,6 +60,11 @@ export function checkOptions(options: EngineOptions, trainedCtx: number): Checke
   const kType = cacheType("cacheTypeK", options.cacheTypeK),
     vType = cacheType("cacheTypeV", options.cacheTypeV);
   return { nCtx, sequences, threads, bankBytes, weights, kType, vType };
+}
+
+/** Compute threads: `wanted`, or as many as the machine offers. Throws OptionError. */
+export function threadCount(wanted?: number): number {
+  return count("threads", wanted ?? Math.min(platform.availableParallelism(), 64), 1, 128);
 }
 
 /** `value`, an integer from min to max; anything else throws OptionError. */

@@ -426,7 +426,10 @@ export class Engine {
       this.runs.clearWorkingMemory();
       throw error;
     }
-    for (const { part, from, to } of pieces) this.cache.advance(part.sequence, to - from);
+    for (const { part, from, to } of pieces) {
+      this.cache.advance(part.sequence, to - from);
+      for (let i = from; i < to; i++) part.sequence.tokens.push(part.tokens[i]);
+    }
   }
 
   async close(): Promise<void> {

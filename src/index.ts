@@ -10,6 +10,21 @@ export {
   type ModelSource,
 } from "./model.ts";
 export { Generation, type GenerateOptions, type StopReason } from "./generate.ts";
+export { ChatAnswer, type ChatOptions } from "./chat-answer.ts";
+export {
+  ChatFormat,
+  ChatTemplateError,
+  type ChatCapabilities,
+  type ChatMessage,
+  type ChatPrompt,
+  type ChatTemplateFailure,
+  type ChatTemplateOptions,
+  type ChatTool,
+  type FunctionDefinition,
+  type RenderedChat,
+  type TextPart,
+  type ToolCall,
+} from "./chat/index.ts";
 export { Session, type EvaluateOptions } from "./session.ts";
 export type { CacheType, CalibrationSums, EngineOptions } from "./engine.ts";
 export type { KernelBuild, WeightsKind } from "./kernels/module.ts";

@@ -12,6 +12,8 @@ const PAGE = Kv.pagePositions;
 export class CachedSequence {
   /** Positions that hold a token. */
   length = 0;
+  /** The tokens there, of which a next prompt may begin with the same. */
+  tokens: number[] = [];
   /** Page ids, in order of position. */
   readonly pages: number[] = [];
   /**
@@ -114,6 +116,7 @@ export class KvCachePages {
     const keep = Math.ceil(length / PAGE);
     for (const page of sequence.pages.splice(keep)) this.release(page);
     sequence.length = length;
+    sequence.tokens.splice(length);
   }
 
   /** A new sequence with the same history. Full pages are shared until one of the two is written to. */
@@ -124,6 +127,7 @@ export class KvCachePages {
       copy.pages.push(page);
     }
     copy.length = sequence.length;
+    copy.tokens = [...sequence.tokens];
     if (sequence.encoder) copy.encoder = this.copy(sequence.encoder);
     const from = this.stateOf(sequence);
     this.stateOf(copy).forEach((state, i) => state.set(from[i]));

@@ -4,6 +4,8 @@ import { closeGguf, type Gguf, readGguf } from "../formats/gguf.ts";
 import { applyOverrides, parseOverrides } from "../formats/override.ts";
 import { bytesSource, type Source } from "../formats/source.ts";
 import { describeModel, type Hparams, type Pooling } from "../models/index.ts";
+import { ChatFormat, type ChatMessage } from "./chat/index.ts";
+import { ChatAnswer, type ChatOptions } from "./chat-answer.ts";
 import { Engine, type BatchPart, type CalibrationSums, type EngineOptions } from "./engine.ts";
 import { OptionError } from "./errors.ts";
 import { Generation, type GenerateOptions } from "./generate.ts";
@@ -163,6 +165,8 @@ export interface EmbedOptions {
 }
 
 export class Model {
+  private format: ChatFormat | undefined;
+
   constructor(
     private readonly gguf: Gguf,
     /** Numbers that shape the model. */
@@ -223,6 +227,19 @@ export class Model {
    */
   generate(prompt: string | ArrayLike<number>, options: GenerateOptions = {}): Generation {
     return new Generation(this, prompt, options);
+  }
+
+  /** How the model wants conversations written: its chat template, or its family's format. */
+  get chatFormat(): ChatFormat {
+    return (this.format ??= new ChatFormat(this.gguf, this.tokenizer));
+  }
+
+  /**
+   * Answers a conversation: iterate over the pieces of text. Special tokens in messages are text. Iterating throws
+   * ChatTemplateError and OptionError for conversations that cannot be written, before anything is evaluated.
+   */
+  chat(messages: readonly ChatMessage[], options: ChatOptions = {}): ChatAnswer {
+    return new ChatAnswer(this, this.chatFormat, messages, options);
   }
 
   /** Raw logits, f32 [nVocab] per token (or for the last one), from an empty history. */

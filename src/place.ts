@@ -5,6 +5,7 @@
 import type { Gguf } from "../formats/gguf.ts";
 import type { ModelDescription } from "../models/index.ts";
 import { MemoryError } from "./errors.ts";
+import { plainType } from "./interleaved/index.ts";
 import { Bank, type BankLimits, fixedBytes } from "./memory/bank.ts";
 import { allocateArena } from "./plan/allocate.ts";
 import { assignBanks, type Banked } from "./plan/banks.ts";
@@ -64,7 +65,13 @@ function record(
     tensor(name) {
       const t = gguf.tensors.get(name);
       return (
-        t && { name, shape: t.shape, type: t.type.id, typeName: t.type.name, offset: t.offset }
+        t && {
+          name,
+          shape: t.shape,
+          type: plainType(t.type).id,
+          typeName: t.type.name,
+          offset: t.offset,
+        }
       );
     },
   });

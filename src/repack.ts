@@ -1,14 +1,38 @@
-// Repacking by all threads while the caller reads on: one instruction (Op.repack) per bank and half of its staging area,
-// rewritten for every chunk of rows. Bytes are read into one half while the threads empty the other.
+// Repacking by all threads while the caller reads on: two instructions (Op.plainRows for interleaved types, Op.repack) per
+// bank and half of its staging area, rewritten for every chunk of rows. Bytes are read into one half while the threads empty
+// the other.
 
-import { Instruction, Op, RepackWord, RowsKind, Word } from "./memory/abi.generated.ts";
+import {
+  Flag,
+  Instruction,
+  Op,
+  PlainRowsWord,
+  RepackWord,
+  RowsKind,
+  Word,
+} from "./memory/abi.generated.ts";
 import type { Bank } from "./memory/bank.ts";
 import type { ThreadPool } from "./threads/pool.ts";
 import { scheduleOf } from "./threads/schedule.ts";
 
-/** Rows to repack: raw rows of `rowBytes` bytes at the start of a half become groups at `dst`. */
+/** Bundles of interleaved rows that become plain rows before they are repacked; addresses are in the bank. */
+export interface Bundles {
+  readonly layout: number;
+  /** The scale of all rows, or 0. */
+  readonly scale: number;
+  readonly src: number;
+  readonly count: number;
+  readonly bundleBytes: number;
+  /** Bytes of a bundle's plain rows. */
+  readonly plainBytes: number;
+}
+
+/** Rows to repack: plain rows of `rowBytes` bytes at `src`, in a half, become groups at `dst`. */
 export interface RepackJob {
   readonly bank: number;
+  readonly src: number;
+  /** Present: makes the rows at `src`. */
+  readonly bundles: Bundles | undefined;
   readonly type: number;
   readonly rows: number;
   readonly k: number;
@@ -17,9 +41,11 @@ export interface RepackJob {
   readonly dst: number;
 }
 
+const INSTRUCTIONS = 2;
+
 /** Bytes of plan memory that a bank needs for repacking, nBanks schedules included. */
 export const repackBytes = (nBanks: number): number =>
-  2 * (Instruction.bytes + 64) + 2 * nBanks * 128;
+  2 * (INSTRUCTIONS * Instruction.bytes + 64) + 2 * nBanks * 128;
 
 export class Repacker {
   private readonly plans: {
@@ -37,13 +63,13 @@ export class Repacker {
   ) {
     this.plans = banks.map((bank) =>
       [0, 1].map((h) => {
-        const plan = bank.allocate("repack plan", Instruction.bytes),
-          counters = bank.allocate("repack counter", 4);
+        const plan = bank.allocate("repack plan", INSTRUCTIONS * Instruction.bytes),
+          counters = bank.allocate("repack counters", INSTRUCTIONS * 4);
         const words = scheduleOf([
           {
             bank: bank.index,
             plan,
-            count: 1,
+            count: INSTRUCTIONS,
             counters,
             batch: bank.batch,
             scratch: bank.scratch,
@@ -70,13 +96,29 @@ export class Repacker {
   /** Hands the chunk in `half` to the threads; returns when the chunk before it is done. */
   async start(job: RepackJob): Promise<void> {
     await this.finish();
-    const { plan, schedule, half } = this.plans[job.bank][this.turn],
-      words = this.banks[job.bank].u32(plan, Instruction.words);
+    const { plan, schedule } = this.plans[job.bank][this.turn],
+      [first, words] = [0, 1].map((i) =>
+        this.banks[job.bank].u32(plan + i * Instruction.bytes, Instruction.words),
+      ),
+      { bundles } = job;
+    first[Word.op] = Op.plainRows;
+    first[Word.rowsKind] = RowsKind.fixed;
+    first[Word.rows] = bundles?.count ?? 0;
+    first[Word.width] = job.k;
+    first[Word.dst] = job.src;
+    if (bundles) {
+      first[Word.dstStride] = bundles.plainBytes;
+      first[Word.a] = bundles.src;
+      first[Word.aStride] = bundles.bundleBytes;
+      first[PlainRowsWord.layout] = bundles.layout;
+      first[PlainRowsWord.scale] = bundles.scale;
+    }
     words[Word.op] = Op.repack;
+    words[Word.flags] = bundles ? Flag.barrierBefore : 0;
     words[Word.rowsKind] = RowsKind.fixed;
     words[Word.rows] = job.rows;
     words[Word.dst] = job.dst;
-    words[Word.a] = half;
+    words[Word.a] = job.src;
     words[Word.aStride] = job.rowBytes;
     words[Word.width] = job.k;
     words[RepackWord.type] = job.type;

@@ -29,6 +29,11 @@ export class Session {
     return this.sequence.length;
   }
 
+  /** The history itself. */
+  get tokens(): readonly number[] {
+    return this.sequence.tokens;
+  }
+
   /** How many more tokens fit. */
   get room(): number {
     return this.engine.room(this.sequence);
@@ -63,6 +68,25 @@ export class Session {
   truncate(length: number): void {
     this.check();
     this.engine.truncateSequence(this.sequence, length);
+  }
+
+  /**
+   * Keeps the longest beginning of the history that `tokens` begin with, too, but not all of them: the last one is left
+   * to be evaluated. Returns how many are kept. A history that cannot go back (recurrent state) is kept whole or not at all.
+   */
+  keepPrefix(tokens: ArrayLike<number>): number {
+    this.check();
+    const most = Math.min(this.length, tokens.length - 1);
+    let common = 0;
+    while (common < most && this.tokens[common] === tokens[common]) common++;
+    try {
+      this.truncate(common);
+    } catch (error) {
+      if (!(error instanceof SamebitError)) throw error;
+      common = 0; // fails for the same reason unless that was the way back
+      this.truncate(common);
+    }
+    return common;
   }
 
   /** A second session with the same history; pages are shared until one of them changes. */

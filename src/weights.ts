@@ -2,14 +2,14 @@
 // repack them to their place (repack.ts). Nothing is held twice: the file's bytes pass through a few MiB.
 
 import type { Gguf, TensorInfo } from "../formats/gguf.ts";
-import { DOWNLOAD_AGAIN, GgufError } from "../formats/errors.ts";
 import { rowBytes } from "../formats/types.ts";
-import { PlanError, RunError, SamebitError } from "./errors.ts";
+import { PlanError, RunError } from "./errors.ts";
+import { plainType } from "./interleaved/index.ts";
 import type { KernelExports } from "./kernels/exports.ts";
 import type { Bank } from "./memory/bank.ts";
 import type { PlacedWeight } from "./memory/placed.ts";
 import type { Repacker } from "./repack.ts";
-import { findBadScale } from "./scales.ts";
+import { align, read, Stage } from "./stage.ts";
 
 /** Bytes of the file read so far, and all that will be read (a vector once for every bank that uses it). */
 export type LoadProgress = (done: number, total: number) => void;
@@ -17,7 +17,6 @@ export type LoadProgress = (done: number, total: number) => void;
 const F32 = 0;
 /** Weights of a vector converted at once: whole blocks of every type, and working memory stays small. */
 const VECTOR_PIECE = 16384;
-const align = (n: number) => (n + 63) & ~63;
 
 export interface LoadOptions {
   readonly gguf: Gguf;
@@ -65,7 +64,7 @@ export async function loadWeights({
         await new Promise((resolve) => setTimeout(resolve));
         checkCancelled(signal);
       };
-      const isConverted = weight.type === F32 && tensor.type.id !== F32;
+      const isConverted = weight.type === F32 && plainType(tensor.type).id !== F32;
       if (weight.layout === "matrix" && !isConverted) {
         await repackMatrix(gguf, tensor, weight, banks[i], repacker, onBytes);
       } else {
@@ -98,43 +97,6 @@ export function checkDenormals(kernels: KernelExports): void {
   );
 }
 
-/** Reads and checks `into.length` bytes of a tensor (whole blocks), `offset` bytes from its start. */
-async function read(
-  gguf: Gguf,
-  tensor: TensorInfo,
-  offset: number,
-  into: Uint8Array,
-): Promise<void> {
-  const source = gguf.sources[tensor.sourceIndex],
-    at = tensor.offset + offset;
-  if (source.readSync) {
-    source.readSync(at, into);
-  } else {
-    const bytes = await source.read(at, into.length);
-    if (bytes.length !== into.length) {
-      throw new SamebitError(
-        `${tensor.name}: expected ${into.length} bytes of ${source.name} at ${at}, found ${bytes.length}; ` +
-          "its read must answer exactly what it is asked for",
-      );
-    }
-    into.set(bytes);
-  }
-  checkScales(gguf, tensor, offset, into);
-}
-
-function checkScales(gguf: Gguf, tensor: TensorInfo, offset: number, bytes: Uint8Array): void {
-  const bad = findBadScale(tensor.type, bytes);
-  if (bad < 0) return;
-  throw new GgufError({
-    subject: tensor.name,
-    expected: `finite scales in its ${tensor.type.name} blocks`,
-    found: "NaN or an infinity",
-    source: gguf.sources[tensor.sourceIndex].name,
-    offset: tensor.offset + offset + bad,
-    remedy: DOWNLOAD_AGAIN,
-  });
-}
-
 /** A vector, whatever its type: plain f32. */
 async function loadVector(
   gguf: Gguf,
@@ -146,16 +108,30 @@ async function loadVector(
 ): Promise<void> {
   const { type, nWeights } = tensor,
     into = bank.weightAddress(weight);
-  if (!kernels.isSupported(type.id)) {
+  if (!kernels.isSupported(plainType(type).id)) {
     throw new PlanError(
       `${tensor.name}: expected a tensor type that the kernels convert, found ${type.name}; requantise the model`,
     );
+  }
+  if (type.rowMetaBytes > 0 || plainType(type) !== type) {
+    // rows have something of their own, so that blocks cannot be taken from anywhere
+    const k = tensor.shape[0] ?? 1;
+    await convertRows(gguf, tensor, k, nWeights / k, bank, kernels, onBytes, (row) => ({
+      floats: into + row * k * 4,
+    }));
+    return;
   }
   for (let from = 0; from < nWeights; from += VECTOR_PIECE) {
     const n = Math.min(VECTOR_PIECE, nWeights - from),
       bytes = rowBytes(type, n),
       { address } = bank.staging;
-    await read(gguf, tensor, (from / type.blockSize) * type.typeSize, bank.u8(address, bytes));
+    await read(
+      gguf,
+      tensor,
+      (from / type.blockSize) * type.typeSize,
+      bank.u8(address, bytes),
+      bytes,
+    );
     const scratch = address + align(bytes);
     toFloats(
       kernels,
@@ -181,24 +157,24 @@ async function repackMatrix(
   repacker: Repacker,
   onBytes: (n: number) => Promise<void>,
 ): Promise<void> {
-  const { type } = weight,
-    [k] = weight.shape,
-    raw = rowBytes(tensor.type, k);
-  const chunkRows = rowsPerChunk(tensor, raw, repacker.halfBytes);
+  const [k] = weight.shape,
+    stage = new Stage(gguf, tensor, k, repacker.halfBytes);
   let into = bank.weightAddress(weight);
-  for (const [row, rows] of rowChunks(tensor.nWeights / k, weight.shape[1], chunkRows)) {
-    await read(gguf, tensor, row * raw, bank.u8(repacker.half(bank.index), rows * raw));
+  for (const [row, rows] of rowChunks(tensor.nWeights / k, weight.shape[1], stage.chunkRows)) {
+    const { src, bundles } = await stage.read(bank, repacker.half(bank.index), row, rows);
     await repacker.start({
       bank: bank.index,
-      type,
+      src,
+      bundles,
+      type: weight.type,
       rows,
       k,
-      rowBytes: raw,
+      rowBytes: stage.rowBytes,
       groupBytes: weight.groupBytes,
       dst: into,
     });
     into += weight.groupBytes * Math.ceil(rows / 4);
-    await onBytes(rows * raw);
+    await onBytes(rows * stage.fileRowBytes);
   }
 }
 
@@ -211,10 +187,31 @@ async function convertMatrix(
   kernels: KernelExports,
   onBytes: (n: number) => Promise<void>,
 ): Promise<void> {
-  const type = tensor.type.id,
-    [k] = weight.shape,
-    raw = rowBytes(tensor.type, k);
-  // after the raw rows: working memory, one repacked group and its four rows in f32
+  const [k] = weight.shape;
+  let into = bank.weightAddress(weight);
+  await convertRows(gguf, tensor, k, weight.shape[1], bank, kernels, onBytes, () => {
+    const group = into;
+    into += weight.groupBytes;
+    return { group };
+  });
+}
+
+/**
+ * The rows of a tensor to f32, four at a time on this thread. place: where the four from `row` on go, as plain rows or as
+ * a group.
+ */
+async function convertRows(
+  gguf: Gguf,
+  tensor: TensorInfo,
+  k: number,
+  rowsPerMatrix: number,
+  bank: Bank,
+  kernels: KernelExports,
+  onBytes: (n: number) => Promise<void>,
+  place: (row: number) => { readonly floats: number } | { readonly group: number },
+): Promise<void> {
+  const { id: type } = plainType(tensor.type);
+  // after the rows: working memory, one repacked group and its four rows in f32
   const groupBytes = align(kernels.groupBytes(type, k) >>> 0),
     workBytes = align(kernels.scratchBytes());
   const scratchBytes = workBytes + groupBytes + align(k * 16);
@@ -222,29 +219,28 @@ async function convertMatrix(
     scratch = address + bytes - scratchBytes,
     group = scratch + workBytes;
   const floats = group + groupBytes;
-  let into = bank.weightAddress(weight);
-  for (const [row, rows] of rowChunks(
-    tensor.nWeights / k,
-    weight.shape[1],
-    rowsPerChunk(tensor, raw, bytes - scratchBytes),
-  )) {
-    await read(gguf, tensor, row * raw, bank.u8(address, rows * raw));
-    for (let r = 0; r < rows; r += 4, into += weight.groupBytes) {
-      const n = Math.min(4, rows - r);
-      toFloats(kernels, type, address + r * raw, raw, n, k, group, scratch, floats);
-      kernels.repackGroup(F32, floats, k * 4, n, k, into);
+  const stage = new Stage(gguf, tensor, k, bytes - scratchBytes);
+  for (const [row, rows] of rowChunks(tensor.nWeights / k, rowsPerMatrix, stage.chunkRows)) {
+    const { src, bundles } = await stage.read(bank, address, row, rows);
+    if (bundles) {
+      for (let b = 0; b < bundles.count; b++)
+        kernels.bundleToRows(
+          bundles.layout,
+          bundles.src + b * bundles.bundleBytes,
+          bundles.scale,
+          k,
+          src + b * bundles.plainBytes,
+        );
     }
-    await onBytes(rows * raw);
+    for (let r = 0; r < rows; r += 4) {
+      const n = Math.min(4, rows - r),
+        to = place(row + r),
+        dst = "floats" in to ? to.floats : floats;
+      toFloats(kernels, type, src + r * stage.rowBytes, stage.rowBytes, n, k, group, scratch, dst);
+      if ("group" in to) kernels.repackGroup(F32, floats, k * 4, n, k, to.group);
+    }
+    await onBytes(rows * stage.fileRowBytes);
   }
-}
-
-/** Rows that fit into `room` bytes, whole groups of four. */
-function rowsPerChunk(tensor: TensorInfo, raw: number, room: number): number {
-  const rows = Math.floor(room / raw / 4) * 4;
-  if (rows >= 4) return rows;
-  throw new SamebitError(
-    `${tensor.name}: expected rows of at most ${Math.max(0, Math.floor(room / 4))} bytes, found ${raw}`,
-  );
 }
 
 /** [first row, rows] of each chunk. A group never reaches into the next expert's matrix. */

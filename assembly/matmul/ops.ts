@@ -2,9 +2,10 @@
 // pieces that threads claim; no bit depends on who computes a piece, or on how large the pieces are.
 
 import {
-  Batch, EmbedIndex, EmbedWord, ExpertMatmulWord, MatmulWord, PackRowsWord, PackWord, RepackWord, Word,
+  Batch, EmbedIndex, EmbedWord, ExpertMatmulWord, MatmulWord, PackRowsWord, PackWord, PlainRowsWord, RepackWord, Word,
 } from "../abi";
 import { packColumn } from "../quants/activations";
+import { bundleToRows } from "../quants/plain-rows";
 import { batch, claim, nThreads, rowsOf, scratch, word } from "../work";
 import { dequantizeRow, matmulTiles, packTile, packUnits, repackFast } from "./index";
 
@@ -190,5 +191,15 @@ export function repack(ins: usize): void {
       const from = src + <usize>(g << 2) * rowBytes;
       repackFast(type, from, rowBytes, min(4, rows - (g << 2)), k, dst + <usize>g * groupBytes, scratch);
     }
+  }
+}
+
+/** Op.plainRows: bundles of interleaved rows at a to plain rows at dst, a bundle per piece. */
+export function plainRows(ins: usize): void {
+  const bundles = rowsOf(ins), layout = <usize>word(ins, PlainRowsWord.layout), scale = <usize>word(ins, PlainRowsWord.scale);
+  for (let b = claim(); b < bundles; b = claim()) {
+    const src = <usize>word(ins, Word.a) + <usize>b * word(ins, Word.aStride);
+    const dst = <usize>word(ins, Word.dst) + <usize>b * word(ins, Word.dstStride);
+    bundleToRows(layout, src, scale, word(ins, Word.width), dst);
   }
 }

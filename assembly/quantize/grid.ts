@@ -10,7 +10,7 @@
 import {
   IQ1_CODES, IQ1_NEIGHBOURS, IQ2_S_CODES, IQ2_S_NEIGHBOURS, IQ2_XS_CODES, IQ2_XS_NEIGHBOURS, IQ2_XXS_CODES,
   IQ2_XXS_NEIGHBOURS, IQ3_S_CODES, IQ3_S_NEIGHBOURS, IQ3_XXS_CODES, IQ3_XXS_NEIGHBOURS,
-} from "./grids";
+} from "./grids.generated";
 import { GRID, at, clampInt, nearestInt } from "./scalar";
 
 export enum Grid {

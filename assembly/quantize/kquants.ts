@@ -4,6 +4,7 @@
 // Source: ggml-quants.c (quantize_row_q*_K_ref without importance weights, quantize_row_q*_K_impl with them).
 
 import { f16ToF32 } from "../half";
+import { packNibbles, packOneBit, packTwoBits } from "./pack";
 import { makeQ3, makeQkx, makeQp, makeQx } from "./search";
 import {
   CODES, EPS, MINS, MIN_CODES, SCALES, SCALE_CODES, SUMS, WEIGHTS, at, clampInt, nearestInt, put, square, storeScale,
@@ -14,16 +15,6 @@ import {
 function recode(n: i32, x: usize, d: f32, m: f32, bias: i32, nmax: i32, L: usize): void {
   if (d == 0) return;
   for (let i = 0; i < n; i++) store<u8>(L + i, clampInt(nearestInt((at(x, i) + m) / d), -bias, nmax - bias) + bias);
-}
-
-/** The low two bits of 256 codes, as Q2_K and Q3_K store them. */
-function packTwoBits(L: usize, qs: usize): void {
-  for (let half = 0; half < 2; half++, L += 128, qs += 32) {
-    for (let l: usize = 0; l < 32; l++) {
-      const low = (load<u8>(L + l) & 3) | ((load<u8>(L + l, 32) & 3) << 2);
-      store<u8>(qs + l, low | ((load<u8>(L + l, 64) & 3) << 4) | (load<u8>(L + l, 96) << 6));
-    }
-  }
 }
 
 /** The largest of n values, at least 0. */
@@ -70,7 +61,7 @@ export function quantizeQ2_K(x: usize, k: u32, qw: usize, y: usize, s: usize): v
       store<u8>(y + j, sc | (m << 4));
       recode(16, x + (j << 6), storedD * <f32>sc, storedMin * <f32>m, 0, 3, L + (j << 4));
     }
-    packTwoBits(L, y + 16);
+    packTwoBits(L, 0, y + 16);
     if (qw) qw += 1024;
   }
 }
@@ -112,14 +103,8 @@ export function quantizeQ3_K(x: usize, k: u32, qw: usize, y: usize, s: usize): v
       store<u8>(high, <u32>load<u8>(high) | ((sc >> 4) << (2 * (j >> 2))));
       recode(16, x + (j << 6), stored * <f32>(<i32>sc - 32), 0, 4, 7, L + (j << 4));
     }
-    memory.fill(y, 0, 32);
-    for (let e: u32 = 0; e < 256; e++) {
-      if (load<u8>(L + e) > 3) {
-        const mask = y + (e & 31);
-        store<u8>(mask, <u32>load<u8>(mask) | (1 << (e >> 5)));
-      }
-    }
-    packTwoBits(L, y + 32);
+    packOneBit(L, 2, y);
+    packTwoBits(L, 0, y + 32);
     if (qw) qw += 1024;
   }
 }
@@ -164,16 +149,8 @@ function quantizeQ45_K(nmax: i32, x: usize, k: u32, qw: usize, y: usize, s: usiz
       }
       recode(32, x + (j << 7), storedD * <f32>sc, storedMin * <f32>m, 0, nmax, L + (j << 5));
     }
-    const qh = y + 16;
-    let qs = five ? y + 48 : y + 16;
-    if (five) memory.fill(qh, 0, 32);
-    for (let pair: u32 = 0; pair < 4; pair++, qs += 32) {
-      for (let i: usize = 0; i < 32; i++) {
-        const p = L + (pair << 6) + i, a = <u32>load<u8>(p), c = <u32>load<u8>(p, 32);
-        store<u8>(qs + i, (a & 15) | ((c & 15) << 4));
-        if (five) store<u8>(qh + i, <u32>load<u8>(qh + i) | ((a >> 4) << (2 * pair)) | ((c >> 4) << (2 * pair + 1)));
-      }
-    }
+    if (five) packOneBit(L, 4, y + 16);
+    packNibbles(L, 32, five ? y + 48 : y + 16);
     if (qw) qw += 1024;
   }
 }

@@ -11,7 +11,7 @@ import {
 } from "./scalar";
 
 /** Codes of a block as nibbles at qs; qh != 0: bit 4 of each goes there. */
-function packCodes(L: usize, qh: usize, qs: usize): void {
+export function packCodes(L: usize, qh: usize, qs: usize): void {
   let bits: u32 = 0;
   for (let j: u32 = 0; j < 16; j++) {
     const a = <u32>load<u8>(L + j), b = <u32>load<u8>(L + j, 16);

@@ -146,5 +146,6 @@ export const SEARCH: usize = 1504;
 /** Memory of the grid searches and of the sorting ones: see there. */
 export const GRID: usize = 2304;
 
-/** Bytes of scratch that a thread needs. */
-export const SCRATCH_BYTES: u32 = 8192;
+/** Memory for what a whole row needs: scales of all its runs and the like, ROW_BYTES for each weight at most. */
+export const ROW: usize = 8192;
+export const ROW_BYTES: u32 = 6;

@@ -32,31 +32,41 @@ function qxInverse(nmax: i32, candidate: i32, peak: f32): f32 {
   return -(<f32>nmax + <f32>0.1 * <f32>qxStep(candidate)) / peak;
 }
 
+/** The four factors at `sums` are replaced by sum w * x * l, and 16 bytes on by sum w * l * l: l the code, -nmax..nmax-1. */
+export function trySymmetric(n: i32, nmax: i32, x: usize, w: usize, sums: usize): void {
+  const low = i32x4.splat(-nmax), high = i32x4.splat(nmax - 1), factor = v128.load(sums);
+  let lx = f32x4.splat(0), l2 = f32x4.splat(0);
+  for (let i = 0; i < n; i++) {
+    const xi = v128.load_splat<u32>(x + (i << 2)), wi = v128.load_splat<u32>(w + (i << 2));
+    const l = f32x4.convert_i32x4_s(i32x4.max_s(low, i32x4.min_s(high, nearest4(f32x4.mul(factor, xi)))));
+    lx = f32x4.add(lx, f32x4.mul(f32x4.mul(wi, xi), l));
+    l2 = f32x4.add(l2, f32x4.mul(f32x4.mul(wi, l), l));
+  }
+  v128.store(sums, lx);
+  v128.store(sums, l2, 16);
+}
+
+/** Codes 0..2*nmax-1 of n values with a factor. */
+export function roundSymmetric(n: i32, nmax: i32, x: usize, factor: f32, L: usize): void {
+  for (let i = 0; i < n; i++) store<u8>(L + i, nmax + clampInt(nearestInt(factor * at(x, i)), -nmax, nmax - 1));
+}
+
 /**
- * Symmetric codes: x ~ scale * (L - nmax), L in 0..2*nmax-1, weights w. Returns the scale; zeros give 0 and L = 0.
+ * Symmetric codes: x ~ scale * (L - nmax), L in 0..2*nmax-1, weights w. Returns the scale; zeros, all magnitudes below
+ * `least`, give 0 and L = 0.
  */
-export function makeQx(n: i32, nmax: i32, x: usize, w: usize, L: usize, s: usize): f32 {
+export function makeQx(n: i32, nmax: i32, x: usize, w: usize, L: usize, s: usize, least: f32 = EPS): f32 {
   const peak = extreme(x, n);
-  if (abs<f32>(peak) < EPS) {
+  if (peak == 0 || abs<f32>(peak) < least) {
     memory.fill(L, 0, n);
     return 0;
   }
   const sums = s + SEARCH;
-  const low = i32x4.splat(-nmax), high = i32x4.splat(nmax - 1);
   let scale: f32 = 0, best: f32 = 0, chosen = 0;
   for (let first = 0; first < QX_CANDIDATES; first += 4) {
     // the last vector's spare lane repeats candidates that nobody looks at
     for (let c = 0; c < 4; c++) put(sums, c, qxInverse(nmax, first + c, peak));
-    const factor = v128.load(sums);
-    let lx = f32x4.splat(0), l2 = f32x4.splat(0);
-    for (let i = 0; i < n; i++) {
-      const xi = v128.load_splat<u32>(x + (i << 2)), wi = v128.load_splat<u32>(w + (i << 2));
-      const l = f32x4.convert_i32x4_s(i32x4.max_s(low, i32x4.min_s(high, nearest4(f32x4.mul(factor, xi)))));
-      lx = f32x4.add(lx, f32x4.mul(f32x4.mul(wi, xi), l));
-      l2 = f32x4.add(l2, f32x4.mul(f32x4.mul(wi, l), l));
-    }
-    v128.store(sums, lx);
-    v128.store(sums, l2, 16);
+    trySymmetric(n, nmax, x, w, sums);
     for (let c = 0; c < 4 && first + c < QX_CANDIDATES; c++) {
       const sumlx = at(sums, c), suml2 = at(sums + 16, c);
       if (first + c == 0) {
@@ -69,10 +79,7 @@ export function makeQx(n: i32, nmax: i32, x: usize, w: usize, L: usize, s: usize
       }
     }
   }
-  const factor = qxInverse(nmax, chosen, peak);
-  for (let i = 0; i < n; i++) {
-    store<u8>(L + i, nmax + clampInt(nearestInt(factor * at(x, i)), -nmax, nmax - 1));
-  }
+  roundSymmetric(n, nmax, x, qxInverse(nmax, chosen, peak), L);
   return scale;
 }
 

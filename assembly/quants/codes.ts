@@ -41,7 +41,8 @@ export function codeValues(type: u32): usize {
     case GgmlType.IQ3_XXS: return VALUES + 16;
     case GgmlType.IQ3_S: return VALUES + 32;
     case GgmlType.IQ1_S:
-    case GgmlType.IQ1_M: return VALUES + 48;
+    case GgmlType.IQ1_M:
+    case GgmlType.IQ1_M_R4: return VALUES + 48;
     case GgmlType.IQ2_K:
     case GgmlType.IQ2_KS: return IQ2NL_VALUES;
     case GgmlType.IQ3_K:

@@ -7,6 +7,7 @@ import { dequantizeF16 } from "./f16";
 import { dequantizeF32 } from "./f32";
 import { interleave16, interleave32 } from "./interleave";
 import { repackIQ1_M, unpackIQ1_M } from "./iq1_m";
+import { unpackIQ1_M_R4 } from "./iq1_m_r4";
 import { repackIQ1_S, unpackIQ1_S } from "./iq1_s";
 import { repackIQ2_S, unpackIQ2_S } from "./iq2_s";
 import { repackIQ2_XS, unpackIQ2_XS } from "./iq2_xs";
@@ -43,8 +44,8 @@ import { dequantizeIQ1_BN, repackIQ1_BN } from "./iq1_bn";
 import { dequantizeIQ2_BN, repackIQ2_BN } from "./iq2_bn";
 import { dequantizeQ8_KV, repackQ8_KV } from "./q8_kv";
 import { repackWords } from "./words";
-import { Slab, dequantizeSlabs } from "./slab";
-import { FAST, GgmlType, SlabKind, blockBytes, blockWeights, leadingHalves, markBytes, rowMetaBytes, slabKind } from "./types";
+import { EIGHTH, Slab, dequantizeSlabs } from "./slab";
+import { FAST, GgmlType, SlabKind, blockBytes, blockWeights, leadingHalves, markBytes, rowMetaBytes, rowSize, slabKind } from "./types";
 
 export { packTileBytes, packUnits, tileColumns } from "./activations";
 export { FAST, packFormat } from "./types";
@@ -62,7 +63,7 @@ export function fastType(type: u32): u32 {
 /** Bytes of an R4 group of four rows of k weights. */
 export function groupBytes(type: u32, k: u32): u32 {
   if (type >= FAST) return Codes.values + (k >> 8) * Codes.bytes;
-  return (rowMetaBytes(type) + k / blockWeights(type) * blockBytes(type)) * 4 + markBytes(type);
+  return rowSize(type, k) * 4 + markBytes(type);
 }
 
 /**
@@ -128,6 +129,7 @@ export function repackGroup(type: u32, src: usize, rowBytes: usize, nRows: u32, 
     case GgmlType.IQ3_KS:
     case GgmlType.IQ2_KL:
     case GgmlType.IQ1_KT:
+    case GgmlType.IQ1_M_R4:
       return repackWords(src, rowBytes, nRows, k >> 8, rowMetaBytes(type), blockBytes(type), leadingHalves(type), dst);
     case GgmlType.Q6_0: return repackQ6_0(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ1_BN: return repackIQ1_BN(src, rowBytes, nRows, k, dst);
@@ -169,6 +171,7 @@ function unpackWords(type: u32, group: usize, block: usize, n: u32, slab: usize,
   let d = meta == 4 ? v128.load(group) : loadF16x4(group);
   if (product && type == GgmlType.IQ2_KT) d = f32x4.mul(d, f32x4.splat(1.05));
   if (product && type == GgmlType.IQ3_KT) d = f32x4.mul(d, f32x4.splat(1.01));
+  if (type == GgmlType.IQ1_M_R4) d = f32x4.mul(d, v128.load_splat<u32>(EIGHTH));
   block += meta << 2;
   for (; n > 0; n--, slab += Slab.bytes, block += bytes) {
     v128.store(slab, meta ? d : loadF16x4(block));
@@ -193,6 +196,7 @@ function unpackWordBlock(type: u32, block: usize, slab: usize): void {
     case GgmlType.IQ3_KS: return unpackIQ3_KS(block, slab);
     case GgmlType.IQ2_KL: return unpackIQ2_KL(block, slab);
     case GgmlType.IQ1_KT: return unpackIQ1_KT(block, slab);
+    case GgmlType.IQ1_M_R4: return unpackIQ1_M_R4(block, slab);
     default: unreachable();
   }
 }

@@ -13,7 +13,7 @@ import { I3, bits, isSet, lookup32, storeScales32 } from "./words";
 
 /** iq2kl_values of LAYOUTS.md + 64: the first of each pair, then the second. */
 // prettier-ignore
-const VALUES: usize = memory.data<u8>([
+export const IQ2KL_VALUES: usize = memory.data<u8>([
   1, 1, 24, 24, 24, 24, 41, 41, 41, 41, 41, 54, 54, 54, 54, 65,
   65, 65, 65, 65, 77, 77, 77, 77, 77, 92, 92, 92, 92, 92, 111, 111,
   41, 77, 1, 54, 77, 111, 24, 41, 65, 77, 92, 1, 65, 77, 111, 41,
@@ -27,8 +27,8 @@ const VALUES: usize = memory.data<u8>([
 // @ts-ignore: decorator
 @inline
 function storePairs(to: usize, code: v128, fifth: v128): void {
-  const first = lookup32(v128.load(VALUES), v128.load(VALUES, 16), code, fifth);
-  const second = lookup32(v128.load(VALUES, 32), v128.load(VALUES, 48), code, fifth);
+  const first = lookup32(v128.load(IQ2KL_VALUES), v128.load(IQ2KL_VALUES, 16), code, fifth);
+  const second = lookup32(v128.load(IQ2KL_VALUES, 32), v128.load(IQ2KL_VALUES, 48), code, fifth);
   const pairs01 = v128.shuffle<i8>(first, second, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
   const pairs23 = v128.shuffle<i8>(first, second, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
   v128.store(to, v128.shuffle<i32>(pairs01, pairs23, 0, 2, 4, 6));

@@ -16,10 +16,11 @@ import { M15, M255, M32, M4, ONES, lookup } from "../lanes";
 import { I15, Slab } from "./slab";
 import { I127, I254, I3, bits, choice, storeScales, storeScales32 } from "./words";
 
-/** iq4k_values of LAYOUTS.md; those of the second set are larger by 4. */
+/** iq4k_values of LAYOUTS.md: two sets, the second larger by 4. */
 // prettier-ignore
 export const IQ4K_VALUES: usize = memory.data<i8>([
   -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
+  -123, -100, -79, -61, -45, -31, -18, -6, 5, 17, 29, 42, 57, 73, 93, 117,
 ], 16);
 
 /** The scales of IQ4_K and IQ5_K, which agree up to byte 16. */

@@ -5,7 +5,6 @@
 // IQ5_KS, 168 bytes:   0             8            136         168
 //                      | scales 8 B  | qs 128 B   | qh 32 B   |       scales and d_row as in IQ4_KS
 //   codes: nibbles as in Q5_K, the fifth bit is bit e / 32 of qh[e % 32]
-
 //
 // R4: words.ts; d and extra are leading u16 fields.
 
@@ -14,11 +13,13 @@ import { storeScaleIQ4_KS, storeScalesIQ4_K } from "./iq4_k";
 import { Slab } from "./slab";
 import { M2, bits, choice, isSet, lookup32 } from "./words";
 
-/** iq5nl_values of LAYOUTS.md; those of the second set are larger by 2. */
+/** iq5nl_values of LAYOUTS.md: two sets, the second larger by 2. */
 // prettier-ignore
-const VALUES: usize = memory.data<i8>([
+export const IQ5NL_VALUES: usize = memory.data<i8>([
   -126, -114, -103, -92, -83, -74, -65, -57, -50, -43, -36, -30, -24, -18, -12, -6,
   -1, 5, 11, 17, 23, 29, 36, 43, 51, 59, 68, 77, 87, 97, 109, 121,
+  -124, -112, -101, -90, -81, -72, -63, -55, -48, -41, -34, -28, -22, -16, -10, -4,
+  1, 7, 13, 19, 25, 31, 38, 45, 53, 61, 70, 79, 89, 99, 111, 123,
 ], 16);
 
 /**
@@ -28,7 +29,7 @@ const VALUES: usize = memory.data<i8>([
 // @ts-ignore: decorator
 @inline
 function storeHalf(qs: usize, qh: usize, i: u32, to: usize, set0: v128, set1: v128): void {
-  const low = v128.load(VALUES), high = v128.load(VALUES, 16), m15 = v128.load_splat<u32>(M15);
+  const low = v128.load(IQ5NL_VALUES), high = v128.load(IQ5NL_VALUES, 16), m15 = v128.load_splat<u32>(M15);
   for (const end = qs + 64; qs < end; qs += 16, qh += 16, to += 16) {
     const v = v128.load(qs), fifth = v128.load(qh);
     v128.store(to, i8x16.add(lookup32(low, high, v128.and(v, m15), isSet(fifth, 2 * i)), set0));

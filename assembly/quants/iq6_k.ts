@@ -5,7 +5,6 @@
 //   codes: nibbles as in Q5_K; b = e / 32: bits 4-5 are bits 2 * (b % 4) and the next of qh[32 * (e / 128) + e % 32]
 //   bit g = e / 16 of extra: second set, larger by 1
 // ik_llama.cpp's decoder takes the values from a cubic, its products from the table of the rounded ones; so do we.
-
 //
 // R4: words.ts; d and extra are leading u16 fields.
 
@@ -14,21 +13,25 @@ import { M1, M15, select } from "../lanes";
 import { Slab } from "./slab";
 import { bits, choice, isSet, lookup32, storeScales } from "./words";
 
-/** iq6nl_values of LAYOUTS.md; those of the second set are larger by 1. */
+/** iq6nl_values of LAYOUTS.md: two sets, the second larger by 1. */
 // prettier-ignore
-const VALUES: usize = memory.data<i8>([
+export const IQ6NL_VALUES: usize = memory.data<i8>([
   -127, -121, -115, -109, -104, -98, -93, -88, -84, -79, -74, -70, -66, -62, -58, -54,
   -51, -47, -44, -40, -37, -34, -31, -28, -25, -22, -19, -16, -13, -11, -8, -5,
   -2, 0, 3, 6, 9, 12, 14, 17, 20, 23, 27, 30, 33, 36, 40, 44,
   47, 51, 55, 59, 63, 68, 72, 77, 82, 87, 92, 98, 103, 109, 115, 121,
+  -126, -120, -114, -108, -103, -97, -92, -87, -83, -78, -73, -69, -65, -61, -57, -53,
+  -50, -46, -43, -39, -36, -33, -30, -27, -24, -21, -18, -15, -12, -10, -7, -4,
+  -1, 1, 4, 7, 10, 13, 15, 18, 21, 24, 28, 31, 34, 37, 41, 45,
+  48, 52, 56, 60, 64, 69, 73, 78, 83, 88, 93, 99, 104, 110, 116, 122,
 ], 16);
 
 /** The values of codes whose lower four bits are in `code`; fifth, sixth: 255 where bit 4, 5 is set. */
 // @ts-ignore: decorator
 @inline
 function lookup64(code: v128, fifth: v128, sixth: v128): v128 {
-  const upper = lookup32(v128.load(VALUES, 32), v128.load(VALUES, 48), code, fifth);
-  return select(upper, lookup32(v128.load(VALUES), v128.load(VALUES, 16), code, fifth), sixth);
+  const upper = lookup32(v128.load(IQ6NL_VALUES, 32), v128.load(IQ6NL_VALUES, 48), code, fifth);
+  return select(upper, lookup32(v128.load(IQ6NL_VALUES), v128.load(IQ6NL_VALUES, 16), code, fifth), sixth);
 }
 
 /** As in iq5_k.ts; bits 4 and 5 are bits 4 * (i % 2) and the three above in the words at qh. */

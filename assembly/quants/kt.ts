@@ -15,7 +15,6 @@
 //   s = bits 1-7 of sh[b], minus 64; bit 0: the offset is 4096 + 32768, else, and in the other types, 4096
 //
 // ik_llama.cpp's products multiply d_row by 1.05 (IQ2_KT) and 1.01 (IQ3_KT), its decoder does not; so do we.
-
 //
 // R4: words.ts. A lane of 32 bits is a row, so the generator works on four rows at once.
 
@@ -28,6 +27,18 @@ const NUMBERS: usize = memory.data<u32>([0xcbac1fed, 0x7e7e7e7e, 4096, 64], 16);
 const BY_ROW: usize = memory.data<u8>([0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15], 16);
 /** For load_splat<u32>: the generator's factor; every byte 126; every i32 4096, 64. */
 const FACTOR: usize = NUMBERS, M126: usize = NUMBERS + 4, I4096: usize = NUMBERS + 8, I64: usize = NUMBERS + 12;
+
+/** 0xCBAC1FED to the powers 1 .. 8. */
+export const POWERS: usize = memory.data<u32>([0xcbac1fed, 0xc8734169, 0xbd2b4535, 0xe50c7d11,
+  0x1220d7bd, 0x94839cf9, 0x58267985, 0x60b19b21], 16);
+
+/** Four values of the generator, i32x4; powers: those that make them. For the quantisers, which try many indices. */
+// @ts-ignore: decorator
+@inline
+export function generate(x: u32, powers: v128): v128 {
+  const bytes = v128.and(i32x4.mul(i32x4.splat(x), powers), i8x16.splat(0x3f));
+  return i32x4.sub(i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(bytes)), i32x4.splat(126));
+}
 
 /** Four values of four rows from the generator's numbers: byte 4r + k from lane r of the k-th. m63: every byte 63; m1: every byte 1. */
 // @ts-ignore: decorator

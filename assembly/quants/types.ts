@@ -52,6 +52,7 @@ export enum GgmlType {
   IQ3_KS = 156,
   IQ2_KL = 157,
   IQ1_KT = 158,
+  IQ1_M_R4 = 229,
 }
 
 /** Added to a type's number: its weights as codes (codes.ts), where there are such. */
@@ -105,6 +106,7 @@ export function blockWeights(type: u32): u32 {
     case GgmlType.IQ3_KS:
     case GgmlType.IQ2_KL:
     case GgmlType.IQ1_KT:
+    case GgmlType.IQ1_M_R4:
     case GgmlType.TQ1_0:
     case GgmlType.TQ2_0: return 256;
     default: return 0;
@@ -165,7 +167,8 @@ export function blockBytes(type: u32): u32 {
     case GgmlType.IQ4_KT: return 128;
     case GgmlType.IQ3_KS: return 102;
     case GgmlType.IQ2_KL: return 86;
-    case GgmlType.IQ1_KT: return 56;
+    case GgmlType.IQ1_KT:
+    case GgmlType.IQ1_M_R4: return 56;
     default: return 0;
   }
 }
@@ -205,6 +208,7 @@ export function packFormat(type: u32): u32 {
     case GgmlType.IQ2_KS:
     case GgmlType.IQ3_KS:
     case GgmlType.IQ2_KL:
+    case GgmlType.IQ1_M_R4:
     case GgmlType.TQ1_0:
     case GgmlType.TQ2_0: return PackFormat.q8x256;
     case GgmlType.IQ4_K:
@@ -236,7 +240,8 @@ export function rowMetaBytes(type: u32): u32 {
     case GgmlType.IQ1_BN:
     case GgmlType.IQ2_KS:
     case GgmlType.IQ3_KS:
-    case GgmlType.IQ2_KL: return 2;
+    case GgmlType.IQ2_KL:
+    case GgmlType.IQ1_M_R4: return 2;
     default: return 0;
   }
 }
@@ -256,6 +261,11 @@ export function leadingHalves(type: u32): u32 {
   }
 }
 
+/** Bytes of a row of k weights in the file. */
+export function rowSize(type: u32, k: u32): u32 {
+  return rowMetaBytes(type) + k / blockWeights(type) * blockBytes(type);
+}
+
 /** The products of quants/slab.ts. */
 export enum SlabKind { none = 0, unsigned7 = 1, signed8 = 2 }
 
@@ -273,7 +283,8 @@ export function slabKind(type: u32): SlabKind {
     case GgmlType.IQ3_K:
     case GgmlType.IQ2_KS:
     case GgmlType.IQ3_KS:
-    case GgmlType.IQ2_KL: return SlabKind.unsigned7;
+    case GgmlType.IQ2_KL:
+    case GgmlType.IQ1_M_R4: return SlabKind.unsigned7;
     case GgmlType.IQ4_K:
     case GgmlType.IQ5_K:
     case GgmlType.IQ6_K:

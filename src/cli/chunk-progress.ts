@@ -1,4 +1,4 @@
-// The bar of a command that works through chunks of a text: on standard error, and only on a terminal.
+// The bar of a command that works through chunks of a text, or tasks: on standard error, and only on a terminal.
 
 import { SingleBar } from "cli-progress";
 
@@ -11,12 +11,13 @@ export interface ChunkProgress {
 
 export function chunkProgress(
   total: number,
+  what = "chunk",
   stream: NodeJS.WriteStream = process.stderr,
 ): ChunkProgress {
   if (!stream.isTTY) return { update() {}, stop() {} };
   const bar = new SingleBar({
     stream,
-    format: "chunk {value}/{total} {bar} {eta_formatted} left  {note}",
+    format: `${what} {value}/{total} {bar} {eta_formatted} left  {note}`,
     barsize: 24,
     hideCursor: true,
     clearOnComplete: true,

@@ -46,6 +46,7 @@ const FLAGS: ReadonlyMap<string, string> = new Map([
   ["presencePenalty", "--presence-penalty"],
   ["logitBias", "--logit-bias"],
   ["seed", "--seed"],
+  ["template", "--chat-template"],
   ["samplers", "--samplers"],
   ["threads", "--threads"],
   ["nCtx", "--ctx-size"],

@@ -8,12 +8,19 @@ let controller: AbortController | undefined;
 /** From now on the first SIGINT aborts the returned signal instead of ending the process. */
 export function interruptSignal(): AbortSignal {
   if (controller === undefined) {
-    const made = (controller = new AbortController());
     process.on("SIGINT", () => {
-      if (made.signal.aborted) process.exit(EXIT_INTERRUPTED);
-      made.abort();
+      if (interrupted()) process.exit(EXIT_INTERRUPTED);
+      controller!.abort();
     });
+    controller = new AbortController();
   }
+  return controller.signal;
+}
+
+/** For the next piece of work, what was interrupted before being over: its first SIGINT is a first one again. */
+export function nextInterruptSignal(): AbortSignal {
+  interruptSignal();
+  controller = new AbortController();
   return controller.signal;
 }
 

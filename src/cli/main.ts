@@ -5,6 +5,7 @@
 import { Command } from "commander";
 import { normaliseArgv } from "./argv.ts";
 import { addBenchCommand } from "./bench.ts";
+import { addChatCommand } from "./chat.ts";
 import { addCompareCommand } from "./compare.ts";
 import { addEmbedCommand } from "./embed.ts";
 import { EXIT_INTERRUPTED, reportFailure } from "./errors.ts";
@@ -15,6 +16,7 @@ import { addLogitsCommand } from "./logits.ts";
 import { endQuietlyWithReader } from "./output.ts";
 import { packageVersion } from "./package.ts";
 import { addPerplexityCommand } from "./perplexity.ts";
+import { addQuantizeCommand } from "./quantize.ts";
 import { addRunCommand } from "./run.ts";
 import { addSplitCommand } from "./split.ts";
 import { addTokenizeCommand } from "./tokenize.ts";
@@ -27,6 +29,7 @@ function createProgram(): Command {
     .configureOutput({ outputError() {} });
   for (const add of [
     addRunCommand,
+    addChatCommand,
     addInspectCommand,
     addTokenizeCommand,
     addLogitsCommand,
@@ -34,6 +37,7 @@ function createProgram(): Command {
     addBenchCommand,
     addPerplexityCommand,
     addImatrixCommand,
+    addQuantizeCommand,
     addSplitCommand,
     addCompareCommand,
   ])

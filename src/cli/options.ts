@@ -111,7 +111,7 @@ export function addEngineOptions(command: Command, { context = true } = {}): Com
 
 const CACHE_TYPES = ["f32", "f16", "q8_0"] as const;
 
-function overrideOption(): Option {
+export function overrideOption(): Option {
   return listOption(
     "--override-kv <KEY=TYPE:VALUE>",
     "replace a metadata value; TYPE is int, float, bool or str; may be repeated",

@@ -8,8 +8,10 @@ import { OutputFile, writeFileWhole } from "../platform/output-file.ts";
 import { type Chunks, cutChunks } from "../tools/chunks.ts";
 import { measureKlDivergence, openKldBase } from "../tools/kl-divergence.ts";
 import { kldBaseWriter } from "../tools/kld-base-writer.ts";
-import { measurePerplexity } from "../tools/perplexity.ts";
-import { chunkProgress } from "./chunk-progress.ts";
+import { type ChunkPerplexity, measurePerplexity } from "../tools/perplexity.ts";
+import { cutWindows, measureStridedPerplexity, windowTokens } from "../tools/strided-perplexity.ts";
+import { addTaskOptions, measureTasks, type TaskValues, taskFlags } from "./choice-tasks.ts";
+import { type ChunkProgress, chunkProgress } from "./chunk-progress.ts";
 import { UsageError } from "./errors.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { modelPath, openModel } from "./load.ts";
@@ -34,8 +36,9 @@ import {
 import { addTextOptions, type TextValues } from "./text.ts";
 import { tokenizeCorpus } from "./corpus.ts";
 
-interface PerplexityValues extends ModelValues, EngineValues, TextValues {
+interface PerplexityValues extends ModelValues, EngineValues, TextValues, TaskValues {
   readonly chunks: number;
+  readonly pplStride: number;
   readonly klDivergence?: boolean;
   readonly klDivergenceBase?: string;
   readonly csv?: string;
@@ -47,7 +50,7 @@ const DEFAULT_CTX = 512;
 export function addPerplexityCommand(program: Command): void {
   const command = program
     .command("perplexity")
-    .description("measure how well a model predicts a text");
+    .description("measure how well a model predicts a text, or solves multiple-choice tasks");
   addTextOptions(command).option("-e, --escape", "replace \\n, \\t, \\xHH ... in -p");
   command
     .optionsGroup("Measure:")
@@ -68,8 +71,18 @@ export function addPerplexityCommand(program: Command): void {
       "--kl-divergence",
       "compare with the model that wrote --kl-divergence-base, on its text and context",
     )
+    .addOption(
+      wholeOption(
+        "--ppl-stride <N>",
+        "windows that overlap: move by N tokens and score the last N; 0: chunks side by side",
+        0,
+        2 ** 24,
+      ).default(0),
+    );
+  addTaskOptions(command);
+  command
     .optionsGroup("Output:")
-    .option("--csv <FILE>", "write the values of every chunk")
+    .option("--csv <FILE>", "write the values of every chunk, or task")
     .option("--json", "as one JSON object");
   addModelOptions(command);
   addEngineOptions(command, { context: false });
@@ -77,6 +90,9 @@ export function addPerplexityCommand(program: Command): void {
 }
 
 async function perplexity(values: PerplexityValues): Promise<void> {
+  checkCombination(values);
+  if (taskFlags(values).length > 0) return measureTasks(values);
+  if (values.pplStride > 0) return measureStrided(values);
   if (!values.klDivergence) return measure(values);
   if (values.klDivergenceBase === undefined) {
     throw new UsageError(
@@ -89,6 +105,19 @@ async function perplexity(values: PerplexityValues): Promise<void> {
     );
   }
   return compare(values, values.klDivergenceBase);
+}
+
+/** One measure at a time. */
+function checkCombination(values: PerplexityValues): void {
+  const asked = [
+    ...taskFlags(values),
+    ...(values.klDivergence ? ["--kl-divergence"] : []),
+    ...(values.pplStride > 0 ? ["--ppl-stride"] : []),
+  ];
+  if (asked.length > 1) throw new UsageError(`expected one measure, found ${asked.join(" and ")}`);
+  const [only] = asked;
+  if (only !== undefined && only !== "--kl-divergence" && values.klDivergenceBase !== undefined)
+    throw new UsageError(`${only}: expected no --kl-divergence-base beside it, found one`);
 }
 
 const mostChunks = ({ chunks }: PerplexityValues) => (chunks < 0 ? Infinity : Math.max(chunks, 1));
@@ -116,6 +145,47 @@ async function measure(values: PerplexityValues): Promise<void> {
   }
 }
 
+async function measureStrided(values: PerplexityValues): Promise<void> {
+  const { pplStride: stride, ctxSize = DEFAULT_CTX } = values;
+  if (ctxSize === 0) throw new UsageError("--ppl-stride: expected -c N beside it, found -c 0");
+  const signal = interruptSignal(),
+    nCtx = windowTokens(ctxSize, stride),
+    model = await openModel(values, signal, { nCtx });
+  try {
+    const windows = cutWindows(
+        await tokenizeCorpus(model, values),
+        nCtx,
+        stride,
+        mostChunks(values),
+      ),
+      progress = chunkProgress(windows.count);
+    try {
+      const report = await measureStridedPerplexity(model, windows, {
+        signal,
+        onChunk: (chunk) => showChunk(chunk, values, progress),
+      });
+      if (values.csv !== undefined) writeFileWhole(values.csv, perplexityCsv(report));
+      const about = { model: modelPath(values), nCtx };
+      await (values.json
+        ? printJson(perplexityJson(about, report))
+        : print(perplexityText(report)));
+    } finally {
+      progress.stop();
+    }
+  } finally {
+    await model.close();
+  }
+}
+
+async function showChunk(
+  { chunk, perplexity: { value } }: ChunkPerplexity,
+  { json }: PerplexityValues,
+  progress: ChunkProgress,
+): Promise<void> {
+  progress.update(chunk, `perplexity ${value.toFixed(4)}`);
+  if (!json) await print(`[${chunk}]${value.toFixed(4)},`);
+}
+
 async function scored(
   model: Model,
   chunks: Chunks,
@@ -128,10 +198,7 @@ async function scored(
     return await measurePerplexity(model, chunks, {
       signal,
       onRow: base && kldBaseWriter(model.nVocab, chunks, (bytes) => base.write(bytes)),
-      async onChunk({ chunk, perplexity: { value } }) {
-        progress.update(chunk, `perplexity ${value.toFixed(4)}`);
-        if (!values.json) await print(`[${chunk}]${value.toFixed(4)},`);
-      },
+      onChunk: (chunk) => showChunk(chunk, values, progress),
     });
   } finally {
     progress.stop();

@@ -1,4 +1,4 @@
-// The bar that a user sees while a model is read: on standard error, and only on a terminal.
+// The bar that a user sees while a model is read or converted: on standard error, and only on a terminal.
 
 import { SingleBar } from "cli-progress";
 
@@ -12,10 +12,18 @@ export interface Progress {
 const MIB = 1024 * 1024;
 
 export function loadingProgress(stream: NodeJS.WriteStream = process.stderr): Progress {
+  return bytesProgress("loading", stream);
+}
+
+/** `doing`: what is done with the bytes, before the bar. */
+export function bytesProgress(
+  doing: string,
+  stream: NodeJS.WriteStream = process.stderr,
+): Progress {
   if (!stream.isTTY) return { update() {}, stop() {} };
   const bar = new SingleBar({
     stream,
-    format: "loading {bar} {percentage}% of {size}",
+    format: `${doing} {bar} {percentage}% of {size}`,
     barsize: 30,
     hideCursor: true,
     clearOnComplete: true,

@@ -35,6 +35,12 @@ export async function readText({ prompt, file, escape }: TextValues): Promise<st
   return readStandardInput();
 }
 
+/** The same for a prompt: takes one line break off the end of a file, for editors and echo put it there, as llama.cpp does. */
+export async function readPrompt(values: TextValues): Promise<string> {
+  const text = await readText(values);
+  return values.prompt === undefined ? text.replace(/\r?\n$/, "") : text;
+}
+
 export async function readStandardInput(): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer);

@@ -45,6 +45,8 @@ export interface KernelExports {
     out: number,
     scratch: number,
   ): void;
+  /** See assembly/quants/plain-rows.ts. */
+  bundleToRows(layout: number, src: number, scales: number, k: number, dst: number): void;
   packTile(
     format: number,
     columns: number,
@@ -72,19 +74,12 @@ export interface KernelExports {
   // quantising (assembly/quantize)
   isQuantizable(type: number): boolean | number;
   needsImatrix(type: number): boolean | number;
-  quantizeScratchBytes(): number;
+  /** Whether a block's bytes depend on all of its row. */
+  needsWholeRow(type: number, weighted: boolean): boolean | number;
   quantizeTableBytes(type: number): number;
   prepareQuantize(type: number, tables: number): void;
-  quantizeRows(
-    type: number,
-    src: number,
-    nRows: number,
-    k: number,
-    imatrix: number,
-    dst: number,
-    scratch: number,
-    tables: number,
-  ): boolean | number;
+  /** Bytes that each thread needs for Op.quantize on pieces of `width` weights. */
+  quantizeWorkBytes(source: number, width: number): number;
   // elementary functions (f64)
   exp64(x: number): number;
   log64(x: number): number;

@@ -15,7 +15,9 @@ import { Recorded, type RecordedCache, type RecordedRouting, ref, WeightPart } f
 export interface FileTensor {
   readonly name: string;
   readonly shape: readonly number[];
+  /** Type of its kernels: of the plain type where rows are interleaved. */
   readonly type: number;
+  /** Its type in the file. */
   readonly typeName: string;
   /** Where its bytes begin, for messages. */
   readonly offset: number;

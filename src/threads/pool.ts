@@ -19,6 +19,9 @@ export type DescribeInstruction = (bank: number, address: number) => string;
 const STOP = 0xffffffff;
 const START_MS = 60_000;
 
+/** What the threads share: a memory with its control block. */
+export type ThreadMemory = Pick<Bank, "memory" | "control">;
+
 interface Pending {
   readonly id: number;
   resolve(done: DoneMessage): void;
@@ -36,13 +39,13 @@ export class ThreadPool {
 
   private constructor(
     private readonly workers: readonly WorkerHandle[],
-    private readonly banks: readonly Bank[],
+    private readonly banks: readonly ThreadMemory[],
   ) {}
 
   /** Starts nThreads workers over the banks and waits until each has its instances. */
   static async start(
     module: WebAssembly.Module,
-    banks: readonly Bank[],
+    banks: readonly ThreadMemory[],
     nThreads: number,
   ): Promise<ThreadPool> {
     const workers = await Promise.all(

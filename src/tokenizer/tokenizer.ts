@@ -21,6 +21,11 @@ export interface EncodeOptions {
    * text, as text from a user must be.
    */
   readonly parseSpecial?: boolean;
+  /**
+   * A character that is dropped, wherever it stands, after special tokens were looked for: inside the text of one, it
+   * makes plain text of it.
+   */
+  readonly breaker?: string;
 }
 
 export interface DecodeOptions {
@@ -163,7 +168,10 @@ export class VocabularyTokenizer implements Tokenizer {
     return this.#vocabulary.special;
   }
 
-  encode(text: string, { addSpecial = false, parseSpecial = false }: EncodeOptions = {}): number[] {
+  encode(
+    text: string,
+    { addSpecial = false, parseSpecial = false, breaker }: EncodeOptions = {},
+  ): number[] {
     const out = this.#out;
     out.clear();
     if (addSpecial && this.addBos) out.push(this.bosToken!);
@@ -173,8 +181,10 @@ export class VocabularyTokenizer implements Tokenizer {
         out.push(fragment);
         afterSpecial = true;
       } else {
+        const raw = breaker === undefined ? fragment : fragment.replaceAll(breaker, "");
+        if (raw === "") continue;
         const prefix = this.#model.addSpacePrefix && afterSpecial ? " " : "";
-        this.#model.encode(prefix + fragment, out);
+        this.#model.encode(prefix + raw, out);
         afterSpecial = false;
       }
     }

@@ -52,22 +52,22 @@ export function splitContents(
     ([key]) => ![SPLIT_NO, SPLIT_COUNT, SPLIT_TENSORS].includes(key),
   );
   return groups.map((group, index) => ({
-    metadata: [
-      ...(index === 0 ? own : alignmentOnly(own)),
-      ...place(index, groups.length, gguf.tensors.size),
-    ],
+    metadata: partMetadata(own, index, groups.length, gguf.tensors.size),
     tensors: group,
   }));
 }
 
-/** Data of every file is aligned as the model's. */
-function alignmentOnly(metadata: readonly (readonly [string, MetadataValue])[]) {
-  return metadata.filter(([key]) => key === "general.alignment");
-}
-
-/** Types as gguf-split's. */
-function place(index: number, count: number, nTensors: number): [string, MetadataValue][] {
+/** Keys of file `index` of `count`: the first one carries the model's, all say where they belong. */
+export function partMetadata(
+  own: readonly (readonly [string, MetadataValue])[],
+  index: number,
+  count: number,
+  nTensors: number,
+): (readonly [string, MetadataValue])[] {
   return [
+    // data of every file is aligned as the model's
+    ...(index === 0 ? own : own.filter(([key]) => key === "general.alignment")),
+    // types as gguf-split's
     [SPLIT_NO, { type: "u16", value: index }],
     [SPLIT_COUNT, { type: "u16", value: count }],
     [SPLIT_TENSORS, { type: "i32", value: nTensors }],

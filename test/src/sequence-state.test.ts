@@ -40,6 +40,16 @@ describe.each(present)("%s", (name) => {
     expect(found).toEqual(rows);
   });
 
+  it("keeps a prefix that is all of the history, or nothing", async () => {
+    const session = model.createSession();
+    await feed(session, tokens.slice(0, 9));
+    expect(session.keepPrefix(tokens)).toBe(9);
+    expect(await feed(session, tokens.slice(9))).toEqual(rows.slice(9));
+    expect(session.keepPrefix(tokens)).toBe(0);
+    expect(await feed(session, tokens)).toEqual(rows);
+    session.close();
+  });
+
   it("gives sequences of one batch the bits they have alone", async () => {
     const sessions = [model.createSession(), model.createSession()],
       found = new Map(sessions.map((s) => [s, [] as Float32Array[]]));

@@ -48,6 +48,40 @@ describe("history", () => {
     },
   );
 
+  it("is told, and kept as far as other tokens begin with it", async () => {
+    const session = model.createSession();
+    expect([session.tokens, session.keepPrefix(TOKENS)]).toEqual([[], 0]);
+    await session.evaluate(TOKENS.slice(0, 40), { outputs: "none" });
+    await model.evaluateBatch([{ session, tokens: [7, 8], outputs: "none" }], () => {});
+    expect(session.tokens).toEqual([...TOKENS.slice(0, 40), 7, 8]);
+    const copy = session.copy();
+    expect(session.keepPrefix(TOKENS)).toBe(40);
+    expect([session.tokens, copy.length]).toEqual([TOKENS.slice(0, 40), 42]);
+    expect(copy.tokens).toEqual([...TOKENS.slice(0, 40), 7, 8]);
+    copy.close();
+    expect(await rowsOf(session, TOKENS.slice(40))).toEqual(expected.slice(40));
+    // the last token is evaluated in any case: its logits are wanted
+    expect(session.keepPrefix(TOKENS.slice(0, 50))).toBe(49);
+    expect(await rowsOf(session, TOKENS.slice(49))).toEqual(expected.slice(49));
+    expect(session.keepPrefix([TOKENS[0] + 1, ...TOKENS.slice(1)])).toBe(0);
+    expect([session.length, session.tokens]).toEqual([0, []]);
+    session.close();
+  });
+
+  it("holds the tokens of the runs that succeeded", async () => {
+    const session = model.createSession(),
+      controller = new AbortController();
+    const evaluation = session.evaluate(TOKENS, {
+      outputs: "all",
+      signal: controller.signal,
+      onLogits: () => controller.abort(),
+    });
+    expect(await failureOf(evaluation)).toMatchObject({ failure: "cancelled" });
+    expect(session.length).toBeLessThan(TOKENS.length);
+    expect(session.tokens).toEqual(TOKENS.slice(0, session.length));
+    session.close();
+  });
+
   it.each([5, 16, 33])("copied at %i goes its own way, on both sides", async (length) => {
     const origin = model.createSession();
     await origin.evaluate(TOKENS.slice(0, length), { outputs: "none" });

@@ -3,11 +3,13 @@
 
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Gguf } from "../../formats/gguf.ts";
-import { bytesSource, tensorBytes, typeByName } from "../../formats/index.ts";
+import { bytesSource, rowBytes, tensorBytes, typeByName } from "../../formats/index.ts";
+import { plainType } from "../../src/interleaved/index.ts";
 import type * as Kernels from "../../src/kernels/module.ts";
 import type { KernelExports } from "../../src/kernels/exports.ts";
 import { Bank, type BankLimits, STAGING_BYTES } from "../../src/memory/bank.ts";
 import type { PlacedWeight } from "../../src/memory/placed.ts";
+import type * as Quants from "../../src/quants.ts";
 import type * as Repack from "../../src/repack.ts";
 import type * as Pool from "../../src/threads/pool.ts";
 import { loadWeights } from "../../src/weights.ts";
@@ -19,6 +21,7 @@ const builtModule = (path: string) =>
 const { chooseKernels, instantiateKernels, probeMemory } = (await builtModule(
   "kernels/module.js",
 )) as typeof Kernels;
+const { dequantize: dequantizeInterleaved } = (await builtModule("quants.js")) as typeof Quants;
 const { ThreadPool } = (await builtModule("threads/pool.js")) as typeof Pool;
 const { Repacker } = (await builtModule("repack.js")) as typeof Repack;
 let module: WebAssembly.Module, maths: KernelExports;
@@ -231,6 +234,117 @@ describe("matrices", () => {
       name: "GgufError",
       offset: 64 + 34 * 7,
       source: "file",
+    });
+  });
+});
+
+describe("interleaved types", () => {
+  /** Random bytes of a tensor whose scales are ordinary numbers. */
+  function randomData(name: string, shape: readonly number[]): Uint8Array {
+    const type = typeByName(name),
+      { rowsInterleaved: rows, rowMetaBytes, tensorTailBytes } = type,
+      bytes = new Uint8Array(tensorBytes(type, shape)),
+      view = new DataView(bytes.buffer);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = Math.imul(i + 7, 2654435761) >>> 23;
+    const bundle = rowBytes(type, shape[0]) * rows;
+    if (tensorTailBytes) view.setFloat32(bytes.length - tensorTailBytes, 0.375, true);
+    const scaleEach = rowMetaBytes ? bundle : type.typeSize * rows;
+    for (let at = 0; at + scaleEach <= bytes.length && !tensorTailBytes; at += scaleEach) {
+      for (let row = 0; row < rows; row++) {
+        const value = 1 / (1 + ((at + row) % 61));
+        if (rowMetaBytes === 4) view.setFloat32(at + 4 * row, value, true);
+        else if (name !== "BF16_R16") view.setUint16(at + 2 * row, f32ToF16(value), true);
+        // dmin of Q4_K_R4
+        if (name === "Q4_K_R4") view.setUint16(at + 2 * (rows + row), f32ToF16(value), true);
+      }
+    }
+    if (name === "BF16_R16")
+      for (let i = 1; i < bytes.length; i += 2) bytes[i] = (bytes[i] & 0x80) | 0x3c;
+    return bytes;
+  }
+
+  /** The tensor's rows by dequantize (which has its own tests), as [rows][k]. */
+  async function expectedRows({ type, shape, data }: TestTensor): Promise<Float32Array[]> {
+    const nWeights = shape.reduce((a, b) => a * b, 1),
+      [k] = shape;
+    const values = await dequantizeInterleaved(type, data, nWeights, { nPerRow: k });
+    return Array.from({ length: nWeights / k }, (_, r) => values.subarray(r * k, (r + 1) * k));
+  }
+
+  // several chunks of staging memory; experts; a type whose plain blocks differ, scales of rows and of the whole tensor
+  it.each([
+    ["Q4_K_R4", [1024, 4 * 777]],
+    ["Q8_0_R8", [64, 8, 5]],
+    ["Q8_K_R16", [1024, 16 * 77]],
+    ["IQ4_KS_R4", [512, 4 * 33]],
+    ["IQ1_M_R4", [256, 8]],
+    ["BF16_R16", [38, 32]],
+    ["I2_S", [2048, 4111]],
+    ["I2_S", [128, 6, 3]],
+  ] as const)("%s of shape %j, in their plain type and as f32", async (name, shape) => {
+    const tensor = { name: "w", type: name, shape, data: randomData(name, shape) },
+      rows = await expectedRows(tensor),
+      plain = plainType(typeByName(name)).id,
+      [, m] = shape;
+    for (const stored of shape[0] * shape[1] < 1e6 ? [plain, 0] : [plain]) {
+      const weight = placed(tensor, "matrix", stored),
+        bank = bankFor([weight]);
+      await load(ggufOf([tensor]), bank, [weight]);
+      for (let r = 0; r < rows.length; r += r % 40 === 39 ? 461 : 1) {
+        const found = rowOf(bank, weight, Math.floor(r / m), r % m);
+        expect(
+          found.findIndex((x, i) => x !== rows[r][i]),
+          `row ${r}`,
+        ).toBe(-1);
+      }
+    }
+  });
+
+  it.each([
+    ["Q4_0_R8", [64, 16]],
+    ["IQ2_BN_R4", [128, 8]],
+    ["I2_S", [128, 3]],
+    ["IQ4_KS", [256, 3]],
+  ] as const)("%s of shape %j as a vector", async (name, shape) => {
+    const tensor = { name: "v", type: name, shape, data: randomData(name, shape) },
+      weight = placed(tensor, "vector"),
+      bank = bankFor([weight]),
+      rows = await expectedRows(tensor);
+    await load(ggufOf([tensor]), bank, [weight]);
+    const found = bank.f32(bank.weightAddress(weight), shape[0] * shape[1]);
+    rows.forEach((row, r) =>
+      expect(found.slice(r * shape[0], (r + 1) * shape[0]), `row ${r}`).toEqual(row),
+    );
+  });
+
+  it("refuse rows that their plain type does not allow, by the tensor's name", async () => {
+    const shape = [288, 4],
+      data = new Uint8Array(tensorBytes(typeByName("IQ1_S_R4"), shape)),
+      tensor = { name: "w", type: "IQ1_S_R4", shape, data },
+      weight = { ...placed({ ...tensor, shape: [256, 4] }, "matrix", 19), shape: [288, 4, 1] };
+    expect(await failureOf(load(ggufOf([tensor]), bankFor([weight]), [weight]))).toMatchObject({
+      name: "GgufError",
+      message: expect.stringMatching(
+        /^w: expected IQ1_S_R4 rows of a multiple of 256 weights, found 288; convert the tensor to/,
+      ),
+    });
+  });
+
+  it.each([
+    ["Q4_K_R4", [256, 8], 4 * 144 + 2 * 5, "finite scales in its Q4_K_R4 blocks"],
+    ["IQ4_KS_R4", [256, 8], 4 * 140 + 4 * 2 + 2, "finite scales in its IQ4_KS_R4 rows"],
+    ["IQ2_KS", [256, 8], 72 * 5, "finite scales in its IQ2_KS rows"],
+    ["I2_S", [128, 8], 256 + 2, "finite scales in its I2_S tensor"],
+  ] as const)("%s with a bad scale is refused", async (name, shape, at, expected) => {
+    const data = randomData(name, shape),
+      tensor = { name: "w", type: name, shape, data };
+    new DataView(data.buffer).setUint16(at, 0x7f80, true);
+    const weight = placed(tensor, "matrix", plainType(typeByName(name)).id);
+    const scaleAt = name === "IQ4_KS_R4" || name === "I2_S" ? at - 2 : at;
+    expect(await failureOf(load(ggufOf([tensor]), bankFor([weight]), [weight]))).toMatchObject({
+      name: "GgufError",
+      expected,
+      offset: 64 + scaleAt,
     });
   });
 });

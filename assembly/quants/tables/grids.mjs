@@ -2,9 +2,13 @@
 // their places among the grid's few values, first value in the lowest digit. Octets have 2-bit digits and 4 hexadecimal
 // figures a code, quads 3-bit digits and 3 figures. Source: ggml's tables, as LAYOUTS.md section 2 describes them.
 
-/** Per grid: its values, bits of a digit, digits of an entry, the codes. */
+/**
+ * Per grid: its values, bits of a digit, digits of an entry, the codes. quantizer: its name in assembly/quantize, and u16 that
+ * the neighbour lists of its search take there (grid.ts); test/assembly/quantize/grids.test.ts counts them.
+ */
 export const GRIDS = {
   iq2xxs: {
+    quantizer: { name: "IQ2_XXS", neighbours: 119462 },
     values: [8, 25, 43],
     bits: 2,
     width: 8,
@@ -21,6 +25,7 @@ export const GRIDS = {
       "94229444955198819920a002a050a085a109a200a418a850a904",
   },
   iq2xs: {
+    quantizer: { name: "IQ2_XS", neighbours: 187770 },
     values: [8, 25, 43],
     bits: 2,
     width: 8,
@@ -46,6 +51,7 @@ export const GRIDS = {
       "a151a159a1a6a200a202a208a22aa280a2a0a440a495a665a698a80aa820a822a828a8a0a8a8a904a984a986aa28aa2aaa91aaaa",
   },
   iq2s: {
+    quantizer: { name: "IQ2_S", neighbours: 50253 },
     values: [8, 25, 43],
     bits: 2,
     width: 8,
@@ -90,6 +96,7 @@ export const GRIDS = {
       "a282a288a28aa2a8a401a404a410a440a489a4a4a500a519a651a80aa828a8a2a954a986aa08aa0aaa20aa22aa28aa88aaaa",
   },
   iq1s: {
+    quantizer: { name: "IQ1", neighbours: 332234 },
     values: [-1, 0, 1],
     bits: 2,
     width: 8,
@@ -172,6 +179,7 @@ export const GRIDS = {
       "a969a990a996aa00aa02aa08aa0aaa20aa22aa28aa2aaa51aa54aa56aa80aa82aa88aa8aaa95aaa0aaa2aaa8aaaa",
   },
   iq3xxs: {
+    quantizer: { name: "IQ3_XXS", neighbours: 22825 },
     values: [4, 12, 20, 28, 36, 44, 52, 62],
     bits: 3,
     width: 4,
@@ -186,6 +194,7 @@ export const GRIDS = {
       "f40f42f54f98",
   },
   iq3s: {
+    quantizer: { name: "IQ3_S", neighbours: 28317 },
     values: [1, 3, 5, 7, 9, 11, 13, 15],
     bits: 3,
     width: 4,
@@ -208,16 +217,19 @@ export const GRIDS = {
   },
 };
 
+/** Codes of a grid, ascending. */
+export function gridCodes(name) {
+  const { bits, width, codes } = GRIDS[name];
+  const figures = (bits * width) / 4;
+  return Array.from({ length: codes.length / figures }, (_, i) =>
+    Number.parseInt(codes.slice(i * figures, (i + 1) * figures), 16),
+  );
+}
+
 /** Entries of a grid: arrays of `width` values, in order. */
 export function gridEntries(name) {
-  const { values, bits, width, codes } = GRIDS[name];
-  const figures = (bits * width) / 4;
-  const entries = [];
-  for (let at = 0; at < codes.length; at += figures) {
-    const code = Number.parseInt(codes.slice(at, at + figures), 16);
-    entries.push(
-      Array.from({ length: width }, (_, i) => values[(code >> (bits * i)) & ((1 << bits) - 1)]),
-    );
-  }
-  return entries;
+  const { values, bits, width } = GRIDS[name];
+  return gridCodes(name).map((code) =>
+    Array.from({ length: width }, (_, i) => values[(code >> (bits * i)) & ((1 << bits) - 1)]),
+  );
 }

@@ -65,6 +65,7 @@ export const types = {
   IQ3_KS: [156, 256, 102, [], undefined, 2, tameRow2],
   IQ2_KL: [157, 256, 86, [], undefined, 2, tameRow2],
   IQ1_KT: [158, 256, 56, [], undefined, 4, tameRow4],
+  IQ1_M_R4: [229, 256, 56, [], undefined, 2, tameRow2],
 };
 
 const K = 1536,

@@ -12,6 +12,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import asc from "assemblyscript/asc";
+import { typeByName } from "../../../formats/types.ts";
+import { plainRows } from "../../../src/interleaved/index.ts";
 import { generateTiles } from "../../../assembly/matmul/generate-tiles.mjs";
 import { generateTables } from "../../../assembly/quants/tables/generate-tables.mjs";
 
@@ -20,6 +22,7 @@ const entry = `
 export * from "./assembly/matmul/index";
 export { embed, expertMatmul, matmul, pack, packRows } from "./assembly/matmul/ops";
 export { enterInstruction, enterRun } from "./assembly/work";
+export { bundleToRows } from "./assembly/quants/plain-rows";
 export { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from "./assembly/half";
 import { loadBf16x4, loadF16x4, loadFiniteF16x4, storeBf16x4, storeF16x4 } from "./assembly/half";
 export function widenF16(from: usize, to: usize): void { v128.store(to, loadF16x4(from)); }
@@ -138,6 +141,31 @@ export class Kernels {
     const address = this.allocate(values.length * 4);
     this.u32(address, values.length).set(values);
     return address;
+  }
+
+  /**
+   * Bytes of the file as rows that repack takes: those of an interleaved type (or of I2_S, its scale last) put apart.
+   * `bytes` itself for the others.
+   */
+  plainRows(typeName: string, bytes: Uint8Array, nRows: number, k: number): Uint8Array {
+    const interleave = plainRows(typeByName(typeName), k);
+    if (!interleave) return bytes;
+    const { rows, bundleBytes, rowBytes, sharedScale, words } = interleave;
+    const layout = this.words(words),
+      source = this.bytes(bytes),
+      out = this.allocate(nRows * rowBytes + 16);
+    const scale = sharedScale ? source + (nRows / rows) * bundleBytes : 0;
+    for (let b = 0; b < nRows / rows; b++)
+      this.call.bundleToRows!(
+        layout,
+        source + b * bundleBytes,
+        scale,
+        k,
+        out + b * rows * rowBytes,
+      );
+    const guard = this.u8(out + nRows * rowBytes, 16);
+    if (guard.some((byte) => byte !== 0xff)) throw new Error(`${typeName}: wrote behind its rows`);
+    return this.u8(out, nRows * rowBytes).slice();
   }
 
   /** Interleaves rows of GGUF bytes into groups of four; the address of the first. */

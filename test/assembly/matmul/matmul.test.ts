@@ -172,7 +172,7 @@ for (const build of builds) {
     it("keeps the types as codes that have at most 16 values of 7 bits", () => {
       expect(coded.map((type) => type.name).toSorted()).toEqual(
         // prettier-ignore
-        ["IQ1_M", "IQ1_S", "IQ2_K", "IQ2_KL", "IQ2_KS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ3_K", "IQ3_KS", "IQ3_S", "IQ3_XXS"],
+        ["IQ1_M", "IQ1_M_R4", "IQ1_S", "IQ2_K", "IQ2_KL", "IQ2_KS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ3_K", "IQ3_KS", "IQ3_S", "IQ3_XXS"],
       );
     });
 

@@ -1,6 +1,7 @@
 // The types of ik_llama.cpp, as blocks.ts describes ggml's: decoded one weight at a time from LAYOUTS.md section 3. Values
 // are those of the source's products, which differ from its decoder's in IQ2_KT, IQ3_KT and IQ6_K.
 
+import { gridEntries } from "../../../assembly/quants/tables/grids.mjs";
 import { f16ToF32 } from "../../reference/dequantize.ts";
 import type { BlockType } from "./blocks.ts";
 
@@ -26,6 +27,7 @@ const codes4Wide = (v: DataView, o: number, e: number): number =>
   (v.getUint8(o + 32 * (e >> 6) + (e & 31)) >> (e & 32 ? 4 : 0)) & 15;
 const high = (v: DataView, o: number, e: number): number => bit(v.getUint8(o + (e & 31)), e >> 5);
 
+const iq1s = gridEntries("iq1s");
 const iq2nl = [-31, -13, 1, 17],
   iq3nl = [-63, -40, -23, -10, 1, 13, 28, 47];
 const iq4k = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
@@ -404,6 +406,23 @@ export const ikTypes: readonly BlockType[] = [
           v.getUint8(o + 8 + l) | (nib << 8) | (bit(v.getUint8(o + b), 4 + t) << 12),
           4096,
           8,
+        );
+      }),
+    }),
+  },
+  {
+    // as its rows are once they are put apart
+    id: 229,
+    name: "IQ1_M_R4",
+    bytes: 56,
+    ...of2,
+    decode: (v, o, row) => ({
+      d: half(v, row) / 8,
+      scales: range(16).map((j) => nibble(v, o + 48, j)),
+      codes: range(32).flatMap((l) => {
+        const h = nibble(v, o + 32, l);
+        return iq1s[v.getUint8(o + l) | ((h & 7) << 8)]!.map(
+          (value) => 8 * value + (h & 8 ? -1 : 1),
         );
       }),
     }),

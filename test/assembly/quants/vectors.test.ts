@@ -36,7 +36,7 @@ describe("reading back", async () => {
       if (!q || !dq) continue;
       const [nRows, k] = dq.shape as [number, number];
       kernels.reset();
-      const w = kernels.repack(type.id, q.bytes, nRows, k);
+      const w = kernels.repack(type.id, kernels.plainRows(type.name, q.bytes, nRows, k), nRows, k);
       const expected = f32Of(dq);
       for (let r = 0; r < nRows; r++) {
         // + 0: the formula's -0 and the reference's 0 count as equal
@@ -82,7 +82,8 @@ for (const build of builds) {
           if (!q || !dq || (codes === "qi" && sections.has("dqk"))) continue;
           kernels.reset();
           const weights = f32Of(dq);
-          const w = kernels.repack(type.id, q.bytes, nRows, k);
+          const rows = kernels.plainRows(type.name, q.bytes, nRows, k);
+          const w = kernels.repack(type.id, rows, nRows, k);
           const found = kernels.multiply(type.id, w, nRows, k, y, 1);
           for (let c = 0; c < nColumns; c++) {
             for (let r = 0; r < nRows; r++) {

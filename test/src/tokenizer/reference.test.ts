@@ -1,6 +1,7 @@
 // Every reference case of llama.cpp and Hugging Face for the vocabularies beside the project.
+import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { readShared, sharedOrWarn, sharedTokenizer } from "./vocabulary-files.ts";
+import { readShared, sharedOrWarn, sharedPath, sharedTokenizer } from "./vocabulary-files.ts";
 
 const FOLDER = "reference/tokenizers";
 const VOCABULARIES = [
@@ -29,6 +30,11 @@ function differences<T>(cases: T[], expected: (c: T) => number[], found: (c: T) 
 }
 
 describe.skipIf(!present)("llama.cpp's cases", () => {
+  it("are all here", () => {
+    const files = readdirSync(sharedPath(FOLDER)!).filter((file) => file.endsWith(".cases.json"));
+    expect(files.sort()).toEqual(VOCABULARIES.map((name) => `${name}.cases.json`).sort());
+  });
+
   for (const name of VOCABULARIES) {
     it(name, async () => {
       const tokenizer = await sharedTokenizer(`${FOLDER}/ggml-vocab-${name}.gguf`);

@@ -148,6 +148,26 @@ describe("special tokens", () => {
     expect(encode("<a<b>")).toEqual([0x3c, 0x61, BPE_BASE + 2]);
   });
 
+  it("reads no special token across a breaker, and drops it", () => {
+    for (const t of [
+      createTokenizer(tinyBpe(["a b"], ["<a>"])),
+      createTokenizer(tinySpm(["▁a", "a", "b", "ab", "<|x|>"])),
+    ]) {
+      const encode = (text: string, breaker?: string) =>
+        t.encode(text, { parseSpecial: true, breaker });
+      for (const [broken, text] of [
+        ["<!a>", "<a>"],
+        ["a<!|x|>b", "a<|x|>b"],
+        ["a!b", "ab"],
+        ["!!", ""],
+        ["ab", "ab"],
+      ])
+        expect(encode(broken, "!")).toEqual(t.encode(text));
+      expect(encode("<a>!<a>", "!")).toEqual(encode("<a><a>"));
+      expect(encode("<!a>")).not.toEqual(encode("<!a>", "!"));
+    }
+  });
+
   it("gives phi-3's special tokens the white space after them", () => {
     const source = tinySpm(["▁", "a", "▁a", "<|end|>"], { "general.name": "Phi-3 mini" });
     const t = createTokenizer(source);
