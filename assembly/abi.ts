@@ -124,9 +124,10 @@ export enum RopeTableWord {
 export enum RopeWord { headDim = 9, nRot = 10, mode = 11, table = 12, tableStride = 13 }
 export enum RopeMode { norm = 0, neox = 1 }
 
-/** Writes k (Word.a) and v into the cache pages of the batch's write slots. */
+/** Writes k (Word.a) and v into the cache pages of the batch's write slots; window 1: of its window slots. */
 export enum KvStoreWord {
   v = 9, vStride = 10, nHeadKv = 11, dimK = 12, dimV = 13, kBase = 14, vBase = 15, kType = 16, vType = 17, kPageBytes = 18, vPageBytes = 19,
+  window = 20,
 }
 /** Element type of the KV cache: ids of the ggml types. */
 export enum KvType { f32 = 0, f16 = 1, q8_0 = 8 }
@@ -138,13 +139,15 @@ export enum Kv { pagePositions = 16, chunkPositions = 256 }
  * [partialRows, nHead, maxChunks, dimV + 4], zero at first and used by attention alone, or 0. maxChunks: ceil(nCtx / 256).
  * chunk: keys before the query's own stretch of `chunk` positions are hidden; 0: none are.
  * relativeBias: f32 [nBuckets, nHead] or 0; buckets: f32, the bucket of distance 0 (key minus query), the others around it.
- * cross 1: the keys are those of the sequence's encoder.
+ * pages: whose keys they are, a KeyPages.
  */
 export enum AttentionWord {
   nHead = 9, nHeadKv = 10, dimK = 11, dimV = 12, kBase = 13, vBase = 14, kType = 15, vType = 16, kPageBytes = 17, vPageBytes = 18,
   scale = 19, softcap = 20, window = 21, slopes = 22, sinks = 23, causal = 24, partials = 25, maxChunks = 26,
-  partialRows = 27, chunk = 28, relativeBias = 29, buckets = 30, cross = 31,
+  partialRows = 27, chunk = 28, relativeBias = 29, buckets = 30, pages = 31,
 }
+/** Keys in the sequence's own pages, in those of its encoder, or in those that a window forgets when they are old. */
+export enum KeyPages { own = 0, encoder = 1, window = 2 }
 
 /** dst row i = a row index[i]; index: pointer to u32, or 0 for the batch's output rows. Scatter: dst row index[i] = a row i. */
 export enum GatherWord { index = 9 }
@@ -314,6 +317,8 @@ export enum Batch {
   adapters = 48,
   /** Sequence records, Sequence.bytes each. */
   sequences = 52,
+  /** As writeSlots, for layers whose old positions are forgotten. */
+  windowSlots = 56,
   bytes = 64,
 }
 
@@ -321,5 +326,7 @@ export enum Batch {
 export enum Sequence {
   pageTable = 0, length = 4, stateSlot = 8, mask = 12,
   /** The same of its encoder. */
-  crossPageTable = 16, crossLength = 20, bytes = 32,
+  crossPageTable = 16, crossLength = 20,
+  /** As pageTable, for layers whose old positions are forgotten: their entries are stale. */
+  windowPageTable = 24, bytes = 32,
 }

@@ -170,7 +170,14 @@ export function attention(
     k = block.qkNormAfter(k, `${blk}.attn_k`);
   }
   if (block.temperature) q = ops.scaleRuns(q, block.temperature);
-  const shape = { nHeadKv, headDimK: hp.keyLength, headDimV: hp.valueLength };
+  const { window = Infinity, chunk = Infinity, causal = true } = block;
+  const reach = causal ? Math.min(window, chunk) : Infinity;
+  const shape = {
+    nHeadKv,
+    headDimK: hp.keyLength,
+    headDimV: hp.valueLength,
+    window: reach < Infinity ? reach : undefined,
+  };
   const heads = ops.attention(q, {
     cache: ops.kvStore(il, k, v, shape),
     nHead,
@@ -238,6 +245,18 @@ export interface PreNormModel {
  * output. From the embedded tokens to the logits, [outputs, vocabSize].
  */
 export function preNormForward(ops: Ops, hp: Hparams, x: Tensor, model: PreNormModel): Tensor {
+  const normed = preNormStates(ops, hp, x, model, "output_norm");
+  return outputLogits(ops, hp, normed, model.outputBias);
+}
+
+/** The same up to the last norm, `lastNorm`: [outputs, embeddingLength]. */
+export function preNormStates(
+  ops: Ops,
+  hp: Hparams,
+  x: Tensor,
+  model: PreNormModel,
+  lastNorm: string,
+): Tensor {
   const {
     norm = (y: Tensor, name: string): Tensor => rmsNorm(ops, hp, y, name),
     ffn = (il: number, y: Tensor): Tensor => gatedFfn(ops, hp, il, y),
@@ -251,7 +270,7 @@ export function preNormForward(ops: Ops, hp: Hparams, x: Tensor, model: PreNormM
     const f = ffn(il, norm(x, `blk.${il}.${ffnNorm}`));
     x = endLayer(ops, il, ops.add(x, scaled(f)));
   }
-  return outputLogits(ops, hp, norm(x, "output_norm"), model.outputBias);
+  return norm(x, lastNorm);
 }
 
 /** down(activation(gate(x)) * up(x)) with `ffn_gate`, `ffn_up`, `ffn_down` of layer `il`. */
@@ -277,11 +296,12 @@ export function fusedGatedFfn(
   il: number,
   x: Tensor,
   kind: Activation = "silu",
+  bias: Bias = "none",
 ): Tensor {
   const width = hp.feedForwardLength[il];
-  const both = linear(ops, x, `blk.${il}.ffn_up`, 2 * width);
+  const both = linear(ops, x, `blk.${il}.ffn_up`, 2 * width, bias);
   const gated = ops.gated(kind, ops.slice(both, 0, width), ops.slice(both, width, width));
-  return linear(ops, gated, `blk.${il}.ffn_down`, hp.embeddingLength);
+  return linear(ops, gated, `blk.${il}.ffn_down`, hp.embeddingLength, bias);
 }
 
 /** down(activation(up(x))): no gate. */

@@ -1,17 +1,38 @@
 // Embeddings: any forward pass, made to end in the state of the tokens instead of logits, and the
 // pooling that makes one vector of them (`pooling_type`, llama.cpp's build_pooling).
-import type { Architecture } from "./architecture.ts";
+import type { Architecture, RankHead } from "./architecture.ts";
+import * as blocks from "./blocks.ts";
 import { ModelError } from "./errors.ts";
 import type { Hparams, ModelKeys } from "./hparams.ts";
 import type { Ops, Tensor } from "./ops.ts";
 
-/** How one vector is made of a text's tokens; `none`: one vector for each, `rank`: a score. */
+/** How one vector is made of a text's tokens; `none`: one vector for each, `rank`: a score for each label. */
 export type Pooling = "none" | "mean" | "cls" | "last" | "rank";
 
 const POOLINGS: readonly Pooling[] = ["none", "mean", "cls", "last", "rank"];
 
+/** What a file says about its embeddings. */
+export interface EmbeddingHparams {
+  readonly pooling: Pooling;
+  /** `classifier.output_labels`: what a reranker's scores stand for; empty: one score without a name. */
+  readonly labels: readonly string[];
+  /** Between the two dense modules of sentence-transformers, where the file has them. */
+  readonly dense2FeatOut: number;
+  readonly dense3FeatIn: number;
+}
+
+/** Throws ModelError for an unknown pooling. */
+export function readEmbedding(keys: ModelKeys): EmbeddingHparams {
+  return {
+    pooling: readPooling(keys),
+    labels: keys.metadata.getStrings(`${keys.architecture}.classifier.output_labels`, []),
+    dense2FeatOut: keys.u32("dense_2_feat_out", 0),
+    dense3FeatIn: keys.u32("dense_3_feat_in", 0),
+  };
+}
+
 /** `pooling_type`; none where the file does not say. */
-export function readPooling(keys: ModelKeys): Pooling {
+function readPooling(keys: ModelKeys): Pooling {
   const type = keys.u32("pooling_type", 0);
   const pooling = POOLINGS[type];
   if (pooling !== undefined) return pooling;
@@ -31,15 +52,17 @@ export function forwardEmbedding<H extends Hparams>(
   architecture: Architecture<H>,
   ops: Ops,
   hp: H,
-  pooling: Pooling,
+  embedding: EmbeddingHparams,
 ): void {
+  const finish = (x: Tensor): void =>
+    ops.embedding(poolTokens(ops, hp, x, embedding, architecture.rankHead));
   const changed: Partial<Ops> = {
     outputRows: (x) => x,
-    embedding: (x) => poolTokens(ops, hp, x, pooling),
+    embedding: finish,
     tap(x, name) {
       ops.tap(x, name);
       if (name !== "result_norm") return x;
-      poolTokens(ops, hp, x, pooling);
+      finish(x);
       throw DONE;
     },
   };
@@ -58,22 +81,56 @@ export function forwardEmbedding<H extends Hparams>(
   }
 }
 
-function poolTokens(ops: Ops, hp: Hparams, x: Tensor, pooling: Pooling): void {
-  if (pooling === "none") ops.embedding(x);
-  else if (pooling === "rank") ops.embedding(rank(ops, hp, ops.pool(x, "cls")));
-  else ops.embedding(ops.pool(x, pooling));
+/** The vectors that stand for the states `x` of a batch's tokens. */
+function poolTokens(
+  ops: Ops,
+  hp: Hparams,
+  x: Tensor,
+  { pooling, labels, dense2FeatOut, dense3FeatIn }: EmbeddingHparams,
+  head?: RankHead,
+): Tensor {
+  if (pooling === "rank") return rank(ops, hp, x, Math.max(labels.length, 1), head);
+  const pooled = pooling === "none" ? x : ops.pool(x, pooling);
+  const wide = dense(ops, pooled, "dense_2", dense2FeatOut) ?? pooled;
+  return dense(ops, wide, "dense_3", hp.embeddingLength, dense3FeatIn) ?? wide;
 }
 
-/** The classifier of a reranker: tanh(cls . x + b) and an output layer, either of which may be missing. */
-function rank(ops: Ops, hp: Hparams, x: Tensor): Tensor {
-  const n = hp.embeddingLength;
-  const dense = (t: Tensor, name: string, width: number): Tensor => {
-    const w = ops.optionalWeight(`${name}.weight`, [n, width]);
-    if (w === undefined) return t;
-    const bias = ops.optionalWeight(`${name}.bias`, [width]);
-    const y = ops.matmul(w, t);
-    return bias === undefined ? y : ops.addWeight(y, bias);
-  };
-  const inner = dense(x, "cls", n);
-  return dense(inner === x ? x : ops.activation("tanh", inner), "cls.output", 1);
+/** [sequences, nLabels]: the classifier `cls`, an activation, a norm, and `cls.output`; either half may be missing. */
+function rank(
+  ops: Ops,
+  hp: Hparams,
+  x: Tensor,
+  nLabels: number,
+  { pool = "cls", clsWidth = hp.embeddingLength, activation = "tanh", softmax }: RankHead = {},
+): Tensor {
+  const pooled = ops.pool(x, pool);
+  let inner = dense(ops, pooled, "cls", clsWidth);
+  if (inner !== undefined) {
+    inner = ops.activation(activation, inner);
+    if (ops.optionalWeight("cls.norm.weight", [clsWidth]) !== undefined)
+      inner = blocks.layerNorm(ops, hp, inner, "cls.norm", "none");
+  }
+  const scores = dense(ops, inner ?? pooled, "cls.output", nLabels) ?? inner;
+  if (scores === undefined) {
+    throw new ModelError({
+      subject: "pooling rank",
+      expected: "a classifier, cls.weight or cls.output.weight",
+      found: "neither",
+      remedy: "this model is no reranker: choose another pooling",
+    });
+  }
+  return softmax ? ops.softmax(scores) : scores;
+}
+
+/** x . `name`.weight^T + `name`.bias; undefined where the file has no such weight. */
+function dense(
+  ops: Ops,
+  x: Tensor,
+  name: string,
+  width: number,
+  xWidth = x.width,
+): Tensor | undefined {
+  return ops.optionalWeight(`${name}.weight`, [xWidth, width]) === undefined
+    ? undefined
+    : blocks.linear(ops, x, name, width, "optional");
 }

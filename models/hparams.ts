@@ -208,7 +208,7 @@ export function readSsm(keys: ModelKeys): SsmHparams {
 }
 
 /**
- * The sliding window of each layer, undefined where a layer sees everything. `period`: the last of every
+ * The sliding window of each layer, undefined where a layer sees everything. `period`: the last (or `global`) of every
  * `period` layers sees everything, unless the file says otherwise (`attention.sliding_window_pattern`, a
  * period or one bool per layer). Without the key `attention.sliding_window` no layer has a window, unless
  * `fallback` gives one.
@@ -218,6 +218,7 @@ export function readWindows(
   blockCount: number,
   period: number,
   fallback = 0,
+  global: "first" | "last" = "last",
 ): readonly (number | undefined)[] {
   const window = keys.u32("attention.sliding_window", fallback);
   const key = `${keys.architecture}.attention.sliding_window_pattern`;
@@ -232,9 +233,17 @@ export function readWindows(
   }
   const every = isArray ? period : keys.u32("attention.sliding_window_pattern", period);
   return Array.from({ length: blockCount }, (_, il) => {
-    const hasWindow = slides ? slides[il] : every === 0 || il % every < every - 1;
+    const isGlobal = every > 0 && il % every === (global === "first" ? 0 : every - 1);
+    const hasWindow = slides ? slides[il] : !isGlobal;
     return window > 0 && hasWindow ? window : undefined;
   });
+}
+
+/** Windows of an encoder, which reach half of the file's number to either side, as AttentionParams has them. */
+export function symmetricWindows(
+  windows: readonly (number | undefined)[],
+): readonly (number | undefined)[] {
+  return windows.map((window) => window && Math.floor(window / 2) + 1);
 }
 
 /** The tokenizer's tokens decide; `vocab_size` is for files without one. */

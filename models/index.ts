@@ -7,7 +7,7 @@ import { baichuan } from "./baichuan.ts";
 import { bitnet } from "./bitnet.ts";
 import { bloom } from "./bloom.ts";
 import { chatglm } from "./chatglm.ts";
-import { bert, nomicBert } from "./bert.ts";
+import { bert, jinaBertV2, jinaBertV3, nomicBert, nomicBertMoe } from "./bert.ts";
 import { cohere2, commandR } from "./command-r.ts";
 import { deepseek } from "./deepseek.ts";
 import { deepseek2 } from "./deepseek2.ts";
@@ -17,12 +17,12 @@ import { ModelError } from "./errors.ts";
 import { exaone } from "./exaone.ts";
 import { exaone4 } from "./exaone4.ts";
 import { falconH1 } from "./falcon-h1.ts";
-import { forwardEmbedding, type Pooling, readPooling } from "./embedding.ts";
+import { forwardEmbedding, type Pooling, readEmbedding } from "./embedding.ts";
 import { graniteHybrid } from "./granite-hybrid.ts";
 import { falcon } from "./falcon.ts";
 import { gemma } from "./gemma.ts";
 import { gemma2 } from "./gemma2.ts";
-import { gemma3 } from "./gemma3.ts";
+import { gemma3, gemmaEmbedding } from "./gemma3.ts";
 import { gemma3n } from "./gemma3n.ts";
 import { gemma4 } from "./gemma4.ts";
 import { glm4 } from "./glm4.ts";
@@ -40,6 +40,7 @@ import { llama } from "./llama.ts";
 import { mamba, mamba2 } from "./mamba.ts";
 import { llama4 } from "./llama4.ts";
 import { minicpm3 } from "./minicpm3.ts";
+import { eurobert, modernBert, neoBert } from "./modern-bert.ts";
 import { mistral3 } from "./mistral3.ts";
 import { mpt } from "./mpt.ts";
 import { nemotron } from "./nemotron.ts";
@@ -133,6 +134,13 @@ export const ARCHITECTURES: readonly Architecture[] = [
   graniteHybrid,
   bert,
   nomicBert,
+  nomicBertMoe,
+  jinaBertV2,
+  jinaBertV3,
+  modernBert,
+  neoBert,
+  eurobert,
+  gemmaEmbedding,
   t5,
 ];
 
@@ -210,6 +218,13 @@ export const TESTED: Readonly<Record<string, Tested>> = {
   granitehybrid: "reference",
   bert: "zoo",
   "nomic-bert": "zoo",
+  "nomic-bert-moe": "llama.cpp",
+  "jina-bert-v2": "llama.cpp",
+  "jina-bert-v3": "llama.cpp",
+  "modern-bert": "llama.cpp",
+  "neo-bert": "llama.cpp",
+  eurobert: "llama.cpp",
+  "gemma-embedding": "llama.cpp",
   t5: "zoo",
 };
 
@@ -221,6 +236,8 @@ export interface ModelDescription {
   readonly result: "logits" | "embedding";
   /** How an embedding is made of the tokens. */
   readonly pooling: Pooling;
+  /** What the scores of pooling `rank` stand for; empty: one score without a name. */
+  readonly labels: readonly string[];
   /** Whether a sequence begins with tokens for an encoder. */
   readonly hasEncoder: boolean;
   /**
@@ -261,15 +278,17 @@ export function describeModel(
   const keys = new ModelKeys(metadata, name, nCtx);
   const hparams = architecture.hparams(keys);
   const result = embeddings ? "embedding" : (architecture.result ?? "logits");
-  const pooled = pooling ?? readPooling(keys);
+  const ofFile = readEmbedding(keys);
+  const embedding = { ...ofFile, pooling: pooling ?? ofFile.pooling };
   return {
     architecture,
     hparams,
     result,
-    pooling: pooled,
+    pooling: embedding.pooling,
+    labels: embedding.labels,
     hasEncoder: architecture.hasEncoder ?? false,
     forward(ops) {
-      if (result === "embedding") forwardEmbedding(architecture, ops, hparams, pooled);
+      if (result === "embedding") forwardEmbedding(architecture, ops, hparams, embedding);
       else architecture.forward(ops, hparams);
     },
   };

@@ -72,12 +72,18 @@ export interface TemperatureParams {
   readonly offset: number;
 }
 
-/** Where a layer's keys and values live. Made by `kvStore`. */
-export interface KvCache {
-  readonly layer: number;
+/** The keys and values of a layer. */
+export interface KvShape {
   readonly nHeadKv: number;
   readonly headDimK: number;
   readonly headDimV: number;
+  /** No query sees a key that is `window` or more positions behind it: such keys may be forgotten. Default: all are kept. */
+  readonly window?: number;
+}
+
+/** Where a layer's keys and values live. Made by `kvStore`. */
+export interface KvCache extends KvShape {
+  readonly layer: number;
 }
 
 export interface AttentionParams {
@@ -86,13 +92,13 @@ export interface AttentionParams {
   readonly scale: number;
   /** cap * tanh(score / cap), before the mask. */
   readonly softcap?: number;
-  /** A key is visible when position - keyPosition < window. */
+  /** A key is visible when position - keyPosition < window; without `causal`, when |position - keyPosition| < window. */
   readonly window?: number;
   /** A key is visible when floor(position / chunk) = floor(keyPosition / chunk). */
   readonly chunk?: number;
   /** Multiplies the scale by (1 + logMultiplier * ln(1 / freqScale))^2, by 1 where freqScale >= 1 (deepseek2's YaRN). */
   readonly yarnScale?: { readonly freqScale: number; readonly logMultiplier: number };
-  /** ALiBi: slope of head h from maxBias as in ggml; score += slope * (keyPosition - position). */
+  /** ALiBi: slope of head h from maxBias as in ggml; score -= slope * |keyPosition - position|. */
   readonly alibiMaxBias?: number;
   /** [nHead]: a logit per head that joins the softmax's sum and has no value. */
   readonly sinks?: Weight;
@@ -255,12 +261,7 @@ export interface Ops {
   /** [tokens, 1]: ln(floor((position + offset) / floor) + 1) * scale + 1, a factor for the queries of late positions. */
   temperature(params: TemperatureParams): Tensor;
   /** Writes this batch's keys [tokens, nHeadKv*headDimK] and values into the cache of `layer`; rounds to the cache's type. */
-  kvStore(
-    layer: number,
-    k: Tensor,
-    v: Tensor,
-    shape: { nHeadKv: number; headDimK: number; headDimV: number },
-  ): KvCache;
+  kvStore(layer: number, k: Tensor, v: Tensor, shape: KvShape): KvCache;
   /** [tokens, nHead*headDimV]. Reads keys and values, those of this batch included, back from the cache. */
   attention(q: Tensor, params: AttentionParams): Tensor;
 

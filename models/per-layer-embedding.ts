@@ -92,7 +92,7 @@ export function sharedKvAttention(
     const hasV = ops.optionalWeight(`${blk}.attn_v.weight`, [x.width, nHeadKv * headDim]);
     const v = hasV ? head("attn_v", nHeadKv) : k;
     const vNormed = ops.rmsNorm(v, { eps: hp.normEpsilon, group: headDim });
-    const shape = { nHeadKv, headDimK: headDim, headDimV: headDim };
+    const shape = { nHeadKv, headDimK: headDim, headDimV: headDim, window: hp.windows[il] };
     caches.set(il, ops.kvStore(il, normed(k, "attn_k"), vNormed, shape));
   }
   const cache = caches.get(kvLayer(hp, il))!;

@@ -7,6 +7,7 @@ import type { Ops, Tensor } from "./ops.ts";
 
 export const qwen3: Architecture = {
   names: ["qwen3"],
+  rankHead: { pool: "last", softmax: true },
   hparams: (keys) => readHparams(keys, "rms"),
   forward: (ops, hp) => forward(ops, hp, (il, x) => blocks.gatedFfn(ops, hp, il, x)),
 };

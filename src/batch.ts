@@ -2,7 +2,7 @@
 // writes each one (ids, positions, write slots, page tables, output rows) into the banks, where the kernels read it
 // (assembly/abi.ts has the layout). engine.ts decides when.
 
-import type { CachedSequence, KvCachePages } from "./kv-cache.ts";
+import { type CachedSequence, type KvCachePages, type PageRun, slotOf } from "./kv-cache.ts";
 import { Batch, Sequence } from "./memory/abi.generated.ts";
 import type { Bank } from "./memory/bank.ts";
 
@@ -81,18 +81,23 @@ function writeBankBatch(
   const tokens = bank.i32(arrays.tokens, nTokens),
     positions = bank.i32(arrays.positions, nTokens * 4);
   const sequenceOf = bank.u32(arrays.sequenceOf, nTokens),
-    writeSlots = bank.u32(arrays.writeSlots, nTokens);
+    writeSlots = bank.u32(arrays.writeSlots, nTokens),
+    windowSlots = bank.u32(arrays.windowSlots, nTokens);
   let row = 0;
   pieces.forEach(({ part: { sequence, tokens: ids }, from, to }, s) => {
-    const table = arrays.pageTables + s * limits.maxPagesPerSequence * 4;
-    bank.u32(table, sequence.pages.length).set(sequence.pages);
+    const ofSequence = s * limits.maxPagesPerSequence * 4;
+    const table = arrays.pageTables + ofSequence,
+      windowTable = arrays.windowPageTables + ofSequence;
+    writePageTable(bank, table, sequence.runs.whole);
+    writePageTable(bank, windowTable, sequence.runs.window);
     const record = bank.u32(arrays.sequences + s * Sequence.bytes, Sequence.bytes / 4);
     record.set([table, sequence.length + to - from, sequence.stateSlot, 0]);
+    record[Sequence.windowPageTable / 4] = windowTable;
     const { encoder } = sequence;
     if (encoder) {
       // behind the tables of the batch's sequences: an encoder has a slot of its own
       const crossTable = arrays.pageTables + (pieces.length + s) * limits.maxPagesPerSequence * 4;
-      bank.u32(crossTable, encoder.pages.length).set(encoder.pages);
+      writePageTable(bank, crossTable, encoder.runs.whole);
       record.set([crossTable, encoder.length], Sequence.crossPageTable / 4);
     }
     for (let i = from; i < to; i++, row++) {
@@ -100,7 +105,8 @@ function writeBankBatch(
       tokens[row] = ids[i];
       positions.fill(position, row * 4, row * 4 + 4);
       sequenceOf[row] = s;
-      writeSlots[row] = cache.slotOf(sequence, position);
+      writeSlots[row] = slotOf(sequence.runs.whole, position);
+      if (cache.hasWindow) windowSlots[row] = slotOf(sequence.runs.window, position);
     }
   });
   bank.u32(arrays.outputRows, outputRows.length).set(outputRows);
@@ -109,6 +115,11 @@ function writeBankBatch(
   header[Batch.nSequences / 4] = pieces.length;
   header[Batch.nOutputs / 4] = 0;
   header[Batch.outputStart / 4] = 0;
+}
+
+/** Entries of pages that are forgotten stay as they are: no query looks at them. */
+function writePageTable(bank: Bank, table: number, { first, pages }: PageRun): void {
+  bank.u32(table + first * 4, pages.length).set(pages);
 }
 
 /** Once, at load: where the arrays of a bank's batches are. */
@@ -122,6 +133,7 @@ export function writeBatchPointers(bank: Bank): void {
     [Batch.positions, arrays.positions],
     [Batch.sequenceOf, arrays.sequenceOf],
     [Batch.writeSlots, arrays.writeSlots],
+    [Batch.windowSlots, arrays.windowSlots],
     [Batch.outputRows, arrays.outputRows],
     [Batch.inputRows, arrays.inputRows],
     [Batch.adapters, arrays.adapters],

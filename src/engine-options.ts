@@ -15,12 +15,17 @@ export interface EngineOptions {
   readonly nCtx?: number;
   /** Tokens evaluated at once; default 512. Never changes a result. Embeddings take each text at once. */
   readonly nBatch?: number;
-  /** Sequences that can be in the cache at the same time; default 1. */
+  /** Sequences that can be in the cache at the same time; default 1. Embeddings: texts that are run together; default 8. */
   readonly nSequences?: number;
   /** Default `compact`. `fast` never changes a result, `f32` does. */
   readonly weights?: WeightsKind;
   readonly cacheTypeK?: CacheType;
   readonly cacheTypeV?: CacheType;
+  /**
+   * Layers with a sliding window keep every position. Default: they forget what no window reaches any more, which saves
+   * memory; a session can then not be truncated to a length that needs it again (Session.canTruncate).
+   */
+  readonly swaFull?: boolean;
   /** Forces a kernel build; default: the fastest that is right here. Never changes a result. */
   readonly kernelBuild?: KernelBuild;
   /** Most bytes of weights, cache and state in one memory bank. Never changes a result. */
@@ -36,7 +41,8 @@ const DEFAULT_CTX = 4096;
 
 export interface CheckedOptions {
   readonly nCtx: number;
-  readonly sequences: number;
+  /** undefined: as the model's use asks for. */
+  readonly sequences: number | undefined;
   readonly threads: number;
   readonly bankBytes: number | undefined;
   readonly weights: WeightsKind;
@@ -51,7 +57,8 @@ export interface CheckedOptions {
  */
 export function checkOptions(options: EngineOptions, trainedCtx: number): CheckedOptions {
   const nCtx = count("nCtx", options.nCtx ?? Math.min(trainedCtx, DEFAULT_CTX), 1, 1 << 24);
-  const sequences = count("nSequences", options.nSequences ?? 1, 1, 4096);
+  const { nSequences } = options;
+  const sequences = nSequences === undefined ? undefined : count("nSequences", nSequences, 1, 4096);
   const threads = threadCount(options.threads);
   const { bankBytes, weights = "compact" } = options;
   if (bankBytes !== undefined) count("bankBytes", bankBytes, 1, Number.MAX_SAFE_INTEGER);

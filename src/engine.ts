@@ -43,6 +43,8 @@ export type OnLogits = (logits: Float32Array, part: BatchPart, index: number) =>
 /** Output rows computed at once: logits of a 128k vocabulary take half a megabyte each. */
 const MAX_OUTPUTS = 32;
 const DEFAULT_BATCH = 512;
+/** Texts of an embedding that are run together: short ones fill the tiles of a product, and weights are read once. */
+const DEFAULT_TEXTS = 8;
 
 export class Engine {
   private closed = false;
@@ -77,22 +79,32 @@ export class Engine {
     trainedCtx: number,
     options: EngineOptions,
   ): Promise<Engine> {
-    const { nCtx, sequences, threads, bankBytes, weights, kType, vType } = checkOptions(
-      options,
-      trainedCtx,
-    );
+    const {
+      nCtx,
+      sequences: wanted,
+      threads,
+      bankBytes,
+      weights,
+      kType,
+      vType,
+    } = checkOptions(options, trainedCtx);
     const { module, build } = await chooseKernels(options.kernelBuild);
     const model = describe(nCtx);
+    const isEmbedding = model.result === "embedding",
+      sequences = wanted ?? (isEmbedding ? DEFAULT_TEXTS : 1);
     // An encoder's tokens are a sequence of their own beside the decoder's.
     const nSequences = model.hasEncoder ? 2 * sequences : sequences;
     // An embedding takes its text in one run, and so does an encoder: it must see all of it.
     const nBatch =
-      model.result === "embedding" || model.hasEncoder
+      isEmbedding || model.hasEncoder
         ? align(nCtx, 8)
         : Math.min(count("nBatch", options.nBatch ?? DEFAULT_BATCH, 1, 8192), align(nCtx, 8));
     const maths = instantiateKernels(module, probeMemory());
-    const maxPages = Math.ceil(nCtx / Kv.pagePositions),
-      nPages = maxPages * nSequences;
+    const maxPages = Math.ceil(nCtx / Kv.pagePositions);
+    // The texts of an embedding share the tokens of one run; each may leave a page unfilled.
+    const nPages = isEmbedding
+      ? Math.ceil(nBatch / Kv.pagePositions) + nSequences
+      : maxPages * nSequences;
     const placed = placeModel(
       gguf,
       model,
@@ -106,11 +118,12 @@ export class Engine {
         nSequences,
         nCtx,
         nThreads: threads,
+        swaFull: options.swaFull,
         calibrate: options.calibrate,
       },
       { nPages, maxPagesPerSequence: maxPages, bankBytes },
     );
-    const { recording, plan, banks } = placed;
+    const { recording, plan, banks, pools } = placed;
     const kernels = banks.map((bank) => instantiateKernels(module, bank.memory));
     banks.forEach(writeBatchPointers);
     const pool = await ThreadPool.start(module, banks, threads);
@@ -145,13 +158,18 @@ export class Engine {
       banks,
       pool,
       new Runs(model.result, placed, pool),
-      new KvCachePages(banks, nPages, nSequences, maxPages),
+      new KvCachePages(banks, pools, nSequences, maxPages),
     );
   }
 
   /** How many banks hold the model. */
   get nBanks(): number {
     return this.banks.length;
+  }
+
+  /** Bytes of keys and values in all banks. */
+  get cacheBytes(): number {
+    return this.banks.reduce((sum, bank) => sum + bank.cacheBytes, 0);
   }
 
   /**
@@ -226,6 +244,10 @@ export class Engine {
     this.checkOpen();
     this.checkIdle(sequence);
     return this.cache.copy(sequence);
+  }
+
+  canTruncate(sequence: CachedSequence, length: number): boolean {
+    return this.cache.canTruncate(sequence, length);
   }
 
   truncateSequence(sequence: CachedSequence, length: number): void {

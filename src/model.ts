@@ -16,6 +16,7 @@ import {
   probeMemory,
 } from "./kernels/module.ts";
 import { platform } from "./platform/index.ts";
+import { rerankTokens } from "./rerank.ts";
 import type { SamplerMath } from "./sampling/index.ts";
 import { Session } from "./session.ts";
 import { createTokenizer, type EncodeOptions, type Tokenizer } from "./tokenizer/index.ts";
@@ -204,6 +205,11 @@ export class Model {
     return this.engine.nBanks;
   }
 
+  /** Bytes of the KV cache. */
+  get cacheBytes(): number {
+    return this.engine.cacheBytes;
+  }
+
   /** Text to token ids. By default special tokens are added (BOS) as the model wants, and not parsed in the text. */
   tokenize(text: string, options: EncodeOptions = {}): number[] {
     return Array.from(
@@ -318,6 +324,25 @@ export class Model {
       );
     }
     return (await this.embedRows([input], options))[0];
+  }
+
+  /**
+   * How well each document answers the query: the score of the model's first label, comparable among documents of one
+   * query. Needs a reranker, loaded with pooling `rank`. Throws ContextFullError for a pair longer than the context.
+   */
+  async rerank(
+    query: string,
+    documents: readonly string[],
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<number[]> {
+    if (this.pooling !== "rank") {
+      throw new OptionError(
+        `pooling: expected rank, found ${this.pooling}; load a reranker with embeddings: true and pooling: "rank"`,
+      );
+    }
+    const template = this.metadata.getString("tokenizer.chat_template.rerank", undefined);
+    const pairs = documents.map((text) => rerankTokens(this.tokenizer, template, query, text));
+    return (await this.embed(pairs, { signal })).map(([score]) => score);
   }
 
   private async embedRows(

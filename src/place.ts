@@ -6,7 +6,9 @@ import type { Gguf } from "../formats/gguf.ts";
 import type { ModelDescription } from "../models/index.ts";
 import { MemoryError } from "./errors.ts";
 import { plainType } from "./interleaved/index.ts";
+import { pagesOfWindow, type PoolSize } from "./kv-cache.ts";
 import { Bank, type BankLimits, fixedBytes } from "./memory/bank.ts";
+import type { PagePool } from "./memory/placed.ts";
 import { allocateArena } from "./plan/allocate.ts";
 import { assignBanks, type Banked } from "./plan/banks.ts";
 import { encodePlan, planBytes, type EncodedPlan } from "./plan/encode.ts";
@@ -18,7 +20,7 @@ import { repackBytes } from "./repack.ts";
 const MAX_BANK = 65535 * 65536;
 
 export interface CacheSize {
-  /** Pages of 16 positions in the KV cache, and most pages of one sequence. */
+  /** Pages of 16 positions for layers that keep them all, and most pages of one sequence. */
   readonly nPages: number;
   readonly maxPagesPerSequence: number;
   /** Most bytes of weights, cache and state in one bank; default: as many as a memory takes. */
@@ -31,6 +33,7 @@ export interface PlacedModel {
   /** The bank of each value, by its id. */
   readonly home: Banked["home"];
   readonly plan: EncodedPlan;
+  readonly pools: Readonly<Record<PagePool, PoolSize>>;
 }
 
 /** Makes the banks and writes the plan into them; the weights are still to be loaded. Throws MemoryError. */
@@ -41,18 +44,43 @@ export function placeModel(
   { nPages, maxPagesPerSequence, bankBytes }: CacheSize,
 ): PlacedModel {
   const recording = record(gguf, model, options);
+  const pools = pagePools(recording, options, nPages, maxPagesPerSequence);
   const limits: Omit<BankLimits, "planBytes" | "arenaBytes"> = {
     heapBase: options.kernels.heapBase() >>> 0,
     nThreads: options.nThreads,
     nBatch: options.nBatch,
     nSequences: options.nSequences,
-    nPages,
+    nPages: { whole: pools.whole.nPages, window: pools.window.nPages },
     maxPagesPerSequence,
     maxBytes: MAX_BANK,
     nEmbd: model.hparams.embeddingLength,
   };
   const { banks, banked } = makeBanks(recording, limits, bankBytes);
-  return { recording, banks, home: banked.home, plan: encodePlan(recording, banked, banks) };
+  const plan = encodePlan(recording, banked, banks);
+  return { recording, banks, home: banked.home, plan, pools };
+}
+
+/**
+ * Pages for both kinds of layers. A sequence needs those of the longest window and of one run; where that is no less than
+ * all pages, nothing is forgotten.
+ */
+function pagePools(
+  { caches }: Recording,
+  { nBatch, nSequences }: { readonly nBatch: number; readonly nSequences: number },
+  nPages: number,
+  maxPagesPerSequence: number,
+): PlacedModel["pools"] {
+  const whole = { nPages };
+  const window = Math.max(0, ...caches.map((cache) => cache.window ?? 0));
+  if (window === 0) return { whole, window: { nPages: 0 } };
+  const needed = pagesOfWindow(window, nBatch);
+  return {
+    whole,
+    window: {
+      nPages: Math.min(nPages, needed * nSequences),
+      window: needed < maxPagesPerSequence ? window : undefined,
+    },
+  };
 }
 
 function record(

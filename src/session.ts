@@ -64,7 +64,16 @@ export class Session {
     await this.engine.encode(this.sequence, tokens, signal);
   }
 
-  /** Forgets every token from position `length` on. */
+  /**
+   * Whether `truncate(length)` is possible: recurrent models cannot go back, and layers with a sliding window only to where
+   * they still hold all it reaches (the last evaluation's start at least). Always true for 0.
+   */
+  canTruncate(length: number): boolean {
+    this.check();
+    return this.engine.canTruncate(this.sequence, length);
+  }
+
+  /** Forgets every token from position `length` on. Throws SamebitError where that is impossible: see canTruncate. */
   truncate(length: number): void {
     this.check();
     this.engine.truncateSequence(this.sequence, length);
@@ -72,20 +81,15 @@ export class Session {
 
   /**
    * Keeps the longest beginning of the history that `tokens` begin with, too, but not all of them: the last one is left
-   * to be evaluated. Returns how many are kept. A history that cannot go back (recurrent state) is kept whole or not at all.
+   * to be evaluated. Returns how many are kept. A history that cannot go back so far (canTruncate) is not kept at all.
    */
   keepPrefix(tokens: ArrayLike<number>): number {
     this.check();
     const most = Math.min(this.length, tokens.length - 1);
     let common = 0;
     while (common < most && this.tokens[common] === tokens[common]) common++;
-    try {
-      this.truncate(common);
-    } catch (error) {
-      if (!(error instanceof SamebitError)) throw error;
-      common = 0; // fails for the same reason unless that was the way back
-      this.truncate(common);
-    }
+    if (!this.canTruncate(common)) common = 0;
+    this.truncate(common);
     return common;
   }
 

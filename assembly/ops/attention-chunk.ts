@@ -217,8 +217,8 @@ function softmaxChunk(query: Query, base: u32, row: usize): void {
     let s = f32x4.mul(v128.load(row + (<usize>i << 2)), factor);
     if (softcap != 0) s = f32x4.mul(cap, tanhf32x4(f32x4.div(s, cap)));
     if (hasSlopes) {
-      const distance = i32x4.add(i32x4.splat(<i32>base + i - query.position), lanes);
-      s = f32x4.add(s, f32x4.mul(slope, f32x4.convert_i32x4_s(distance)));
+      const ahead = i32x4.add(i32x4.splat(<i32>base + i - query.position), lanes);
+      s = f32x4.add(s, f32x4.mul(slope, f32x4.convert_i32x4_s(i32x4.neg(i32x4.abs(ahead)))));
     }
     if (buckets != 0) s = f32x4.add(s, biases(query, <i32>base + i - query.position));
     if (i < first || i + 4 > end) {

@@ -2,7 +2,7 @@
 // themselves are in attention-chunk.ts. Chunks are 256 absolute positions and are always merged in ascending order,
 // so that it makes no difference whether one thread walks all chunks of a row or many threads take one each.
 
-import { AttentionWord, Batch, Kv, Sequence, Word } from "../abi";
+import { AttentionWord, Batch, KeyPages, Kv, Sequence, Word } from "../abi";
 import { expf } from "../math/index";
 import { batch, claim, floatWord, nThreads, rowsOf, word } from "../work";
 import { attendChunk, chunkSums, maxQueries, mergedSums, openBias, openShape, Query, queryAt, sumBytes } from "./attention-chunk";
@@ -24,7 +24,8 @@ let partialBytes: usize = 0;
 /**
  * dst[r, h * dimV ..] = softmax(scale * q . k) v over the keys that row r sees in its sequence: with causal, up to its
  * own position; with a window w, not more than w - 1 positions back; with a chunk, none before the row's own stretch of
- * that many positions; without causal, all of Sequence.length; with cross, all of the encoder's.
+ * that many positions; without causal, all of Sequence.length, or with a window up to w - 1 positions ahead; with an
+ * encoder's pages, all of them.
  * A row that sees no key yields zeros. partials: f32 [partialRows, nHead, maxChunks, dimV + 4], zero when it is
  * allocated and used by attention alone (it holds counters), or 0: no splitting of a row among threads.
  */
@@ -232,7 +233,10 @@ function sequenceOf(row: u32): usize {
 
 function pageTableOf(row: u32): usize {
   const sequence = sequenceOf(row);
-  return <usize>(word(ins, AttentionWord.cross) != 0 ? load<u32>(sequence, Sequence.crossPageTable) : load<u32>(sequence, Sequence.pageTable));
+  const pages = word(ins, AttentionWord.pages);
+  if (pages == KeyPages.encoder) return <usize>load<u32>(sequence, Sequence.crossPageTable);
+  if (pages == KeyPages.window) return <usize>load<u32>(sequence, Sequence.windowPageTable);
+  return <usize>load<u32>(sequence, Sequence.pageTable);
 }
 
 function positionOf(row: u32): i32 {
@@ -249,7 +253,8 @@ function firstKeyOf(row: u32): u32 {
 
 /** One past the last key that the row sees. */
 function endKeyOf(row: u32): u32 {
-  if (word(ins, AttentionWord.cross) != 0) return load<u32>(sequenceOf(row), Sequence.crossLength);
+  if (word(ins, AttentionWord.pages) == KeyPages.encoder) return load<u32>(sequenceOf(row), Sequence.crossLength);
   if (word(ins, AttentionWord.causal) != 0) return <u32>(positionOf(row) + 1);
-  return load<u32>(sequenceOf(row), Sequence.length);
+  const length = load<u32>(sequenceOf(row), Sequence.length), window = word(ins, AttentionWord.window);
+  return window != 0 ? min<u32>(<u32>positionOf(row) + window, length) : length;
 }

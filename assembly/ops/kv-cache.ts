@@ -6,7 +6,7 @@ import { f32ToF16 } from "../half";
 import { batch, claim, rowsOf, word } from "../work";
 import { headBytes } from "./kv-page";
 
-/** Op.kvStore: row r of k (Word.a) and v goes to the batch's write slot r, page * 16 + position % 16. */
+/** Op.kvStore: row r of k (Word.a) and v goes to the batch's write (or window) slot r, page * 16 + position % 16. */
 export function kvStore(ins: usize): void {
   const rows = rowsOf(ins), nHeadKv = word(ins, KvStoreWord.nHeadKv);
   const dimK = word(ins, KvStoreWord.dimK), dimV = word(ins, KvStoreWord.dimV);
@@ -15,7 +15,8 @@ export function kvStore(ins: usize): void {
   const values = <usize>word(ins, KvStoreWord.v), valueStride = <usize>word(ins, KvStoreWord.vStride);
   const kBase = <usize>word(ins, KvStoreWord.kBase), kPageBytes = <usize>word(ins, KvStoreWord.kPageBytes);
   const vBase = <usize>word(ins, KvStoreWord.vBase), vPageBytes = <usize>word(ins, KvStoreWord.vPageBytes);
-  const slots = <usize>load<u32>(batch, Batch.writeSlots);
+  const isWindow = word(ins, KvStoreWord.window) != 0;
+  const slots = <usize>(isWindow ? load<u32>(batch, Batch.windowSlots) : load<u32>(batch, Batch.writeSlots));
   for (let row = <usize>claim(); row < <usize>rows; row = <usize>claim()) {
     const slot = load<u32>(slots + (row << 2));
     const page = <usize>(slot / Kv.pagePositions), lane = <usize>(slot % Kv.pagePositions);

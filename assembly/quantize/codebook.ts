@@ -76,7 +76,7 @@ function nearestValues(x: v128, cells: v128, low: usize, high: usize): v128 {
  * sum w * q * x and sum w * q * q over n weights for four factors: q is the value nearest to factor * x, in set 0 for lanes 0
  * and 1, in set `other` for lanes 2 and 3. Stored at `sums` and after.
  */
-function tryFactors(n: i32, x: usize, w: usize, factors: v128, other: u32, t: usize, sums: usize): void {
+export function tryFactors(n: i32, x: usize, w: usize, factors: v128, other: u32, t: usize, sums: usize): void {
   const low = t + Table.pairs, high = low + other * Table.setBytes;
   const first = f32x4.splat(leastValue(t, 0)), second = f32x4.splat(leastValue(t, other));
   const least = i32x4.trunc_sat_f32x4_s(v128.shuffle<i32>(first, second, 0, 0, 4, 4));

@@ -148,26 +148,60 @@ function listNeighbours(grid: Grid, code: u32, t: usize, distances: usize, list:
   return count;
 }
 
+/** Four bytes of each of four points, by their numbers. */
+// @ts-ignore: decorator
+@inline
+function fourPoints(points: usize, dims: u32, g0: u32, g1: u32, g2: u32, g3: u32): v128 {
+  const two = v128.load32_lane(points + g1 * dims, v128.load32_zero(points + g0 * dims), 1);
+  return v128.load32_lane(points + g3 * dims, v128.load32_lane(points + g2 * dims, two, 2), 3);
+}
+
+/** error + sum of w * (scale * point - x)^2 over four dimensions, one after the other; lane = point. */
+// @ts-ignore: decorator
+@inline
+function addErrors(error: v128, points: v128, scale: v128, x: usize, w: usize): v128 {
+  const byte = i32x4.splat(255);
+  for (let i: u32 = 0; i < 4; i++) {
+    const q = f32x4.convert_i32x4_s(v128.and(i32x4.shr_u(points, i << 3), byte));
+    const diff = f32x4.sub(f32x4.mul(scale, q), v128.load_splat<u32>(x + (i << 2)));
+    error = f32x4.add(error, f32x4.mul(f32x4.mul(v128.load_splat<u32>(w + (i << 2)), diff), diff));
+  }
+  return error;
+}
+
 /**
  * The listed point with the least sum of w * (scale * point - x)^2, the first of equals. Where nothing is comparable
- * (values beyond the range of f32), the first point.
+ * (values beyond the range of f32), the first point. Four points at a time; the last one fills up the last four.
  */
 export function nearestPoint(list: usize, points: usize, dims: u32, x: usize, w: usize, scale: f32): u32 {
-  const n = <u32>load<u16>(list);
-  let best: f32 = f32.MAX_VALUE, found = <u32>load<u16>(list, 2);
-  for (let j: u32 = 1; j <= n; j++) {
-    const g = <u32>load<u16>(list + (j << 1)), point = points + g * dims;
-    let error: f32 = 0;
-    for (let i: u32 = 0; i < dims; i++) {
-      const diff = scale * <f32>load<u8>(point + i) - at(x, i);
-      error += at(w, i) * diff * diff;
-    }
-    if (error < best) {
-      best = error;
-      found = g;
-    }
+  const n = <u32>load<u16>(list), numbers = list + 2, factor = f32x4.splat(scale), four = i32x4.splat(4);
+  let best = f32x4.splat(f32.MAX_VALUE), found = i32x4.splat(0), place = i32x4(0, 1, 2, 3);
+  for (let j: u32 = 0; j < n; j += 4) {
+    const last = n - 1;
+    const g0 = <u32>load<u16>(numbers + (j << 1)), g1 = <u32>load<u16>(numbers + (min(j + 1, last) << 1));
+    const g2 = <u32>load<u16>(numbers + (min(j + 2, last) << 1)), g3 = <u32>load<u16>(numbers + (min(j + 3, last) << 1));
+    let error = addErrors(f32x4.splat(0), fourPoints(points, dims, g0, g1, g2, g3), factor, x, w);
+    if (dims == 8) error = addErrors(error, fourPoints(points + 4, dims, g0, g1, g2, g3), factor, x + 16, w + 16);
+    const nearer = f32x4.lt(error, best);
+    best = v128.bitselect(error, best, nearer);
+    found = v128.bitselect(place, found, nearer);
+    place = i32x4.add(place, four);
   }
-  return found;
+  // of equal lanes the one that is first in the list
+  const swapped = v128.shuffle<i32>(best, best, 2, 3, 0, 1), swappedPlace = v128.shuffle<i32>(found, found, 2, 3, 0, 1);
+  let nearer = before(swapped, swappedPlace, best, found);
+  best = v128.bitselect(swapped, best, nearer);
+  found = v128.bitselect(swappedPlace, found, nearer);
+  nearer = before(v128.shuffle<i32>(best, best, 1, 0, 3, 2), v128.shuffle<i32>(found, found, 1, 0, 3, 2), best, found);
+  const first = i32x4.extract_lane(v128.bitselect(v128.shuffle<i32>(found, found, 1, 0, 3, 2), found, nearer), 0);
+  return load<u16>(numbers + (min<u32>(first, n - 1) << 1));
+}
+
+/** Lanes where error a at place i goes before error b at place j. */
+// @ts-ignore: decorator
+@inline
+function before(a: v128, i: v128, b: v128, j: v128): v128 {
+  return v128.or(f32x4.lt(a, b), v128.and(f32x4.eq(a, b), i32x4.lt_s(i, j)));
 }
 
 /** Digit code of `dims` digits. */

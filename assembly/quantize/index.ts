@@ -1,7 +1,7 @@
 // Quantisers by ggml type number: f32 rows to the bytes of a GGUF tensor, as ggml's scalar code writes them.
 // README.md lists the types. Runs on any thread: all working memory is the caller's.
 
-import { f32ToBf16, f32ToF16 } from "../half";
+import { f32ToBf16, f32ToF16, storeBf16x4, storeF16x4 } from "../half";
 import { GgmlType, blockWeights, rowMetaBytes } from "../quants/types";
 import { IQ4K_VALUES } from "../quants/iq4_k";
 import { IQ3NL_VALUES } from "../quants/iq3_k";
@@ -104,6 +104,9 @@ function codebookOf(type: u32): usize {
   switch (type) {
     case GgmlType.IQ3_K:
     case GgmlType.IQ3_KS: return IQ3NL_VALUES;
+    // IQ4_NL and IQ4_XS have the first set
+    case GgmlType.IQ4_NL:
+    case GgmlType.IQ4_XS:
     case GgmlType.IQ4_K:
     case GgmlType.IQ4_KS:
     case GgmlType.IQ4_KSS: return IQ4K_VALUES;
@@ -146,8 +149,8 @@ export function quantizeRow(type: u32, x: usize, k: u32, qw: usize, y: usize, s:
     case GgmlType.Q4_K: return quantizeQ4_K(x, k, qw, y, s);
     case GgmlType.Q5_K: return quantizeQ5_K(x, k, qw, y, s);
     case GgmlType.Q6_K: return quantizeQ6_K(x, k, qw, y, s);
-    case GgmlType.IQ4_NL: return quantizeIQ4_NL(x, k, qw, y, s);
-    case GgmlType.IQ4_XS: return quantizeIQ4_XS(x, k, qw, y, s);
+    case GgmlType.IQ4_NL: return quantizeIQ4_NL(x, k, qw, y, s, t);
+    case GgmlType.IQ4_XS: return quantizeIQ4_XS(x, k, qw, y, s, t);
     case GgmlType.IQ2_XXS: return quantizeIQ2_XXS(x, k, qw, y, s, t);
     case GgmlType.IQ2_XS: return quantizeIQ2_XS(x, k, qw, y, s, t);
     case GgmlType.IQ2_S: return quantizeIQ2_S(x, k, qw, y, s, t);
@@ -185,7 +188,15 @@ export function quantizeRow(type: u32, x: usize, k: u32, qw: usize, y: usize, s:
 }
 
 function quantizeF16(x: usize, k: u32, y: usize): void {
-  for (let i: u32 = 0; i < k; i++) {
+  let i: u32 = 0, most = f32x4.splat(0);
+  for (; i + 4 <= k; i += 4) {
+    const v = v128.load(x + (i << 2));
+    most = f32x4.pmax(most, f32x4.abs(v));
+    storeF16x4(y + (i << 1), v);
+  }
+  // what rounds to infinity
+  if (v128.any_true(f32x4.ge(most, f32x4.splat(65520)))) noteOverflow();
+  for (; i < k; i++) {
     const h = f32ToF16(at(x, i));
     if ((h & 0x7c00) == 0x7c00) noteOverflow();
     store<u16>(y + (i << 1), h);
@@ -193,9 +204,19 @@ function quantizeF16(x: usize, k: u32, y: usize): void {
 }
 
 function quantizeBF16(x: usize, k: u32, y: usize): void {
-  for (let i: u32 = 0; i < k; i++) {
+  let i: u32 = 0, most = f32x4.splat(0);
+  for (; i + 4 <= k; i += 4) {
+    const v = v128.load(x + (i << 2));
+    most = f32x4.pmax(most, f32x4.abs(v));
+    storeBf16x4(y + (i << 1), v);
+  }
+  if (v128.any_true(f32x4.ge(most, i32x4.splat(BF16_INFINITE)))) noteOverflow();
+  for (; i < k; i++) {
     const h = f32ToBf16(at(x, i));
     if ((h & 0x7f80) == 0x7f80) noteOverflow();
     store<u16>(y + (i << 1), h);
   }
 }
+
+/** The f32 from which on BF16 is infinity: halfway beyond its largest number. */
+const BF16_INFINITE: i32 = 0x7f7f8000;

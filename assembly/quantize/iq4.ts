@@ -4,7 +4,8 @@
 //   IQ4_NL | d f16 | qs 16 |      IQ4_XS | d f16 | scales_h u16 | scales_l 4 | qs 128 |
 // Source: ggml-quants.c (quantize_row_iq4_nl_impl).
 
-import { CODES, EPS, SCALES, WEIGHTS, at, clampInt, extreme, inverse, nearestInt, put, square, storeScale, weigh } from "./scalar";
+import { tryFactors } from "./codebook";
+import { EPS, SCALES, SEARCH, WEIGHTS, at, clampInt, extreme, inverse, nearestInt, put, square, storeScale, weigh } from "./scalar";
 
 // prettier-ignore
 const VALUES: usize = memory.data<i8>([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]);
@@ -31,26 +32,25 @@ function nearestCode(x: f32): i32 {
   return x - value(above - 1) < value(above) - x ? above - 1 : above;
 }
 
-/** Best scale of 32 weights x with error weights w; 0 for zeros. */
-function fitScale(x: usize, w: usize): f32 {
-  const peak = extreme(x, 32);
+/** Best scale of 32 weights x with error weights w; 0 for zeros. Four scales at a time; t: the codebook. */
+function fitScale(x: usize, w: usize, t: usize, s: usize): f32 {
+  const peak = extreme(x, 32), sums = s + SEARCH;
   if (abs<f32>(peak) < EPS) return 0;
   let d: f32 = 0, best: f32 = 0;
-  for (let attempt = -TRIES - 1; attempt <= TRIES; attempt++) {
-    const first = attempt < -TRIES;
-    const id = first ? <f32>1 / (-peak / <f32>LEAST) : <f32>(attempt + LEAST) / peak;
-    let sumqx: f32 = 0, sumq2: f32 = 0;
-    for (let i = 0; i < 32; i++) {
-      const q = value(nearestCode(id * at(x, i))), wq = at(w, i) * q;
-      sumqx += wq * at(x, i);
-      sumq2 += wq * q;
+  for (let next = -TRIES - 1; next <= TRIES; next += 4) {
+    for (let c = 0; c < 4; c++) {
+      put(sums, c, next + c < -TRIES ? <f32>1 / (-peak / <f32>LEAST) : <f32>(next + c + LEAST) / peak);
     }
-    if (first) {
-      d = sumq2 > 0 ? sumqx / sumq2 : <f32>0;
-      best = d * sumqx;
-    } else if (sumq2 > 0 && sumqx * sumqx > best * sumq2) {
-      d = sumqx / sumq2;
-      best = d * sumqx;
+    tryFactors(32, x, w, v128.load(sums), 0, t, sums);
+    for (let c = 0; c < 4; c++) {
+      const sumqx = at(sums, c), sumq2 = at(sums + 16, c);
+      if (next + c < -TRIES) {
+        d = sumq2 > 0 ? sumqx / sumq2 : <f32>0;
+        best = d * sumqx;
+      } else if (sumq2 > 0 && sumqx * sumqx > best * sumq2) {
+        d = sumqx / sumq2;
+        best = d * sumqx;
+      }
     }
   }
   return d;
@@ -64,7 +64,7 @@ function packCodes(x: usize, id: f32, qs: usize): void {
 }
 
 /** Scales of n blocks of 32: error weights qw * sqrt(2 * mean square of all + x^2), or x^2. */
-function fitScales(n: i32, x: usize, qw: usize, s: usize): void {
+function fitScales(n: i32, x: usize, qw: usize, t: usize, s: usize): void {
   const count = n << 5, w = s + WEIGHTS;
   let sigma2: f32 = 0;
   for (let i = 0; i < count; i++) sigma2 += at(x, i) * at(x, i);
@@ -76,13 +76,13 @@ function fitScales(n: i32, x: usize, qw: usize, s: usize): void {
     } else {
       square(x, 32, w);
     }
-    put(s + SCALES, b, fitScale(x, w));
+    put(s + SCALES, b, fitScale(x, w, t, s));
   }
 }
 
-export function quantizeIQ4_NL(x: usize, k: u32, qw: usize, y: usize, s: usize): void {
+export function quantizeIQ4_NL(x: usize, k: u32, qw: usize, y: usize, s: usize, t: usize): void {
   for (let b: u32 = 0; b < k >> 5; b++, x += 128, y += 18) {
-    fitScales(1, x, qw, s);
+    fitScales(1, x, qw, t, s);
     const d = at(s + SCALES, 0);
     storeScale(y, d);
     packCodes(x, inverse(d), y + 2);
@@ -90,10 +90,10 @@ export function quantizeIQ4_NL(x: usize, k: u32, qw: usize, y: usize, s: usize):
   }
 }
 
-export function quantizeIQ4_XS(x: usize, k: u32, qw: usize, y: usize, s: usize): void {
+export function quantizeIQ4_XS(x: usize, k: u32, qw: usize, y: usize, s: usize, t: usize): void {
   const scales = s + SCALES;
   for (let b: u32 = 0; b < k >> 8; b++, x += 1024, y += 136) {
-    fitScales(8, x, qw, s);
+    fitScales(8, x, qw, t, s);
     if (qw) qw += 1024;
     const d = -extreme(scales, 8) / <f32>32, id = inverse(d);
     storeScale(y, d);

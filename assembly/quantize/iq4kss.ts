@@ -3,7 +3,7 @@
 // Layout: assembly/quants/iq4_k.ts. Source: ik_llama.cpp, iqk_quantize.cpp (quantize_row_iq4_kss_impl).
 
 import { leastValue, nearestCode, valueOf, weighBlock } from "./codebook";
-import { CODES, GRID, ROW, WEIGHTS, at, clampInt, extreme, nearestInt, put } from "./scalar";
+import { CODES, GRID, ROW, WEIGHTS, at, clampInt, extreme, nearestInt, put, storeRowScale } from "./scalar";
 
 /** Scales tried: those that take the extreme weight to the set's least value - 7 .. + 7, and their negatives. */
 const TRIES: i32 = 7;
@@ -107,7 +107,7 @@ export function quantizeIQ4_KSS(x: usize, k: u32, qw: usize, y: usize, s: usize,
     for (let r = 0; r < 8; r++) put(scales, (b << 3) + r, fitScale(x + (b << 10) + (r << 7), w + (r << 7), t, s));
   }
   const d = abs<f32>(extreme(scales, nBlocks << 3)) / <f32>127;
-  store<f32>(y, d);
+  storeRowScale(y, d);
   if (d == 0) return;
   const id = <f32>1 / d;
   let totalX: f32 = 0, total2: f32 = 0;
@@ -134,7 +134,7 @@ export function quantizeIQ4_KSS(x: usize, k: u32, qw: usize, y: usize, s: usize,
       }
     }
   }
-  if (total2 > 0) store<f32>(y, totalX / total2 * <f32>1.01);
+  if (total2 > 0) storeRowScale(y, totalX / total2 * <f32>1.01);
 }
 
 /** v with v ^ (v >> 1) = codes; bit 0 of v is 0 because the codes are even. */

@@ -4,7 +4,7 @@
 
 import { clearSums, encode, encodeHalves, fitCodebook, shifted, sumq2, sumqx, weighBlock } from "./codebook";
 import { packNibbles, packOneBit, packTwoBits } from "./pack";
-import { CODES, ROW, SCALES, WEIGHTS, at, clampInt, extreme, inverse, nearestInt, put, storeScale } from "./scalar";
+import { CODES, ROW, SCALES, WEIGHTS, at, clampInt, extreme, inverse, nearestInt, put, storeRowScale, storeScale } from "./scalar";
 
 /** Scales of the 256 / size runs of a block, at `scales`; a bit for each run that takes the second set. */
 function fitRuns(size: i32, x: usize, tries: i32, step: f32, refine: bool, scales: usize, t: usize, s: usize): u32 {
@@ -156,7 +156,7 @@ function quantizeIQ45_KS(five: bool, x: usize, k: u32, qw: usize, y: usize, s: u
     for (let r = 0; r < 8; r++) store<u8>(block + r, (sets >> r) & 1);
   }
   const d = abs<f32>(extreme(scales, nBlocks << 3)) / <f32>127;
-  store<f32>(y, d);
+  storeRowScale(y, d);
   if (d == 0) return;
   const id = <f32>1 / d;
   clearSums();
@@ -174,7 +174,7 @@ function quantizeIQ45_KS(five: bool, x: usize, k: u32, qw: usize, y: usize, s: u
     packNibbles(s + CODES, five ? 32 : 16, block + 8);
     if (five) packOneBit(s + CODES, 4, block + 136);
   }
-  if (sumq2 > 0) store<f32>(y, sumqx / sumq2);
+  if (sumq2 > 0) storeRowScale(y, sumqx / sumq2);
 }
 
 export function quantizeIQ4_KS(x: usize, k: u32, qw: usize, y: usize, s: usize, t: usize): void {

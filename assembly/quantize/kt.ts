@@ -8,7 +8,7 @@
 import { IQ4K_VALUES } from "../quants/iq4_k";
 import { codebookBytes, nearestCode, prepareCodebook, valueOf } from "./codebook";
 import { nearestPoint, netBytes, prepareNet, storePoint } from "./points";
-import { GRID, ROW, at, clampInt, extreme, maxMagnitude, nearestInt, put, sumSquares, weigh } from "./scalar";
+import { GRID, ROW, at, clampInt, extreme, maxMagnitude, nearestInt, put, storeRowScale, sumSquares, weigh } from "./scalar";
 
 /** The types of octets. */
 enum Kt { one, two, three }
@@ -265,7 +265,8 @@ function quantizeOctets(type: Kt, x: usize, k: u32, qw: usize, y: usize, s: usiz
   const id: f32 = d != 0 ? <f32>1 / d : 0;
   let qx: f32 = 0, q2: f32 = 0;
   for (let r = 0; r < nRuns; r++) {
-    const block = y + 4 + (r >> 3) * bytes, b: u32 = r & 7, w = rowWeights + (r << 7), kept = rowIndices + (r << 4), tried = s + TRIED;
+    const block = y + 4 + (r >> 3) * bytes, b: u32 = r & 7, w = rowWeights + (r << 7);
+    const kept = rowIndices + (r << 4), tried = s + TRIED;
     const xr = plain ? magnitudesOf(x + (r << 7), s) : x + (r << 7);
     const code = scaleCode(id * at(rowScales, r), plain, t), scale = plain ? <f32>code : valueOf(code, 0, t);
     const p = block + (type == Kt.one ? b : b & 3);
@@ -282,7 +283,7 @@ function quantizeOctets(type: Kt, x: usize, k: u32, qw: usize, y: usize, s: usiz
   }
   const fitted = q2 > 0 ? qx / q2 : d;
   // ik_llama.cpp found the factor of IQ1_KT by trial
-  store<f32>(y, type == Kt.one && q2 > 0 ? fitted * <f32>1.07 : fitted);
+  storeRowScale(y, type == Kt.one && q2 > 0 ? fitted * <f32>1.07 : fitted);
 }
 
 /** Bit b of qh[i]: weight i of a run is negative. */
@@ -357,5 +358,5 @@ export function quantizeIQ4_KT(x: usize, k: u32, qw: usize, y: usize, s: usize, 
     qx += scale * sumqx;
     q2 += scale * scale * sumq2;
   }
-  store<f32>(y, q2 > 0 ? qx / q2 : d);
+  storeRowScale(y, q2 > 0 ? qx / q2 : d);
 }

@@ -22,6 +22,21 @@ export function packCodes(L: usize, qh: usize, qs: usize): void {
   if (qh) store<u32>(qh, bits);
 }
 
+/** Codes min(top, trunc((x - least) * id + bias)) of 32 weights. They are in range but where d is subnormal and id infinite. */
+function truncate(x: usize, least: f32, id: f32, bias: f32, top: i32, L: usize): void {
+  if (abs<f32>(id) == Infinity) {
+    // a byte with a sign, as in C, before the clamp
+    for (let i = 0; i < 32; i++) store<u8>(L + i, min<i32>(top, <i32><i8>truncInt((at(x, i) - least) * id + bias)));
+    return;
+  }
+  const from = f32x4.splat(least), factor = f32x4.splat(id), add = f32x4.splat(bias), most = i32x4.splat(top);
+  for (let i: usize = 0; i < 32; i += 4) {
+    const scaled = f32x4.add(f32x4.mul(f32x4.sub(v128.load(x + (i << 2)), from), factor), add);
+    const code = i32x4.min_s(most, i32x4.trunc_sat_f32x4_s(scaled)), half = i16x8.narrow_i32x4_s(code, code);
+    v128.store32_lane(L + i, i8x16.narrow_i16x8_u(half, half), 0);
+  }
+}
+
 /** Q4_0 (nmax 8) and Q5_0 (nmax 16). */
 function quantizeSymmetric(nmax: i32, x: usize, k: u32, qw: usize, y: usize, s: usize): void {
   const five = nmax == 16, L = s + CODES;
@@ -34,12 +49,7 @@ function quantizeSymmetric(nmax: i32, x: usize, k: u32, qw: usize, y: usize, s: 
       qw += 128;
     } else {
       d = extreme(x, 32) / <f32>-nmax;
-      const id = inverse(d);
-      for (let i = 0; i < 32; i++) {
-        // a byte with a sign, as in C, before the clamp
-        const q = <i32><i8>truncInt(at(x, i) * id + (<f32>nmax + <f32>0.5));
-        store<u8>(L + i, min<i32>(2 * nmax - 1, q));
-      }
+      truncate(x, 0, inverse(d), <f32>nmax + <f32>0.5, 2 * nmax - 1, L);
     }
     storeScale(y, d);
     packCodes(L, five ? y + 2 : 0, five ? y + 6 : y + 2);
@@ -67,11 +77,7 @@ function quantizeWithMinimum(nmax: i32, x: usize, k: u32, qw: usize, y: usize, s
         if (at(x, i) > most) most = at(x, i);
       }
       d = (most - least) / <f32>nmax;
-      const id = inverse(d);
-      for (let i = 0; i < 32; i++) {
-        const q = truncInt((at(x, i) - least) * id + <f32>0.5);
-        store<u8>(L + i, five ? q : min<i32>(nmax, <i32><i8>q));
-      }
+      truncate(x, least, inverse(d), 0.5, nmax, L);
     }
     storeScale(y, d);
     storeScale(y + 2, least);
@@ -99,9 +105,22 @@ export function quantizeQ5_1(x: usize, k: u32, qw: usize, y: usize, s: usize): v
 
 /** d = max|x| / 127, q = round(x / d), ties away from zero. Has no use for importance weights. */
 export function quantizeQ8_0(x: usize, k: u32, y: usize): void {
+  const half = f32x4.splat(0.5), one = f32x4.splat(1), sign = i32x4.splat(i32.MIN_VALUE);
   for (let b: u32 = 0; b < k >> 5; b++, x += 128, y += 34) {
     const d = maxMagnitude(x, 32) / <f32>127, id = inverse(d);
     storeScale(y, d);
-    for (let i = 0; i < 32; i++) store<u8>(y + i, roundInt(at(x, i) * id), 2);
+    if (id == Infinity) {
+      // d is subnormal
+      for (let i = 0; i < 32; i++) store<u8>(y + i, roundInt(at(x, i) * id), 2);
+      continue;
+    }
+    const factor = f32x4.splat(id);
+    for (let i: usize = 0; i < 32; i += 4) {
+      const scaled = f32x4.mul(v128.load(x + (i << 2)), factor), whole = f32x4.trunc(scaled);
+      const away = f32x4.ge(f32x4.abs(f32x4.sub(scaled, whole)), half);
+      const step = v128.and(away, v128.or(one, v128.and(scaled, sign)));
+      const code = i32x4.trunc_sat_f32x4_s(f32x4.add(whole, step)), narrow = i16x8.narrow_i32x4_s(code, code);
+      v128.store32_lane(y + i, i8x16.narrow_i16x8_s(narrow, narrow), 0, 2);
+    }
   }
 }

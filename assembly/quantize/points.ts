@@ -169,7 +169,9 @@ function gather(net: usize, nearest: u32, point: usize, centres: usize): void {
       store<u32>(p, load<u32>(p) + 1);
       put(distances, <i32>g, Infinity);
     }
-    for (let g: u32 = 0; g < nGroups; g++) keepExtra(extraAway + (g * EXTRA << 2), extraIndex + (g * EXTRA << 1), at(distances, g), i);
+    for (let g: u32 = 0; g < nGroups; g++) {
+      keepExtra(extraAway + (g * EXTRA << 2), extraIndex + (g * EXTRA << 1), at(distances, g), i);
+    }
   }
   let fours: u32 = 0;
   for (let g: u32 = 0; g < nGroups; g++) {

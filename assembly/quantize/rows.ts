@@ -1,7 +1,7 @@
 // Types with one scale for a whole row (ik_llama.cpp): IQ1_BN, IQ2_BN, Q8_KV. Importance weights have no use here.
 // Layouts: assembly/quants/iq1_bn.ts, iq2_bn.ts, q8_kv.ts. Source: ik_llama.cpp, iqk_quantize.cpp.
 
-import { at, maxMagnitude, nearestInt, storeScale } from "./scalar";
+import { at, maxMagnitude, nearestInt, storeRowScale, storeScale } from "./scalar";
 
 /** 0, 1, 2 for -d, 0, d: zero is what lies below half the row's maximum. */
 // @ts-ignore: decorator
@@ -40,7 +40,7 @@ export function quantizeIQ1_BN(x: usize, k: u32, y: usize): void {
 /** Row: d f32. Block of 64 weights: 16 B, two bits for each of the weights 16 apart. */
 export function quantizeIQ2_BN(x: usize, k: u32, y: usize): void {
   const d = maxMagnitude(x, k), half = <f32>0.5 * d;
-  store<f32>(y, d);
+  storeRowScale(y, d);
   y += 4;
   for (let b: u32 = 0; b < k >> 6; b++, x += 256, y += 16) {
     for (let j = 0; j < 16; j++) {
@@ -62,6 +62,6 @@ export function quantizeQ8_KV(x: usize, k: u32, y: usize): void {
     store<i8>(y + i, code, 8);
     total += code;
   }
-  store<f32>(y, d);
+  storeRowScale(y, d);
   store<i32>(y, total, 4);
 }

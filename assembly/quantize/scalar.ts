@@ -60,25 +60,21 @@ export function inverse(d: f32): f32 {
 
 /** Largest magnitude of n values. */
 export function maxMagnitude(x: usize, n: i32): f32 {
-  let a: f32 = 0;
-  for (let i = 0; i < n; i++) {
-    const v = abs<f32>(at(x, i));
-    if (v > a) a = v;
-  }
+  let most = f32x4.splat(0), i = 0;
+  for (; i + 4 <= n; i += 4) most = f32x4.pmax(most, f32x4.abs(v128.load(x + (i << 2))));
+  let a = max<f32>(
+    max<f32>(f32x4.extract_lane(most, 0), f32x4.extract_lane(most, 1)),
+    max<f32>(f32x4.extract_lane(most, 2), f32x4.extract_lane(most, 3)),
+  );
+  for (; i < n; i++) a = max<f32>(a, abs<f32>(at(x, i)));
   return a;
 }
 
 /** The value of largest magnitude, the first of equals. */
 export function extreme(x: usize, n: i32): f32 {
-  let a: f32 = 0, m: f32 = 0;
-  for (let i = 0; i < n; i++) {
-    const v = at(x, i);
-    if (abs<f32>(v) > a) {
-      a = abs<f32>(v);
-      m = v;
-    }
-  }
-  return m;
+  const a = maxMagnitude(x, n);
+  for (let i = 0; i < n; i++) if (abs<f32>(at(x, i)) == a) return at(x, i);
+  return 0;
 }
 
 /** Sum of squares of n values, in order. */
@@ -126,6 +122,12 @@ export function storeScale(p: usize, d: f32): void {
   const h = f32ToF16(d);
   if ((h & 0x7c00) == 0x7c00) overflowed = true;
   store<u16>(p, <u16>h);
+}
+
+/** Stores the f32 scale of a row and remembers whether it is a number. */
+export function storeRowScale(p: usize, d: f32): void {
+  if (!(abs<f32>(d) < Infinity)) overflowed = true;
+  store<f32>(p, d);
 }
 
 // Offsets in the scratch memory of a thread (`s` in every quantiser).

@@ -1,7 +1,7 @@
 // Types whose codes follow from one scale without a search, and that have no use for importance weights: Q1_0, Q2_0,
 // TQ1_0, TQ2_0, MXFP4, NVFP4. Each block's drawing stands above its function.
 
-import { CODES, at, inverse, maxMagnitude, roundInt, storeScale } from "./scalar";
+import { at, inverse, maxMagnitude, roundInt, storeScale } from "./scalar";
 
 /** | d f16 | 16 B |, 128 weights: d = mean |x|, bit e is set where x >= 0. */
 export function quantizeQ1_0(x: usize, k: u32, y: usize): void {
@@ -73,17 +73,26 @@ export function quantizeTQ2_0(x: usize, k: u32, y: usize): void {
 // prettier-ignore
 const E2M1: usize = memory.data<i8>([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12]);
 
-/** Code of the E2M1 value nearest to x with scale d (half the block's: the table is doubled), the first of equals. */
-function fp4Code(x: f32, d: f32): u32 {
-  let code: u32 = 0, best = abs<f32>(<f32>load<i8>(E2M1) * d - x);
+/** Codes of the E2M1 values nearest to four x with scale d (half the block's: the table is doubled), the first of equals. */
+// @ts-ignore: decorator
+@inline
+function fp4Codes(x: v128, d: f32): v128 {
+  let code = i32x4.splat(0), best = f32x4.abs(f32x4.sub(f32x4.splat(0), x));
   for (let i: u32 = 1; i < 16; i++) {
-    const error = abs<f32>(<f32>load<i8>(E2M1 + i) * d - x);
-    if (error < best) {
-      code = i;
-      best = error;
-    }
+    const error = f32x4.abs(f32x4.sub(f32x4.splat(<f32>load<i8>(E2M1 + i) * d), x)), nearer = f32x4.lt(error, best);
+    code = v128.bitselect(i32x4.splat(i), code, nearer);
+    best = v128.bitselect(error, best, nearer);
   }
   return code;
+}
+
+/** Codes of 2 * n weights, n a multiple of 4: n bytes, weight j low and weight j + n high. */
+function packFp4(x: usize, n: usize, d: f32, qs: usize): void {
+  for (let j: usize = 0; j < n; j += 4) {
+    const low = fp4Codes(v128.load(x + (j << 2)), d), high = fp4Codes(v128.load(x + (j + n << 2)), d);
+    const half = i16x8.narrow_i32x4_u(v128.or(low, i32x4.shl(high, 4)), low);
+    v128.store32_lane(qs + j, i8x16.narrow_i16x8_u(half, half), 0);
+  }
 }
 
 /** floor(log2f(a)) of a > 0: log2f rounds to f32, so values just below a power of two reach it. */
@@ -103,7 +112,7 @@ export function quantizeMXFP4(x: usize, k: u32, y: usize): void {
     const e = most > 0 ? <u32>(floorLog2(most) + 125) & 255 : 0;
     const d = e < 2 ? reinterpret<f32>(0x00200000 << e) : reinterpret<f32>((e - 1) << 23);
     store<u8>(y, e);
-    for (let j = 0; j < 16; j++) store<u8>(y + j, fp4Code(at(x, j), d) | (fp4Code(at(x, j + 16), d) << 4), 1);
+    packFp4(x, 16, d, y + 1);
   }
 }
 
@@ -133,8 +142,7 @@ export function quantizeNVFP4(x: usize, k: u32, y: usize): void {
     for (let run = 0; run < 4; run++, x += 64) {
       const byte = toE4M3(maxMagnitude(x, 16) / <f32>6), d = halfE4M3(byte);
       store<u8>(y + run, byte);
-      const qs = y + 4 + (run << 3);
-      for (let j = 0; j < 8; j++) store<u8>(qs + j, fp4Code(at(x, j), d) | (fp4Code(at(x, j + 8), d) << 4));
+      packFp4(x, 8, d, y + 4 + (run << 3));
     }
   }
 }

@@ -33,6 +33,7 @@ export async function openModel(
       weights: values.weights,
       cacheTypeK: values.cacheTypeK,
       cacheTypeV: values.cacheTypeV,
+      swaFull: values.swaFull,
       kernelBuild: values.kernelBuild,
       bankBytes: values.bankBytes,
       overrideKv: values.overrideKv,

@@ -17,6 +17,7 @@ import { endQuietlyWithReader } from "./output.ts";
 import { packageVersion } from "./package.ts";
 import { addPerplexityCommand } from "./perplexity.ts";
 import { addQuantizeCommand } from "./quantize.ts";
+import { addRerankCommand } from "./rerank.ts";
 import { addRunCommand } from "./run.ts";
 import { addSplitCommand } from "./split.ts";
 import { addTokenizeCommand } from "./tokenize.ts";
@@ -34,6 +35,7 @@ function createProgram(): Command {
     addTokenizeCommand,
     addLogitsCommand,
     addEmbedCommand,
+    addRerankCommand,
     addBenchCommand,
     addPerplexityCommand,
     addImatrixCommand,

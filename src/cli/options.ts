@@ -19,6 +19,7 @@ export interface EngineValues {
   readonly weights?: WeightsKind;
   readonly cacheTypeK?: CacheType;
   readonly cacheTypeV?: CacheType;
+  readonly swaFull?: boolean;
   readonly kernelBuild?: KernelBuild;
   readonly bankBytes?: number;
 }
@@ -92,6 +93,7 @@ export function addEngineOptions(command: Command, { context = true } = {}): Com
         CACHE_TYPES,
       ),
     )
+    .option("--swa-full", "layers with a sliding window keep every position in the cache")
     .addOption(
       choiceOption("--kernel-build <NAME>", "dot32, rel16 or base (default: the fastest here)", [
         "dot32",

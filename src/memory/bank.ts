@@ -3,7 +3,7 @@
 
 import { MemoryError } from "../errors.ts";
 import { Batch, Control, Limit, Sequence } from "./abi.generated.ts";
-import type { BankContents, PlacedCache, PlacedState, PlacedWeight } from "./placed.ts";
+import type { BankContents, PageCounts, PlacedCache, PlacedState, PlacedWeight } from "./placed.ts";
 
 /** What the addresses of a bank depend on besides its contents. */
 export interface BankLimits {
@@ -12,7 +12,7 @@ export interface BankLimits {
   readonly nBatch: number;
   readonly nSequences: number;
   /** Pages of 16 positions in the KV cache, and most pages of one sequence. */
-  readonly nPages: number;
+  readonly nPages: PageCounts;
   readonly maxPagesPerSequence: number;
   readonly planBytes: number;
   readonly arenaBytes: number;
@@ -35,11 +35,13 @@ export class Bank {
     readonly positions: number;
     readonly sequenceOf: number;
     readonly writeSlots: number;
+    readonly windowSlots: number;
     readonly outputRows: number;
     readonly inputRows: number;
     readonly adapters: number;
     readonly sequences: number;
     readonly pageTables: number;
+    readonly windowPageTables: number;
   };
   readonly scratch: number;
   /** Memory for loading: raw rows of the file before they are repacked. It overlaps the arena. */
@@ -73,11 +75,13 @@ export class Bank {
       positions: take(nBatch * 16),
       sequenceOf: take(nBatch * 4),
       writeSlots: take(nBatch * 4),
+      windowSlots: take(nBatch * 4),
       outputRows: take(nBatch * 4),
       inputRows: take(nBatch * limits.nEmbd * 4),
       adapters: take(nBatch * 4),
       sequences: take(nSequences * Sequence.bytes),
       pageTables: take(nSequences * maxPagesPerSequence * 4),
+      windowPageTables: take(nSequences * maxPagesPerSequence * 4),
     };
     this.scratch = take(limits.nThreads * Limit.scratchBytes);
     this.next = take(limits.planBytes);
@@ -88,8 +92,8 @@ export class Bank {
     for (const weight of contents.weights) this.weights.set(weight, take(weight.bytes));
     for (const cache of contents.caches) {
       this.caches.set(cache, {
-        k: take(cache.kPageBytes * nPages),
-        v: take(cache.vPageBytes * nPages),
+        k: take(cache.kPageBytes * nPages[cache.pool]),
+        v: take(cache.vPageBytes * nPages[cache.pool]),
       });
     }
     const pages = Math.ceil(at / PAGE) + 1;
@@ -137,6 +141,14 @@ export class Bank {
     return this.caches.get(cache)![part];
   }
 
+  get cacheBytes(): number {
+    const { nPages } = this.limits;
+    return [...this.caches.keys()].reduce(
+      (sum, { pool, kPageBytes, vPageBytes }) => sum + (kPageBytes + vPageBytes) * nPages[pool],
+      0,
+    );
+  }
+
   placedCaches(): IterableIterator<[PlacedCache, { k: number; v: number }]> {
     return this.caches.entries();
   }
@@ -176,8 +188,8 @@ export function fixedBytes(limits: BankLimits): number {
     limits.heapBase +
     Control.bytes +
     Batch.bytes +
-    nBatch * (4 + 16 + 4 + 4 + 4 + 4 + limits.nEmbd * 4) +
-    nSequences * (Sequence.bytes + maxPagesPerSequence * 4) +
+    nBatch * (4 + 16 + 4 + 4 + 4 + 4 + 4 + limits.nEmbd * 4) +
+    nSequences * (Sequence.bytes + 2 * maxPagesPerSequence * 4) +
     limits.nThreads * Limit.scratchBytes +
     limits.planBytes +
     Math.max(limits.arenaBytes, STAGING_BYTES) +

@@ -17,9 +17,18 @@ export interface PlacedWeight {
   readonly constant?: Float32Array;
 }
 
+/** Whose pages: those of layers that keep every position, or of layers that forget what no window reaches any more. */
+export type PagePool = "whole" | "window";
+
+/** How many pages each pool has. */
+export type PageCounts = Readonly<Record<PagePool, number>>;
+
 /** Keys or values of one layer for all pages. */
 export interface PlacedCache {
   readonly layer: number;
+  readonly pool: PagePool;
+  /** Pool `window`: a query sees no key so many positions behind it, or more. */
+  readonly window?: number;
   readonly nHeadKv: number;
   readonly headDimK: number;
   readonly headDimV: number;

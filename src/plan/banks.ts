@@ -3,7 +3,13 @@
 // bank there is one segment. Tied embeddings are used first and last, so a schedule may come back to a bank.
 
 import { MemoryError } from "../errors.ts";
-import type { BankContents, PlacedCache, PlacedState, PlacedWeight } from "../memory/placed.ts";
+import type {
+  BankContents,
+  PageCounts,
+  PlacedCache,
+  PlacedState,
+  PlacedWeight,
+} from "../memory/placed.ts";
 import type { Instr, Recording, Ref, Value } from "./instruction.ts";
 
 export interface Transfer {
@@ -30,8 +36,12 @@ export interface Banked {
 }
 
 /** Bytes an anchored resource takes. nPages: pages of the KV cache. */
-function resourceBytes(resource: PlacedWeight | PlacedCache | PlacedState, nPages: number): number {
-  if ("layer" in resource) return (resource.kPageBytes + resource.vPageBytes) * nPages;
+function resourceBytes(
+  resource: PlacedWeight | PlacedCache | PlacedState,
+  nPages: PageCounts,
+): number {
+  if ("layer" in resource)
+    return (resource.kPageBytes + resource.vPageBytes) * nPages[resource.pool];
   return resource.bytes;
 }
 
@@ -39,7 +49,7 @@ function resourceBytes(resource: PlacedWeight | PlacedCache | PlacedState, nPage
  * Assigns every instruction to a bank of at most `capacity` bytes of weights, cache and state.
  * Throws MemoryError when a single tensor is larger than a bank.
  */
-export function assignBanks(recording: Recording, capacity: number, nPages: number): Banked {
+export function assignBanks(recording: Recording, capacity: number, nPages: PageCounts): Banked {
   const banks: BankContents[] = [],
     used: number[] = [];
   const anchor = new Map<PlacedWeight | PlacedCache | PlacedState, number>();

@@ -4,6 +4,7 @@
 import type {
   AttentionParams,
   KvCache,
+  KvShape,
   RopeParams,
   TemperatureParams,
   Tensor,
@@ -11,6 +12,7 @@ import type {
 import { PlanError } from "../errors.ts";
 import {
   AttentionWord,
+  KeyPages,
   Kv,
   KvStoreWord,
   Op,
@@ -124,11 +126,12 @@ export function kvStore(
   layer: number,
   k: Tensor,
   v: Tensor,
-  shape: { nHeadKv: number; headDimK: number; headDimV: number },
+  shape: KvShape,
 ): KvCache {
   const key = k as Recorded,
     value = v as Recorded,
     { nHeadKv, headDimK, headDimV } = shape;
+  const window = r.options.swaFull ? undefined : shape.window;
   const { kType, vType } = r.options;
   if (r.head)
     throw new PlanError(
@@ -143,7 +146,11 @@ export function kvStore(
   }
   const placed: PlacedCache = {
     layer,
-    ...shape,
+    pool: window === undefined ? "whole" : "window",
+    window,
+    nHeadKv,
+    headDimK,
+    headDimV,
     kPageBytes: nHeadKv * pageBytes(kType, headDimK, layer),
     vPageBytes: nHeadKv * pageBytes(vType, headDimV, layer),
   };
@@ -167,6 +174,7 @@ export function kvStore(
       [KvStoreWord.vType, vType],
       [KvStoreWord.kPageBytes, placed.kPageBytes],
       [KvStoreWord.vPageBytes, placed.vPageBytes],
+      [KvStoreWord.window, placed.pool === "window" ? 1 : 0],
     ],
     [ref(key), ref(value)],
     [kRef, vRef],
@@ -195,6 +203,13 @@ export function attention(r: RecordingContext, q: Tensor, params: AttentionParam
     throw new PlanError(
       `attention: expected ${nHead} heads of ${cache.headDimK} over ${cache.nHeadKv} kv heads, found width ${a.width}`,
     );
+  }
+  if (cache.window !== undefined) {
+    const reach = causal && !cross ? Math.min(window || Infinity, chunk || Infinity) : Infinity;
+    if (reach > cache.window)
+      throw new PlanError(
+        `attention: expected a window of at most ${cache.window}, as kvStore of layer ${cache.layer} has it, found ${reach}`,
+      );
   }
   const stretch = yarnScale
     ? yarnMagnitude(kernels, yarnScale.freqScale, yarnScale.logMultiplier)
@@ -229,7 +244,10 @@ export function attention(r: RecordingContext, q: Tensor, params: AttentionParam
       [AttentionWord.sinks, sinks ? r.vector(sinks) : 0],
       [AttentionWord.causal, causal ? 1 : 0],
       [AttentionWord.chunk, chunk],
-      [AttentionWord.cross, cross ? 1 : 0],
+      [
+        AttentionWord.pages,
+        cross ? KeyPages.encoder : KeyPages[cache.pool === "window" ? "window" : "own"],
+      ],
       ...relativeBiasWords(r, relativeBias),
       ...partialWords(r, nHead, cache),
     ],

@@ -12,6 +12,7 @@ import {
   NormKind,
   NormWord,
   Op,
+  SoftmaxWord,
   UnaryKind,
   UnaryWord,
 } from "../memory/abi.generated.ts";
@@ -120,7 +121,7 @@ export function softmax(r: RecordingContext, x: Tensor, group?: number): Tensor 
     Op.softmax,
     "softmax",
     a.rows,
-    [...r.common(dst, a), [NormWord.group, group ?? a.width]],
+    [...r.common(dst, a), [SoftmaxWord.group, group ?? a.width]],
     [ref(a)],
     [ref(dst)],
   );

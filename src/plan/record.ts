@@ -8,6 +8,7 @@ import type {
   AttentionParams,
   GatedDeltaParams,
   KvCache,
+  KvShape,
   NormParams,
   Ops,
   RopeParams,
@@ -213,12 +214,7 @@ export class Recorder implements Ops {
     return attention.rope(this.context, x, params);
   }
 
-  kvStore(
-    layer: number,
-    k: Tensor,
-    v: Tensor,
-    shape: { nHeadKv: number; headDimK: number; headDimV: number },
-  ): KvCache {
+  kvStore(layer: number, k: Tensor, v: Tensor, shape: KvShape): KvCache {
     return attention.kvStore(this.context, layer, k, v, shape);
   }
 

@@ -62,4 +62,7 @@ export class RecordedCache implements KvCache {
   get headDimV() {
     return this.placed.headDimV;
   }
+  get window() {
+    return this.placed.window;
+  }
 }

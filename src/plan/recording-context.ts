@@ -38,6 +38,8 @@ export interface RecordOptions {
   readonly nCtx: number;
   /** Decides how much memory is set aside to split long attention; never a bit. */
   readonly nThreads: number;
+  /** Layers with a window keep every position. */
+  readonly swaFull?: boolean;
   /** Also accumulate sums of squares of every product's input. */
   readonly calibrate?: boolean;
   /** Names of tapped tensors that must stay readable after the run. */

@@ -1,6 +1,6 @@
 // What a caller wants quantised, checked before any byte is written: types, lengths, importance weights.
 
-import { type GgmlType, GGML_TYPES, rowBytes, typeByName } from "../../formats/types.ts";
+import { type GgmlType, GGML_TYPES, rowBytes, typeById, typeByName } from "../../formats/types.ts";
 import { OptionError } from "../errors.ts";
 import type { KernelExports } from "../kernels/exports.ts";
 
@@ -14,7 +14,7 @@ export interface QuantizeOptions {
   readonly imatrix?: Float32Array;
 }
 
-/** Weights as a file holds them: whole rows of a type that the kernels read, such as F16. */
+/** Weights as a file holds them: whole rows of a type that the kernels read, such as F16; none that interleaves rows. */
 export interface StoredWeights {
   readonly type: string;
   readonly bytes: Uint8Array;
@@ -84,10 +84,14 @@ function storedOf(
     );
   }
   return {
-    source: acceptedType("values.type", values.type, exports.isSupported),
+    source: acceptedType("values.type", values.type, (id) => isReadable(exports, id)),
     bytes: values.bytes,
   };
 }
+
+/** Whether the kernels read single rows of a type; interleaved rows must be set apart first (src/interleaved). */
+const isReadable = (exports: KernelExports, id: number): boolean =>
+  Boolean(exports.isSupported(id)) && typeById(id).rowsInterleaved === 1;
 
 /** Rows and their width. */
 function shapeOf(

@@ -22,6 +22,7 @@ export class BpeModel implements TokenizerModel {
   readonly addBos: boolean;
   readonly forceBos: boolean;
   readonly addEos = false;
+  readonly addSepBetween: boolean;
   readonly addSpacePrefix = false;
   readonly #vocabulary: Vocabulary;
   readonly #pre: PreTokenizer;
@@ -41,6 +42,7 @@ export class BpeModel implements TokenizerModel {
     this.#stages = RULES[pre.rule];
     this.addBos = pre.addBos ?? false;
     this.forceBos = pre.forceBos ?? false;
+    this.addSepBetween = pre.addSepBetween ?? false;
     this.#lowerCase =
       pre.dropSpaces === true && (meta.bool("tokenizer.ggml.normalizer.lowercase") ?? false);
     this.#tokenOfByte = Int32Array.from(

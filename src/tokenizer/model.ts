@@ -7,6 +7,8 @@ export interface TokenizerModel {
   readonly addEos: boolean;
   /** The separator is added after a text, as EOS is. */
   readonly addSep?: boolean;
+  /** The separator is added between two texts that are given as one, unless the file says otherwise. */
+  readonly addSepBetween?: boolean;
   /** BOS is added whatever the file says. */
   readonly forceBos?: boolean;
   /** Whether a space is put before a text and after each special token. */

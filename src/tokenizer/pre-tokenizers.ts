@@ -10,6 +10,8 @@ export interface PreTokenizer {
   readonly addBos?: boolean;
   /** BOS is added whatever the file says. */
   readonly forceBos?: boolean;
+  /** A separator stands between two texts that are given as one. */
+  readonly addSepBetween?: boolean;
   /** BOS has no default id. */
   readonly noBos?: boolean;
   /** Merges work on UTF-8 characters, not on bytes; a missing character is `<0xXX>` tokens. */
@@ -59,9 +61,10 @@ rows("qwen35", { rule: "qwen35" });
 rows("ufakzeka", { rule: "ufakzeka" });
 rows(
   "gpt-2 phi-2 mpt olmo jais trillion granite-docling exaone4 gigachat mellum modern-bert a.x-4.0 " +
-    "jina-es jina-de jina-v2-es jina-v2-de jina-v1-en jina-v2-code roberta-bpe",
+    "jina-es jina-de jina-v2-es jina-v2-de",
   { rule: "gpt2" },
 );
+rows("jina-v1-en jina-v2-code roberta-bpe", { rule: "gpt2", addSepBetween: true });
 rows("starcoder refact command-r smollm codeshell exaone minerva-7b mellum2", {
   rule: "starcoder",
 });

@@ -67,6 +67,8 @@ export interface Tokenizer {
   readonly eogTokens: ReadonlySet<number>;
   readonly addBos: boolean;
   readonly addEos: boolean;
+  /** Whether the separator stands between two texts that are given as one (rerankers). */
+  readonly addSepBetween: boolean;
   /** Whether the first word gets a space before it. */
   readonly addSpacePrefix: boolean;
   /** What is odd about the vocabulary, in sentences for the user. */
@@ -97,6 +99,7 @@ export class VocabularyTokenizer implements Tokenizer {
   readonly eogTokens: ReadonlySet<number>;
   readonly addBos: boolean;
   readonly addEos: boolean;
+  readonly addSepBetween: boolean;
   readonly #vocabulary: Vocabulary;
   readonly #model: TokenizerModel;
   readonly #partition: SpecialTokenPartition;
@@ -117,6 +120,7 @@ export class VocabularyTokenizer implements Tokenizer {
     this.eogTokens = eogTokens;
     this.addBos = meta.bool("tokenizer.ggml.add_bos_token") ?? model.addBos;
     this.addEos = meta.bool("tokenizer.ggml.add_eos_token") ?? model.addEos;
+    this.addSepBetween = meta.bool("tokenizer.ggml.add_sep_token") ?? model.addSepBetween ?? false;
     // gemma 4: files say false, the model was trained with it (llama.cpp overrides it too).
     if (model.forceBos) this.addBos = true;
     if (this.addBos && this.bosToken === undefined) throw noToken(meta, "bos");

@@ -33,6 +33,7 @@ export class WordPieceModel implements TokenizerModel {
   readonly addBos = true;
   readonly addEos = false;
   readonly addSep = true;
+  readonly addSepBetween = true;
   /** Encoding does not see it; decoding takes the first word's space off. */
   readonly addSpacePrefix = true;
   readonly #vocabulary: Vocabulary;

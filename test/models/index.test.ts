@@ -5,6 +5,7 @@ import { Metadata, type MetadataValue } from "../../formats/metadata.ts";
 import { ARCHITECTURES, describeModel, ModelError, ModelKeys, TESTED } from "../../models/index.ts";
 import { readHparams } from "../../models/hparams.ts";
 import { RECURRENT_MODELS } from "../reference/recurrent-models.ts";
+import { RANDOM_ENCODERS } from "../reference/random-encoders.ts";
 import { RANDOM_MODELS } from "../reference/random-models.ts";
 import { hasShared } from "../reference/vectors.ts";
 import { loadZooCase, zooNames } from "../reference/zoo.ts";
@@ -62,7 +63,9 @@ describe("describeModel", () => {
   it("says of every name how it is tested, and is", () => {
     expect(Object.keys(TESTED).sort()).toEqual(ARCHITECTURES.flatMap((a) => a.names).sort());
     const random = (arch: string): (false | undefined)[] =>
-      RANDOM_MODELS.filter((model) => model.arch === arch).map((model) => model.peer);
+      [...RANDOM_MODELS, ...RANDOM_ENCODERS]
+        .filter((model) => model.arch === arch)
+        .map((model) => model.peer);
     for (const [name, tested] of Object.entries(TESTED)) {
       if (tested === "llama.cpp") expect(random(name), name).toContain(undefined);
       const recurrent = RECURRENT_MODELS.some(([, arch]) => arch === name);

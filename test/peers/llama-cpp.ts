@@ -20,6 +20,12 @@ interface Llama {
       };
       dispose(): Promise<void>;
     }>;
+    createEmbeddingContext(options: object): Promise<{
+      getEmbeddingFor(tokens: readonly number[]): Promise<{ readonly vector: readonly number[] }>;
+    }>;
+    createRankingContext(options: object): Promise<{
+      rank(query: readonly number[], document: readonly number[]): Promise<number>;
+    }>;
     dispose(): Promise<void>;
   }>;
 }
@@ -48,14 +54,7 @@ export async function peerLogprobs(
   runs: readonly (readonly number[])[],
   { cacheType = "F32" }: PeerOptions = {},
 ): Promise<Float64Array[][]> {
-  const model = await (
-    await (llama ??= open())
-  ).loadModel({
-    modelPath: path,
-    useMmap: false,
-    gpuLayers: 0,
-  });
-  try {
+  return withModel(path, async (model) => {
     const results: Float64Array[][] = [];
     for (const tokens of runs) {
       const context = await model.createContext({
@@ -76,7 +75,49 @@ export async function peerLogprobs(
       );
     }
     return results;
+  });
+}
+
+type PeerModel = Awaited<ReturnType<Llama["loadModel"]>>;
+
+async function withModel<T>(path: string, use: (model: PeerModel) => Promise<T>): Promise<T> {
+  llama ??= open();
+  const model = await (
+    await llama
+  ).loadModel({
+    modelPath: path,
+    useMmap: false,
+    gpuLayers: 0,
+    // of embeddings, which have no options of their own for these
+    defaultContextFlashAttention: false,
+    experimentalDefaultContextKvCacheKeyType: "F32",
+    experimentalDefaultContextKvCacheValueType: "F32",
+  });
+  try {
+    return await use(model);
   } finally {
     await model.dispose();
   }
+}
+
+const EMBEDDING = { contextSize: 64, batchSize: 64, threads: 1 };
+
+/** The vector of a text, as the file pools it and not scaled. */
+export function peerEmbedding(path: string, tokens: readonly number[]): Promise<readonly number[]> {
+  return withModel(path, async (model) => {
+    const context = await model.createEmbeddingContext(EMBEDDING);
+    return (await context.getEmbeddingFor(tokens)).vector;
+  });
+}
+
+/** The probability that a document answers a query, of [BOS] query [EOS] [SEP] document [EOS]. */
+export function peerRank(
+  path: string,
+  query: readonly number[],
+  document: readonly number[],
+): Promise<number> {
+  return withModel(path, async (model) => {
+    const context = await model.createRankingContext(EMBEDDING);
+    return context.rank(query, document);
+  });
 }

@@ -81,7 +81,8 @@ function isVisible(position: number, keyPosition: number, params: AttentionParam
   if (params.causal !== false && keyPosition > position) return false;
   const { chunk } = params;
   if (chunk && Math.floor(position / chunk) !== Math.floor(keyPosition / chunk)) return false;
-  return params.window === undefined || position - keyPosition < params.window;
+  // A causal query has no keys ahead: what is said of both sides holds for it too.
+  return params.window === undefined || Math.abs(position - keyPosition) < params.window;
 }
 
 /** The part of a key or value row that query head `h` looks at: heads share in groups. */
@@ -108,7 +109,7 @@ function score(product: number, distance: number, h: number, params: AttentionPa
     const bucket = relativeBucket(-distance, weight.shape[1], bidirectional);
     s += weightOf(weight).data[bucket * nHead + h];
   }
-  if (alibiMaxBias !== undefined) s -= alibiSlope(h, nHead, alibiMaxBias) * distance;
+  if (alibiMaxBias !== undefined) s -= alibiSlope(h, nHead, alibiMaxBias) * Math.abs(distance);
   return s;
 }
 

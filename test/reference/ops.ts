@@ -7,6 +7,7 @@ import type {
   AttentionParams,
   GatedDeltaParams,
   KvCache,
+  KvShape,
   NormParams,
   Ops,
   RopeParams,
@@ -351,12 +352,7 @@ export class ReferenceOps implements Ops {
     );
   }
 
-  kvStore(
-    layer: number,
-    k: Tensor,
-    v: Tensor,
-    shape: { nHeadKv: number; headDimK: number; headDimV: number },
-  ): KvCache {
+  kvStore(layer: number, k: Tensor, v: Tensor, shape: KvShape): KvCache {
     expectSize(`kvStore of layer ${layer}: keys`, shape.nHeadKv * shape.headDimK, k.width);
     expectSize(`kvStore of layer ${layer}: values`, shape.nHeadKv * shape.headDimV, v.width);
     const { sequences, positions } = this.#batch;

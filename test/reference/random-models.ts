@@ -12,14 +12,19 @@ import { ReferenceOps } from "./ops.ts";
 import type { ReferenceWeight } from "./value.ts";
 import { loadZooCase } from "./zoo.ts";
 
-type Key = number | string | boolean | readonly number[] | readonly boolean[];
+type Key = number | string | boolean | readonly (number | string | boolean)[];
 
 /** A model to make. */
 export interface RandomModel {
   readonly name: string;
   readonly arch: string;
-  /** Metadata beside BASE, without the architecture's prefix; undefined takes a key of BASE away. */
+  /**
+   * Metadata beside BASE, without the architecture's prefix, which keys of the tokenizer have not; undefined takes a key of
+   * BASE away.
+   */
   readonly keys?: Readonly<Record<string, Key | undefined>>;
+  /** The model is run for its embeddings, though it gives logits otherwise. */
+  readonly embeddings?: true;
   /** Optional tensors that the model has. */
   readonly optional?: RegExp;
   /** false: llama.cpp cannot run this architecture. */
@@ -69,13 +74,14 @@ async function metadataOf({
 }: RandomModel): Promise<[string, MetadataValue][]> {
   const donor = loadZooCase("llama-q4_0").path;
   const { metadata } = await readGguf(bytesSource(donor, readFileSync(donor)));
-  const tokenizer = [...metadata].filter(([key]) => key.startsWith("tokenizer."));
+  const isTokenizer = (key: string): boolean => key.startsWith("tokenizer.");
   const all = Object.entries({ ...BASE, ...keys }).filter(([, value]) => value !== undefined);
+  const tokenizer = [...metadata].filter(([key]) => isTokenizer(key) && !(key in keys));
   return [
     ["general.architecture", { type: "string", value: arch }],
     ["general.name", { type: "string", value: `random ${name}` }],
     ...all.map(([key, value]): [string, MetadataValue] => [
-      `${arch}.${key}`,
+      isTokenizer(key) ? key : `${arch}.${key}`,
       valueOfKey(key, value!),
     ]),
     ...tokenizer,
@@ -88,6 +94,8 @@ function valueOfKey(key: string, value: Key): MetadataValue {
   if (typeof value === "number") {
     return FLOATS.test(key) ? { type: "f32", value: Math.fround(value) } : { type: "u32", value };
   }
+  if (typeof value[0] === "string")
+    return { type: "array", value: { elementType: "string", values: value.map(String) } };
   if (typeof value[0] === "boolean") {
     return {
       type: "array",
@@ -130,7 +138,8 @@ function tensorsOf(model: RandomModel, empty: ReferenceModel): ReferenceWeight[]
     sequences: [0],
     outputs: [true],
   });
-  describeModel(empty.gguf.metadata as Metadata).forward(ops);
+  const { embeddings } = model;
+  describeModel(empty.gguf.metadata as Metadata, { embeddings }).forward(ops);
   return [...made.values()];
 }
 

@@ -1,10 +1,14 @@
 // The bit contract on other runtimes and processors: Node 24, Deno, Bun, and arm64 under emulation, all builds.
 // `node test/runtimes/install.mjs` puts them here; where they are absent the tests are skipped.
 
-import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { EMBEDDED } from "../built.ts";
 import { goldenCases, readGolden } from "../golden/cases.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -22,6 +26,9 @@ const RUNTIMES = [
 ] as const;
 
 const check = here("../golden/check.mjs");
+
+/** sha256 of the embedded model quantised again, to Q5_0. */
+const QUANTISED = "24eb7df52364aed479594d38d437d099ea26e065b2a175347b6f09ea7dc9cc20";
 
 function run(command: readonly string[], config: unknown): Promise<Record<string, unknown>[]> {
   return new Promise((resolve, reject) => {
@@ -56,6 +63,18 @@ describe("runtimes", () => {
       const about = found.filter((line) => line.name === "runtime");
       expect(about.every((line) => line.unicode === golden.unicode)).toBe(true);
       if (arm) expect(about[0].arch).toBe("arm64");
+    });
+
+    it.skipIf(!present || arm)(`${name} quantises to the same bytes`, () => {
+      const folder = mkdtempSync(join(tmpdir(), "samebit-runtimes-")), target = join(folder, "out.gguf");
+      try {
+        const args = [...command.slice(1), here("../../dist/src/cli/main.js"), "quantize", EMBEDDED, target, "Q5_0", "3", "--allow-requantize"];
+        const { status, stderr } = spawnSync(command[0], args, { encoding: "utf8" });
+        expect([status, stderr]).toEqual([0, ""]);
+        expect(createHash("sha256").update(readFileSync(target)).digest("hex")).toBe(QUANTISED);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
     });
   }
 });

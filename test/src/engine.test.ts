@@ -226,13 +226,14 @@ describe("concurrent evaluations", () => {
 
   it("end when their session is closed, and give its memory back", async () => {
     const { cache } = inside(model),
-      pages = cache.free.length,
+      [{ free }] = cache.stocks,
+      pages = free.length,
       slots = cache.freeSlots.length;
     const session = model.createSession();
     const run = failureOf(session.evaluate(TOKENS));
     session.close();
     expect(await run).toMatchObject({ failure: "closed" });
-    expect([cache.free.length, cache.freeSlots.length]).toEqual([pages, slots]);
+    expect([free.length, cache.freeSlots.length]).toEqual([pages, slots]);
   });
 
   it("may be cancelled while they wait, without disturbing the others", async () => {

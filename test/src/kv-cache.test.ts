@@ -4,60 +4,96 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ContextFullError, SamebitError } from "../../src/errors.ts";
-import { CachedSequence, KvCachePages } from "../../src/kv-cache.ts";
+import {
+  CachedSequence,
+  KvCachePages,
+  type PageRun,
+  pagesOfWindow,
+  slotOf,
+} from "../../src/kv-cache.ts";
 import type { Bank } from "../../src/memory/bank.ts";
+import type { PagePool } from "../../src/memory/placed.ts";
 
 const PAGE = 16;
+/** Most tokens that are appended at once. */
+const MOST = 40;
+const POOLS: readonly PagePool[] = ["whole", "window"];
 
-/** A bank with one cache whose keys take one byte per position and whose values take two. */
+/** One cache of a pool; keys take one byte per position and values two. */
+class StubCache {
+  readonly kPageBytes = PAGE;
+  readonly vPageBytes = 2 * PAGE;
+  constructor(
+    readonly pool: PagePool,
+    readonly k: number,
+    readonly v: number,
+    private readonly bytes: Uint8Array,
+  ) {}
+
+  write(slot: number, token: number) {
+    this.bytes[this.k + slot] = token;
+    this.bytes.fill(token ^ 0xff, this.v + 2 * slot, this.v + 2 * slot + 2);
+  }
+  read(slot: number): number {
+    const token = this.bytes[this.k + slot];
+    const values = this.bytes.subarray(this.v + 2 * slot, this.v + 2 * slot + 2);
+    return values.every((v) => v === (token ^ 0xff)) ? token : -1;
+  }
+}
+
+/** A bank with a cache of each pool. */
 class StubBank {
   readonly bytes: Uint8Array;
-  constructor(readonly nPages: number) {
-    this.bytes = new Uint8Array(nPages * PAGE * 3);
+  readonly caches: Readonly<Record<PagePool, StubCache>>;
+  constructor(nPages: Readonly<Record<PagePool, number>>) {
+    const [n, m] = [nPages.whole * PAGE, nPages.window * PAGE];
+    this.bytes = new Uint8Array(3 * (n + m));
+    this.caches = {
+      whole: new StubCache("whole", 0, n, this.bytes),
+      window: new StubCache("window", 3 * n, 3 * n + m, this.bytes),
+    };
   }
   u8(address: number, length: number) {
     return this.bytes.subarray(address, address + length);
   }
   *placedStates() {}
   *placedCaches() {
-    yield [
-      { kPageBytes: PAGE, vPageBytes: 2 * PAGE },
-      { k: 0, v: this.nPages * PAGE },
-    ];
-  }
-
-  write(slot: number, token: number) {
-    this.bytes[slot] = token;
-    this.bytes.fill(token ^ 0xff, this.nPages * PAGE + 2 * slot, this.nPages * PAGE + 2 * slot + 2);
-  }
-  read(slot: number): number {
-    const token = this.bytes[slot];
-    const values = this.bytes.subarray(
-      this.nPages * PAGE + 2 * slot,
-      this.nPages * PAGE + 2 * slot + 2,
-    );
-    return values.every((v) => v === (token ^ 0xff)) ? token : -1;
+    for (const pool of POOLS) yield [this.caches[pool], this.caches[pool]];
   }
 }
 
 class Harness {
   readonly banks: StubBank[];
   readonly cache: KvCachePages;
-  readonly live: { sequence: CachedSequence; tokens: number[] }[] = [];
+  /** `start`: where the last append began. */
+  readonly live: { sequence: CachedSequence; tokens: number[]; start: number }[] = [];
+  readonly nPages: Readonly<Record<PagePool, number>>;
   private next = 1;
 
   constructor(
-    readonly nPages: number,
+    whole: number,
     readonly nSequences: number,
     readonly maxPages: number,
+    readonly window?: number,
   ) {
-    this.banks = [new StubBank(nPages), new StubBank(nPages)];
-    this.cache = new KvCachePages(this.banks as unknown as Bank[], nPages, nSequences, maxPages);
+    const pages = window === undefined ? 0 : pagesOfWindow(window, MOST) * nSequences;
+    this.nPages = { whole, window: pages };
+    this.banks = [new StubBank(this.nPages), new StubBank(this.nPages)];
+    this.cache = new KvCachePages(
+      this.banks as unknown as Bank[],
+      { whole: { nPages: whole }, window: { nPages: pages, window } },
+      nSequences,
+      maxPages,
+    );
+  }
+
+  private get pools(): readonly PagePool[] {
+    return this.window === undefined ? ["whole"] : POOLS;
   }
 
   create() {
     if (this.live.length < this.nSequences)
-      this.live.push({ sequence: this.cache.create(), tokens: [] });
+      this.live.push({ sequence: this.cache.create(), tokens: [], start: 0 });
     else expect(() => this.cache.create()).toThrow(SamebitError);
   }
 
@@ -75,10 +111,13 @@ class Harness {
       expect(n).toBeGreaterThan(this.cache.room(sequence) - (this.wouldCopy(sequence) ? PAGE : 0));
       return;
     }
+    entry.start = sequence.length;
     for (let i = 0; i < n; i++) {
-      const token = (this.next = (this.next % 250) + 1),
-        slot = this.cache.slotOf(sequence, sequence.length + i);
-      for (const bank of this.banks) bank.write(slot, token);
+      const token = (this.next = (this.next % 250) + 1);
+      for (const pool of this.pools) {
+        const slot = slotOf(sequence.runs[pool], sequence.length + i);
+        for (const bank of this.banks) bank.caches[pool].write(slot, token);
+      }
       if (!fails) tokens.push(token);
     }
     if (fails) this.cache.truncate(sequence, sequence.length);
@@ -86,8 +125,9 @@ class Harness {
   }
 
   private wouldCopy(sequence: CachedSequence): boolean {
+    const last = sequence.runs.whole.pages.at(-1)!;
     return this.live.some(
-      ({ sequence: other }) => other !== sequence && other.pages.includes(sequence.pages.at(-1)!),
+      ({ sequence: other }) => other !== sequence && other.runs.whole.pages.includes(last),
     );
   }
 
@@ -95,6 +135,15 @@ class Harness {
     const entry = this.live[which % this.live.length];
     if (!entry) return;
     const length = Math.floor(entry.tokens.length * part);
+    const possible = this.cache.canTruncate(entry.sequence, length);
+    if (length === 0 || length >= entry.start || this.window === undefined)
+      expect(possible).toBe(true);
+    if (!possible) {
+      expect(() => this.cache.truncate(entry.sequence, length)).toThrow(
+        /expected a length of 0 or from \d+ to \d+, found \d+: .*swaFull/,
+      );
+      return;
+    }
     this.cache.truncate(entry.sequence, length);
     entry.tokens.length = length;
   }
@@ -104,7 +153,8 @@ class Harness {
     if (!entry) return;
     if (this.live.length === this.nSequences)
       return void expect(() => this.cache.copy(entry.sequence)).toThrow(SamebitError);
-    this.live.push({ sequence: this.cache.copy(entry.sequence), tokens: [...entry.tokens] });
+    const { tokens, start } = entry;
+    this.live.push({ sequence: this.cache.copy(entry.sequence), tokens: [...tokens], start });
   }
 
   remove(which: number) {
@@ -116,19 +166,24 @@ class Harness {
   }
 
   check() {
-    const { free, freeSlots, shared } = this.cache as unknown as {
-      free: number[];
+    const { freeSlots, stocks } = this.cache as unknown as {
       freeSlots: number[];
-      shared: Uint32Array;
+      stocks: { pool: PagePool; free: number[]; shared: Uint32Array }[];
     };
-    const owners = new Uint32Array(this.nPages);
-    for (const { sequence } of this.live) for (const page of sequence.pages) owners[page]++;
-    expect(new Set(free).size, "free pages are free once").toBe(free.length);
-    for (const page of free) expect(owners[page], `page ${page} is free and in use`).toBe(0);
-    expect(free.length + owners.filter((n) => n > 0).length, "no page is lost").toBe(this.nPages);
-    owners.forEach((n, page) =>
-      expect(shared[page], `page ${page}: sharers`).toBe(Math.max(0, n - 1)),
-    );
+    expect(stocks.map(({ pool }) => pool)).toEqual(this.pools);
+    for (const { pool, free, shared } of stocks) {
+      const owners = new Uint32Array(this.nPages[pool]);
+      for (const { sequence } of this.live)
+        for (const page of sequence.runs[pool].pages) owners[page]++;
+      expect(new Set(free).size, "free pages are free once").toBe(free.length);
+      for (const page of free) expect(owners[page], `page ${page} is free and in use`).toBe(0);
+      expect(free.length + owners.filter((n) => n > 0).length, "no page is lost").toBe(
+        this.nPages[pool],
+      );
+      owners.forEach((n, page) =>
+        expect(shared[page], `page ${page}: sharers`).toBe(Math.max(0, n - 1)),
+      );
+    }
     expect(freeSlots.length + this.live.length).toBe(this.nSequences);
     expect(new Set([...freeSlots, ...this.live.map(({ sequence }) => sequence.slot)]).size).toBe(
       this.nSequences,
@@ -136,12 +191,23 @@ class Harness {
     for (const { sequence, tokens } of this.live) {
       expect(this.cache.has(sequence)).toBe(true);
       expect(sequence.length).toBe(tokens.length);
-      expect(sequence.pages.length).toBe(Math.ceil(tokens.length / PAGE));
-      for (const bank of this.banks) {
-        expect(
-          tokens.map((_, position) => bank.read(this.cache.slotOf(sequence, position))),
-        ).toEqual(tokens);
+      expect(sequence.runs.whole.first).toBe(0);
+      for (const pool of this.pools) {
+        const run = sequence.runs[pool];
+        expect(run.first + run.pages.length).toBe(Math.ceil(tokens.length / PAGE));
+        this.checkContents(run, pool, tokens);
       }
+    }
+  }
+
+  /** What the next query can see is what was written. */
+  private checkContents(run: PageRun, pool: PagePool, tokens: readonly number[]) {
+    const first = pool === "whole" ? 0 : Math.max(0, tokens.length - this.window! + 1);
+    const positions = tokens.map((_, position) => position).slice(first);
+    for (const { caches } of this.banks) {
+      expect(positions.map((position) => caches[pool].read(slotOf(run, position)))).toEqual(
+        tokens.slice(first),
+      );
     }
   }
 }
@@ -151,7 +217,7 @@ const step = fc.oneof(
   fc.record({
     do: fc.constant("append" as const),
     which: fc.nat(7),
-    n: fc.integer({ min: 1, max: 40 }),
+    n: fc.integer({ min: 1, max: MOST }),
     fails: fc.boolean(),
   }),
   fc.record({
@@ -193,6 +259,34 @@ describe("KvCachePages", () => {
     );
   });
 
+  it("does so where a window forgets", () => {
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 60 }),
+        fc.constantFrom(1, 2, 15, 16, 17, 33),
+        (steps, window) => play(new Harness(4 * 12, 4, 12, window), steps),
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  it("holds no more than the window and the last run", () => {
+    for (const n of [1, 7, 16, MOST]) {
+      const harness = new Harness(64, 1, 64, 20);
+      harness.create();
+      const [{ sequence }] = harness.live;
+      while (sequence.length + n <= 64 * PAGE) {
+        harness.append(0, n, false);
+        expect(sequence.runs.window.pages.length).toBeLessThanOrEqual(pagesOfWindow(20, n));
+      }
+      harness.check();
+      expect(harness.cache.canTruncate(sequence, 100)).toBe(false);
+      expect(() => harness.cache.truncate(sequence, 100)).toThrow(
+        /from \d{3,4} to \d{3,4}, found 100: what lies before has left the model's sliding window/,
+      );
+    }
+  });
+
   it("shares pages after a copy and parts them when either side writes", () => {
     for (const writer of [0, 1]) {
       const harness = new Harness(8, 2, 4);
@@ -200,13 +294,14 @@ describe("KvCachePages", () => {
       harness.append(0, 20, false);
       harness.copy(0);
       const [a, b] = harness.live.map(({ sequence }) => sequence);
-      expect(b.pages).toEqual(a.pages);
+      const [pagesOfA, pagesOfB] = [a.runs.whole.pages, b.runs.whole.pages];
+      expect(pagesOfB).toEqual(pagesOfA);
       harness.append(writer, 1, false);
-      expect(b.pages[0]).toBe(a.pages[0]);
-      expect(b.pages[1]).not.toBe(a.pages[1]);
-      const [pagesA, pagesB] = [[...a.pages], [...b.pages]];
+      expect(pagesOfB[0]).toBe(pagesOfA[0]);
+      expect(pagesOfB[1]).not.toBe(pagesOfA[1]);
+      const before = [[...pagesOfA], [...pagesOfB]];
       harness.append(1 - writer, 1, false); // the other side is the only owner by now
-      expect([a.pages, b.pages]).toEqual([pagesA, pagesB]);
+      expect([pagesOfA, pagesOfB]).toEqual(before);
       harness.check();
     }
   });

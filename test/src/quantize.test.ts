@@ -489,6 +489,18 @@ describe("refusals", () => {
     await expect(failure).rejects.toMatchObject({ name: "OptionError" });
   });
 
+  it.each(TYPES)(
+    "%s: values near the end of f32, unless their weights are finite",
+    async (name) => {
+      const x = gaussian(19, 256).map((v) => v * 1e30),
+        imatrix = NEEDS_IMATRIX.includes(name) ? ones : undefined;
+      const [result] = await Promise.allSettled([quantize(name, x, { imatrix })]);
+      if (result.status === "rejected")
+        return expect(result.reason).toMatchObject({ name: "OptionError" });
+      expect((await dequantize(name, result.value, 256)).every(Number.isFinite)).toBe(true);
+    },
+  );
+
   it.each([
     ["an array", [1, 2]],
     ["doubles", new Float64Array(256)],

@@ -274,7 +274,7 @@ describe("what the caller throws", () => {
 
 describe("a failed run", () => {
   it("gives its pages back: a copy made afterwards shares none of them", async () => {
-    const { free } = inside(model).cache,
+    const [{ free }] = inside(model).cache.stocks,
       before = free.length,
       session = model.createSession();
     await session.evaluate(TOKENS.slice(0, 10), { outputs: "none" });

@@ -86,7 +86,11 @@ export function withNan(path: string, name: string, type?: "F32" | "F16"): Promi
 export interface EngineInside {
   readonly banks: readonly Bank[];
   readonly plan: EncodedPlan;
-  readonly cache: { readonly free: readonly number[]; readonly freeSlots: readonly number[] };
+  readonly cache: {
+    /** The pages of layers that keep every position come first. */
+    readonly stocks: readonly { readonly free: readonly number[] }[];
+    readonly freeSlots: readonly number[];
+  };
 }
 
 export function inside(model: Samebit.Model): EngineInside {

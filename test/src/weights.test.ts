@@ -86,7 +86,7 @@ function bankFor(weights: readonly PlacedWeight[]): Bank {
     nThreads: 1,
     nBatch: 1,
     nSequences: 1,
-    nPages: 1,
+    nPages: { whole: 1, window: 0 },
     maxPagesPerSequence: 1,
     planBytes: 4096,
     arenaBytes: 64,

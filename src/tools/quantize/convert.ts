@@ -16,7 +16,7 @@ export interface ConvertOptions {
 }
 
 /** Consecutive rows that share their importance weights: a matrix of experts, or all there are. */
-interface RowRun {
+export interface RowRun {
   readonly firstRow: number;
   readonly rows: number;
   readonly imatrix: Float32Array | undefined;

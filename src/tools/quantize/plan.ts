@@ -35,8 +35,8 @@ export interface PlanOptions {
   readonly tokenEmbeddingType?: TypeName;
   /** The first that matches decides, before the mix. */
   readonly tensorTypes?: readonly TensorTypeRule[];
-  /** Type by name, before everything else: what the budget has chosen (budget.ts). */
-  readonly chosen?: ReadonlyMap<string, TypeName>;
+  /** Instead of the mix: what decides where no other option does. */
+  readonly choose?: (tensor: TensorInfo) => TypeName;
   readonly imatrix?: Imatrix;
   /** Quantised tensors may be quantised again. */
   readonly allowRequantize?: boolean;
@@ -76,8 +76,9 @@ export function planQuantization(
   return outputOrder(gguf, options.keepSplit ?? false).map((source) => {
     const wanted = choose(source),
       type = wanted === undefined ? source.type : fittingType(wanted, source.shape[0]);
-    const weights =
-      type === source.type ? undefined : importanceOf(source, options.imatrix, options.ftype);
+    const weights = isQuantised(source)
+      ? importanceOf(source, options.imatrix, options.ftype)
+      : undefined;
     checkTensor(source, type, weights, types, options);
     return {
       source,
@@ -136,8 +137,6 @@ function typeChooser(
     const { name, shape } = tensor;
     if (!ftype || !isQuantised(tensor) || (leaveOutput && name === "output.weight"))
       return undefined;
-    const chosen = options.chosen?.get(name);
-    if (chosen !== undefined) return chosen;
     const role = roleOf(name);
     if (tokenEmbeddingType !== undefined && isTokenEmbedding(name)) return tokenEmbeddingType;
     const isOutput = role === "output" || (model.tied && role === "tokenEmbedding");
@@ -147,6 +146,7 @@ function typeChooser(
     if (rule) return rule.type;
     if (pure) return ftype.type;
     if (isOutput && outputType !== undefined) return outputType;
+    if (options.choose) return options.choose(tensor);
     const kind = isAttnV(role) ? "attnV" : role,
       count = seen.get(kind) ?? 0;
     seen.set(kind, count + 1);
@@ -186,12 +186,23 @@ function importanceOf(
   );
 }
 
-/** Types of so few bits that they are of no use without importance weights; embeddings and output have none. */
+/** Types of so few bits that they are of no use without importance weights. */
+export const LOW_BIT_TYPES: readonly string[] = [
+  "IQ1_S",
+  "IQ1_M",
+  "IQ2_XXS",
+  "IQ2_XS",
+  "IQ2_S",
+  "IQ1_KT",
+  "IQ2_KT",
+];
+
+/** Embeddings and output have no weights of their own as a rule, and are let through. */
 function wantsImatrix({ name }: TensorInfo, type: GgmlType, ftype: Ftype | undefined): boolean {
   if (isTokenEmbedding(name) || name === "output.weight") return false;
   if (type.name === "IQ3_XXS") return ftype?.name === "IQ3_XXS";
   if (type.name === "Q2_K") return ftype?.name === "Q2_K_S";
-  return ["IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ1_KT", "IQ2_KT"].includes(type.name);
+  return LOW_BIT_TYPES.includes(type.name);
 }
 
 function checkTensor(

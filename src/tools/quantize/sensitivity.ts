@@ -2,10 +2,16 @@
 // of what it is multiplied with (the importance matrix), which is the error of the products. Measured, by writing the tensor
 // in the type and reading it back; of large tensors, a sample of evenly spaced rows.
 
-import { type Gguf, rowBytes, tensorBytes, type TypeName } from "../../../formats/index.ts";
+import {
+  type Gguf,
+  rowBytes,
+  tensorBytes,
+  typeByName,
+  type TypeName,
+} from "../../../formats/index.ts";
 import type { Quantizer } from "../../quantize.ts";
 import { dequantize } from "../../quants.ts";
-import { rowRuns } from "./convert.ts";
+import { type RowRun, rowRuns } from "./convert.ts";
 import { fittingType } from "./fallback.ts";
 import type { PlannedTensor } from "./plan.ts";
 
@@ -24,10 +30,12 @@ export interface Sensitivity {
   readonly types: readonly TypeError[];
 }
 
-/** Weights of a tensor that are measured at most: enough that errors of two samples differ by a few percent. */
-const SAMPLE = 1 << 18;
+/** Weights of a tensor that are written and read back at most: errors of two such samples differ by a few percent. */
+const ERROR_SAMPLE = 1 << 16;
+/** Of large tensors, energies of rows differ more. */
+const ENERGY_SAMPLE = 1 << 20;
 
-/** Types that do not fit the rows are left out. */
+/** `candidates` that do not fit the rows are left out. Throws what the source and the quantiser throw. */
 export async function measureTensor(
   gguf: Gguf,
   tensor: PlannedTensor,
@@ -37,26 +45,26 @@ export async function measureTensor(
 ): Promise<Sensitivity> {
   const { source } = tensor,
     width = source.shape[0],
-    from = gguf.sources[source.sourceIndex],
-    raw = rowBytes(source.type, width),
     runs = rowRuns(tensor);
   const fitting = candidates.filter((name) => fittingType(name, width).name === name);
   const errors = new Map<TypeName, number>(fitting.map((name) => [name, 0]));
-  let energy = 0;
-  for (const { firstRow, rows, imatrix } of runs) {
-    const picked = spaced(rows, Math.ceil(SAMPLE / width / runs.length)),
-      scale = rows / picked.length,
-      bytes = new Uint8Array(picked.length * raw);
-    for (const [i, row] of picked.entries())
-      bytes.set(await from.read(source.offset + (firstRow + row) * raw, raw), i * raw);
-    const count = picked.length * width,
-      options = { nPerRow: width },
-      x = await dequantize(source.type.name, bytes, count, options);
-    energy += scale * weightedSquares(x, undefined, imatrix, width);
+  let energy = 0,
+    sampled = 0;
+  for (const run of runs) {
+    const { imatrix } = run,
+      options = { nPerRow: width };
+    const many = await readSample(gguf, tensor, run, ENERGY_SAMPLE / runs.length);
+    energy += many.scale * weightedSquares(many.values, undefined, imatrix, width);
+    const {
+      bytes,
+      values: x,
+      scale,
+    } = await readSample(gguf, tensor, run, ERROR_SAMPLE / runs.length);
+    sampled += scale * weightedSquares(x, undefined, imatrix, width);
     for (const name of fitting) {
       const stored = { type: source.type.name, bytes };
       const written = await quantizer.quantize(name, stored, { ...options, imatrix, signal });
-      const y = await dequantize(name, written, count, options);
+      const y = await dequantize(name, written, x.length, options);
       errors.set(name, errors.get(name)! + scale * weightedSquares(x, y, imatrix, width));
     }
   }
@@ -65,10 +73,31 @@ export async function measureTensor(
     energy,
     types: fitting.map((type) => ({
       type,
-      bytes: tensorBytes(fittingType(type, width), source.shape),
-      error: energy > 0 ? errors.get(type)! / energy : 0,
+      bytes: tensorBytes(typeByName(type), source.shape),
+      error: sampled > 0 ? errors.get(type)! / sampled : 0,
     })),
   };
+}
+
+/** Evenly spaced rows of a run, of about `weights` weights. scale: rows that each of them stands for. */
+async function readSample(
+  gguf: Gguf,
+  { source }: PlannedTensor,
+  { firstRow, rows }: RowRun,
+  weights: number,
+): Promise<{ bytes: Uint8Array; values: Float32Array; scale: number }> {
+  const width = source.shape[0],
+    raw = rowBytes(source.type, width),
+    picked = spaced(rows, Math.ceil(weights / width)),
+    bytes = new Uint8Array(picked.length * raw);
+  for (const [i, row] of picked.entries()) {
+    const at = source.offset + (firstRow + row) * raw;
+    bytes.set(await gguf.sources[source.sourceIndex].read(at, raw), i * raw);
+  }
+  const values = await dequantize(source.type.name, bytes, picked.length * width, {
+    nPerRow: width,
+  });
+  return { bytes, values, scale: rows / picked.length };
 }
 
 /** At most `most` of `count` numbers from 0, evenly spaced. */

@@ -24,7 +24,8 @@ const f = Math.fround;
 export function visible(c: AttentionCase, position: number, length: number): [number, number] {
   const windowed = c.window ? Math.max(0, position - c.window + 1) : 0;
   const first = c.chunk ? Math.max(windowed, position - (position % c.chunk)) : windowed;
-  return [first, (c.causal ?? true) ? position + 1 : length];
+  if (c.causal ?? true) return [first, position + 1];
+  return [first, c.window ? Math.min(position + c.window, length) : length];
 }
 
 /** One head of one row in f32, bit for bit; `exp` and `tanh` are the module's own. */
@@ -53,7 +54,7 @@ export function attendExactly(
       for (let d = 0; d < c.dimK; d++) s = f(s + f(q[d]! * key(kv, p, d)));
       s = f(s * f(c.scale));
       if (c.softcap) s = f(f(c.softcap) * tanh(f(s / f(c.softcap))));
-      if (c.slopes) s = f(s + f(f(c.slopes[head]!) * (p - position)));
+      if (c.slopes) s = f(s + f(f(c.slopes[head]!) * -Math.abs(p - position)));
       scores.push(s);
     }
     const top = scores.reduce((a, b) => Math.max(a, b), -Infinity);
@@ -105,7 +106,7 @@ export function attendPlainly(
     for (let d = 0; d < c.dimK; d++) s += q[d]! * key(kv, p, d);
     s *= c.scale;
     if (c.softcap) s = c.softcap * Math.tanh(s / c.softcap);
-    if (c.slopes) s += c.slopes[head]! * (p - position);
+    if (c.slopes) s -= c.slopes[head]! * Math.abs(p - position);
     scores.push(s);
   }
   const top = Math.max(...scores, c.sinks?.[head] ?? -Infinity);

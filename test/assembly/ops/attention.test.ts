@@ -196,6 +196,7 @@ describe("attention follows NUMERICS.md bit for bit", () => {
       { softcap: 4, slopes: [1, 0.5, 0.1, 0.01], sinks: [1, 2, 3, 4], window: 300 },
     ],
     ["no mask", { causal: false }],
+    ["ALiBi to both sides", { causal: false, slopes: [0.5, 0.25, 0.125, 0.0625] }],
   ];
   for (const [name, change] of shapes) {
     it(name, () => {
@@ -275,6 +276,16 @@ describe("attention follows NUMERICS.md bit for bit", () => {
         { ...plain, window },
         { lengths: [300], rows, split: window % 2 === 0 },
       );
+      scene.check(scene.attend());
+    }
+  });
+
+  it("windows to both sides", () => {
+    for (const window of [1, 2, 17, 44, 255, 300]) {
+      machine.reset();
+      const rows = [{ position: 299 }, { position: 255 }, { position: 256 }, { position: 3 }];
+      const c = { ...plain, window, causal: false };
+      const scene = new Scene(c, { lengths: [300], rows, split: window % 2 === 0 });
       scene.check(scene.attend());
     }
   });

@@ -18,7 +18,7 @@ const LIMITS: BankLimits = {
   nThreads: 2,
   nBatch: 8,
   nSequences: 2,
-  nPages: 6,
+  nPages: { whole: 6, window: 2 },
   maxPagesPerSequence: 3,
   planBytes: 1000,
   arenaBytes: 4000,
@@ -37,6 +37,7 @@ const weight = (bytes: number): PlacedWeight => ({
 });
 const cache = (layer: number, kPageBytes: number, vPageBytes: number): PlacedCache => ({
   layer,
+  pool: layer % 2 === 0 ? "whole" : "window",
   nHeadKv: 1,
   headDimK: 1,
   headDimV: 1,
@@ -76,11 +77,13 @@ function regions(
     ["positions", arrays.positions, nBatch * 16],
     ["sequenceOf", arrays.sequenceOf, nBatch * 4],
     ["writeSlots", arrays.writeSlots, nBatch * 4],
+    ["windowSlots", arrays.windowSlots, nBatch * 4],
     ["outputRows", arrays.outputRows, nBatch * 4],
     ["adapters", arrays.adapters, nBatch * 4],
     ["inputRows", arrays.inputRows, nBatch * nEmbd * 4],
     ["sequences", arrays.sequences, nSequences * Sequence.bytes],
     ["pageTables", arrays.pageTables, nSequences * maxPagesPerSequence * 4],
+    ["windowPageTables", arrays.windowPageTables, nSequences * maxPagesPerSequence * 4],
     ["scratch", bank.scratch, nThreads * Limit.scratchBytes],
     ["plan", bank.allocate("plan", planBytes), planBytes],
     ["arena", bank.staging.address, Math.max(arenaBytes, STAGING_BYTES)],
@@ -91,8 +94,8 @@ function regions(
       w.bytes,
     ]),
     ...[...caches].flatMap((c): [string, number, number][] => [
-      ["k", bank.cacheAddress(c, "k"), c.kPageBytes * nPages],
-      ["v", bank.cacheAddress(c, "v"), c.vPageBytes * nPages],
+      ["k", bank.cacheAddress(c, "k"), c.kPageBytes * nPages[c.pool]],
+      ["v", bank.cacheAddress(c, "v"), c.vPageBytes * nPages[c.pool]],
     ]),
   ];
 }
@@ -119,12 +122,17 @@ describe("Bank", () => {
           const limits: BankLimits = {
             ...LIMITS,
             ...sizes,
-            nPages: sizes.nSequences * sizes.maxPagesPerSequence,
+            nPages: {
+              whole: sizes.nSequences * sizes.maxPagesPerSequence,
+              window: sizes.nSequences,
+            },
           };
           const held = contents(weights, caches, states),
             bank = new Bank(0, held, new Map([[3, 128]]), limits);
           let end = limits.heapBase;
+          let cacheBytes = 0;
           for (const [what, from, bytes] of regions(bank, held).sort((a, b) => a[1] - b[1])) {
+            if (what === "k" || what === "v") cacheBytes += bytes;
             expect(from % 64, what).toBe(0);
             expect(from, what).toBeGreaterThanOrEqual(end);
             end = from + bytes;
@@ -133,7 +141,10 @@ describe("Bank", () => {
           const anchored = [
             ...weights,
             ...states,
-            ...caches.flatMap(([k, v]) => [k * limits.nPages, v * limits.nPages]),
+            ...[...held.caches].flatMap(({ pool, kPageBytes, vPageBytes }) => [
+              kPageBytes * limits.nPages[pool],
+              vPageBytes * limits.nPages[pool],
+            ]),
           ];
           const reckoned =
             fixedBytes(limits) + anchored.reduce((sum, n) => sum + Math.ceil(n / 64) * 64, 0);
@@ -141,6 +152,7 @@ describe("Bank", () => {
           expect(bank.memory.buffer.byteLength).toBeLessThanOrEqual(
             Math.ceil(reckoned / 65536) * 65536,
           );
+          expect(bank.cacheBytes).toBe(cacheBytes);
           expect(bank.valueAddress(3)).toBe(bank.staging.address + 128);
           expect([...held.weights].every((w) => bank.hasWeight(w))).toBe(true);
           expect(bank.hasWeight(weight(4))).toBe(false);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { allocateArena, barriers } from "../../../src/plan/allocate.ts";
 import { assignBanks, type Banked } from "../../../src/plan/banks.ts";
 import type { Recording } from "../../../src/plan/instruction.ts";
-import { forward, record, shapes } from "./planning.ts";
+import { forward, PAGES, record, shapes } from "./planning.ts";
 
 /** Walks a plan as the threads would and fails where memory is read that something else has written since. */
 function simulate(recording: Recording, banked: Banked) {
@@ -45,14 +45,14 @@ describe("allocateArena", () => {
     ["a bank per tensor", 4096],
   ])("keeps every value until its last reader, %s", (_, capacity) => {
     const recording = record(shapes, forward),
-      banked = assignBanks(recording, capacity, 4);
+      banked = assignBanks(recording, capacity, PAGES);
     if (capacity !== Infinity) expect(banked.banks.length).toBeGreaterThan(1);
     simulate(recording, banked);
   });
 
   it("gives memory that the host writes before a run to nobody else", () => {
     const recording = record(shapes, forward),
-      banked = assignBanks(recording, Infinity, 4),
+      banked = assignBanks(recording, Infinity, PAGES),
       { offsets } = allocateArena(recording, banked);
     const flag = offsets[0].get(recording.nanFlag.id)!;
     const values = recording.instrs
@@ -67,7 +67,7 @@ describe("allocateArena", () => {
 
   it("reuses memory", () => {
     const recording = record(shapes, forward),
-      banked = assignBanks(recording, Infinity, 4);
+      banked = assignBanks(recording, Infinity, PAGES);
     const values = new Map(
       recording.instrs
         .flatMap((i) => i.writes)
@@ -84,7 +84,7 @@ describe("allocateArena", () => {
 describe("barriers", () => {
   it("stand between a writer and its readers, and not between products of one input", () => {
     const recording = record(shapes, forward),
-      banked = assignBanks(recording, Infinity, 4);
+      banked = assignBanks(recording, Infinity, PAGES);
     const { offsets } = allocateArena(recording, banked),
       { instrs } = recording;
     const needed = barriers(instrs, 0, instrs.length, offsets[0]);
@@ -97,7 +97,7 @@ describe("barriers", () => {
 
   it("separate every pair of instructions that conflict", () => {
     const recording = record(shapes, forward),
-      banked = assignBanks(recording, Infinity, 4);
+      banked = assignBanks(recording, Infinity, PAGES);
     const { offsets } = allocateArena(recording, banked),
       { instrs } = recording;
     const needed = barriers(instrs, 0, instrs.length, offsets[0]);

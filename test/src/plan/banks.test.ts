@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { MemoryError } from "../../../src/errors.ts";
 import { assignBanks } from "../../../src/plan/banks.ts";
-import { forward, record, shapes } from "./planning.ts";
+import { forward, PAGES, record, shapes } from "./planning.ts";
 
 describe("assignBanks", () => {
   it("puts everything into one bank when it fits", () => {
-    const banked = assignBanks(record(shapes, forward), Infinity, 4);
+    const banked = assignBanks(record(shapes, forward), Infinity, PAGES);
     expect(banked.banks.length).toBe(1);
     expect(banked.segments.map((s) => [s.bank, s.head])).toEqual([
       [0, false],
@@ -15,7 +15,7 @@ describe("assignBanks", () => {
   });
 
   it("comes back to the first bank for tied embeddings, and copies what crosses a border", () => {
-    const banked = assignBanks(record(shapes, forward), 13000, 4);
+    const banked = assignBanks(record(shapes, forward), 13000, PAGES);
     expect(banked.banks.length).toBeGreaterThan(1);
     expect(banked.segments[0].bank).toBe(0);
     expect(banked.segments.at(-1)!.bank).toBe(0);
@@ -28,7 +28,8 @@ describe("assignBanks", () => {
 
   it("keeps every bank within its capacity", () => {
     for (const capacity of [4096, 5000, 13000]) {
-      for (const { weights, caches } of assignBanks(record(shapes, forward), capacity, 4).banks) {
+      for (const { weights, caches } of assignBanks(record(shapes, forward), capacity, PAGES)
+        .banks) {
         let bytes = 0;
         for (const w of weights) if (w.layout === "matrix") bytes += w.bytes;
         for (const c of caches) bytes += (c.kPageBytes + c.vPageBytes) * 4;
@@ -38,8 +39,8 @@ describe("assignBanks", () => {
   });
 
   it("refuses a tensor that is larger than a bank, by name", () => {
-    expect(() => assignBanks(record(shapes, forward), 2000, 4)).toThrow(MemoryError);
-    expect(() => assignBanks(record(shapes, forward), 2000, 4)).toThrow(
+    expect(() => assignBanks(record(shapes, forward), 2000, PAGES)).toThrow(MemoryError);
+    expect(() => assignBanks(record(shapes, forward), 2000, PAGES)).toThrow(
       /token_embd\.weight: expected at most 2000 bytes in a memory bank, found 2560/,
     );
   });

@@ -16,6 +16,9 @@ export const stubKernels = {
   log64: (x: number) => Math.log(x),
 } as unknown as KernelExports;
 
+/** Pages of the KV cache. */
+export const PAGES = { whole: 4, window: 4 };
+
 export function record(
   shapes: Record<string, number[]>,
   forward: (ops: Ops) => void,

@@ -136,6 +136,7 @@ describe("requests", () => {
   const bytes = new Uint8Array(288);
   it.each([
     ["an unknown stored type", { type: "Q4_Z", bytes }, {}, /^values\.type: expected one of F32,/],
+    ["interleaved rows", { type: "IQ1_M_R4", bytes }, {}, /^values\.type: .*, found IQ1_M_R4/],
     ["no bytes", { type: "F16" }, {}, /^Q4_K: expected values as a Float32Array, or \{ type/],
     ["half a stored block", { type: "Q4_K", bytes: bytes.subarray(1) }, {}, /found 510\.\d+/],
     [
