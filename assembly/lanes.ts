@@ -254,6 +254,38 @@ export function factorPair(k: v128): v128 {
   return REL16 ? v128.or(v128.and(k, v128.load_splat<u32>(LOW16)), i32x4.shl(k, 16)) : k;
 }
 
+/** Sums of pairs of bytes of v, 0..127 each, as i16; m1: every byte 1. */
+// @ts-ignore: decorator
+@inline
+export function pairSums(v: v128, m1: v128): v128 {
+  return BASE ? i16x8.extadd_pairwise_i8x16_u(v) : v128.relaxed_dot<i16>(m1, v);
+}
+
+/** a's bytes where the mask's are 255, b's where they are 0: for these the relaxed instruction is defined. */
+// @ts-ignore: decorator
+@inline
+export function select(a: v128, b: v128, mask: v128): v128 {
+  return BASE ? v128.bitselect(a, b, mask) : v128.relaxed_laneselect<i8>(a, b, mask);
+}
+
+const SPREADS: usize = memory.data<u8>([
+  128, 0, 128, 0, 128, 1, 128, 1, 128, 2, 128, 2, 128, 3, 128, 3,
+  128, 128, 128, 0, 128, 128, 128, 1, 128, 128, 128, 2, 128, 128, 128, 3,
+], 16);
+/** Address of the mask of spreadScales. */
+// @ts-ignore: decorator
+@inline
+export const SPREAD: usize = REL16 ? SPREADS : SPREADS + 16;
+
+/** The lowest four bytes, as signed numbers, a lane each, as factorPair gives them; spread: load(SPREAD). */
+// @ts-ignore: decorator
+@inline
+export function spreadScales(bytes: v128, spread: v128): v128 {
+  // indices of 128 and more give 0 in the relaxed instruction, too
+  const top = lookup(bytes, spread);
+  return REL16 ? i16x8.shr_s(top, 8) : i32x4.shr_s(top, 24);
+}
+
 // Codebook weights (IQ4_XS): 4-bit codes into 16 unsigned values of 8 bits, one more than a relaxed dot takes. A value
 // is the sum of two parts of 7 bits (dot32), or 16 times its high nibble plus its low one (rel16); base takes it whole.
 
@@ -272,7 +304,7 @@ export function secondPart(values: v128): v128 {
   return DOT32 ? i8x16.sub_sat_u(values, i8x16.splat(127)) : v128.and(values, i8x16.splat(15));
 }
 
-/** table[index[i]] for every byte; index: 0..15, for which the relaxed instruction is defined. */
+/** table[index[i]] for every byte; index: 0..15, or 128..255 for 0: for these the relaxed instruction is defined. */
 // @ts-ignore: decorator
 @inline
 export function lookup(table: v128, index: v128): v128 {

@@ -1,7 +1,7 @@
 // Writes a synthetic Llama model of a given shape and quantisation mix: random but valid blocks, so that speed and memory
 // can be measured without downloading a model.
 //   node bench/synthetic.mjs 160M Q4_K_M out.gguf
-// Shapes: 160M, 1B, 8B. Mixes: Q4_K_M, Q8_0, Q4_0, IQ4_XS, F16. Needs the built package (npm run build).
+// Shapes: 160M, 1B, 8B. Mixes: Q4_K_M, Q8_0, Q4_0, IQ4_XS, IQ2_XS, IQ3_S, F16. Needs the built package (npm run build).
 
 import { openSync, writeSync, closeSync } from "node:fs";
 import { Metadata, tensorBytes, typeByName, writeGguf } from "../dist/formats/index.js";
@@ -29,7 +29,15 @@ function typeOf(name, layer) {
 }
 
 // offsets of f16 scales in a block, and its size
-const SCALES = { Q4_K: [0, 2], Q6_K: [208], Q8_0: [0], Q4_0: [0], IQ4_XS: [0] };
+const SCALES = {
+  Q4_K: [0, 2],
+  Q6_K: [208],
+  Q8_0: [0],
+  Q4_0: [0],
+  IQ4_XS: [0],
+  IQ2_XS: [0],
+  IQ3_S: [0],
+};
 let seed = 1;
 const random = () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0);
 

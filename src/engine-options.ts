@@ -2,7 +2,7 @@
 // the kernels are chosen and the model is described. load in engine.ts begins with this.
 
 import { OptionError } from "./errors.ts";
-import type { KernelBuild } from "./kernels/module.ts";
+import type { KernelBuild, WeightsKind } from "./kernels/module.ts";
 import { platform } from "./platform/index.ts";
 import type { LoadProgress } from "./weights.ts";
 
@@ -17,8 +17,8 @@ export interface EngineOptions {
   readonly nBatch?: number;
   /** Sequences that can be in the cache at the same time; default 1. Embeddings: texts that are run together; default 8. */
   readonly nSequences?: number;
-  /** `f32`: dequantise every matrix at load (the precise mode). Default `compact`: as in the file. */
-  readonly weights?: "compact" | "f32";
+  /** Default `compact`. `fast` never changes a result, `f32` does. */
+  readonly weights?: WeightsKind;
   readonly cacheTypeK?: CacheType;
   readonly cacheTypeV?: CacheType;
   /**
@@ -45,7 +45,7 @@ export interface CheckedOptions {
   readonly sequences: number | undefined;
   readonly threads: number;
   readonly bankBytes: number | undefined;
-  readonly weights: "compact" | "f32";
+  readonly weights: WeightsKind;
   /** ggml type numbers. */
   readonly kType: number;
   readonly vType: number;
@@ -62,8 +62,8 @@ export function checkOptions(options: EngineOptions, trainedCtx: number): Checke
   const threads = threadCount(options.threads);
   const { bankBytes, weights = "compact" } = options;
   if (bankBytes !== undefined) count("bankBytes", bankBytes, 1, Number.MAX_SAFE_INTEGER);
-  if (weights !== "compact" && weights !== "f32")
-    throw new OptionError(`weights: expected compact or f32, found ${String(weights)}`);
+  if (!(["compact", "fast", "f32"] as unknown[]).includes(weights))
+    throw new OptionError(`weights: expected compact, fast or f32, found ${String(weights)}`);
   const kType = cacheType("cacheTypeK", options.cacheTypeK),
     vType = cacheType("cacheTypeV", options.cacheTypeV);
   return { nCtx, sequences, threads, bankBytes, weights, kType, vType };

@@ -27,7 +27,7 @@ export {
 } from "./chat/index.ts";
 export { Session, type EvaluateOptions } from "./session.ts";
 export type { CacheType, CalibrationSums, EngineOptions } from "./engine.ts";
-export type { KernelBuild } from "./kernels/module.ts";
+export type { KernelBuild, WeightsKind } from "./kernels/module.ts";
 export {
   ContextFullError,
   MemoryError,

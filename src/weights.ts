@@ -64,7 +64,8 @@ export async function loadWeights({
         await new Promise((resolve) => setTimeout(resolve));
         checkCancelled(signal);
       };
-      if (weight.layout === "matrix" && weight.type === plainType(tensor.type).id) {
+      const isConverted = weight.type === F32 && plainType(tensor.type).id !== F32;
+      if (weight.layout === "matrix" && !isConverted) {
         await repackMatrix(gguf, tensor, weight, banks[i], repacker, onBytes);
       } else {
         await repacker.finish(); // these use the whole staging area, on this thread
@@ -147,7 +148,7 @@ async function loadVector(
   }
 }
 
-/** A matrix in its own type: this thread reads chunks of rows, the others repack the chunk before. */
+/** A matrix that stays quantised: this thread reads chunks of rows, the others repack the chunk before. */
 async function repackMatrix(
   gguf: Gguf,
   tensor: TensorInfo,

@@ -1,7 +1,8 @@
 // The tensor types by number: sizes, interleaving four rows into a group, and reading a row back. One file a type.
 
-import { f16ToF32, loadF16x4 } from "../half";
+import { loadF16x4 } from "../half";
 import { dequantizeBF16 } from "./bf16";
+import { Codes, codeValues, dequantizeCodes, encodeSlab, unpackCodes } from "./codes";
 import { dequantizeF16 } from "./f16";
 import { dequantizeF32 } from "./f32";
 import { interleave16, interleave32 } from "./interleave";
@@ -42,21 +43,46 @@ import { dequantizeQ6_0, repackQ6_0 } from "./q6_0";
 import { dequantizeIQ1_BN, repackIQ1_BN } from "./iq1_bn";
 import { dequantizeIQ2_BN, repackIQ2_BN } from "./iq2_bn";
 import { dequantizeQ8_KV, repackQ8_KV } from "./q8_kv";
-import { repackSideBySide } from "./side-by-side";
+import { repackWords } from "./words";
 import { EIGHTH, Slab, dequantizeSlabs } from "./slab";
-import { GgmlType, SlabKind, blockBytes, blockWeights, markBytes, rowMetaBytes, rowSize, slabKind } from "./types";
+import { FAST, GgmlType, SlabKind, blockBytes, blockWeights, leadingHalves, markBytes, rowMetaBytes, rowSize, slabKind } from "./types";
 
 export { packTileBytes, packUnits, tileColumns } from "./activations";
-export { packFormat } from "./types";
+export { FAST, packFormat } from "./types";
 
 /** Whether the kernels know the type. */
 export function isSupported(type: u32): bool {
   return blockWeights(type) != 0;
 }
 
+/** The type as codes (codes.ts), where there are such; else the type. */
+export function fastType(type: u32): u32 {
+  return codeValues(type) ? FAST + type : type;
+}
+
 /** Bytes of an R4 group of four rows of k weights. */
 export function groupBytes(type: u32, k: u32): u32 {
+  if (type >= FAST) return Codes.values + (k >> 8) * Codes.bytes;
   return rowSize(type, k) * 4 + markBytes(type);
+}
+
+/**
+ * repackGroup for types of fastType: the compact group, at dst, becomes codes. slab: Slab.bytes of the caller's own, aligned
+ * to 16.
+ */
+export function repackFast(
+  type: u32, src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize, slab: usize,
+): void {
+  if (type < FAST) return repackGroup(type, src, rowBytes, nRows, k, dst);
+  const values = codeValues(type - FAST);
+  const blocks = dst + Codes.values;
+  repackGroup(type - FAST, src, rowBytes, nRows, k, blocks);
+  // last block first: a block of codes is larger, and covers only compact ones that have been read
+  for (let b = k >> 8; b-- > 0; ) {
+    unpackBlocks(type - FAST, blocks, k, b, 1, slab, true);
+    encodeSlab(slab, values, blocks + Codes.bytes * b);
+  }
+  v128.store(dst, v128.load(values));
 }
 
 /**
@@ -103,7 +129,8 @@ export function repackGroup(type: u32, src: usize, rowBytes: usize, nRows: u32, 
     case GgmlType.IQ3_KS:
     case GgmlType.IQ2_KL:
     case GgmlType.IQ1_KT:
-    case GgmlType.IQ1_M_R4: return repackSideBySide(src, rowBytes, nRows, k >> 8, rowMetaBytes(type), blockBytes(type), dst);
+    case GgmlType.IQ1_M_R4:
+      return repackWords(src, rowBytes, nRows, k >> 8, rowMetaBytes(type), blockBytes(type), leadingHalves(type), dst);
     case GgmlType.Q6_0: return repackQ6_0(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ1_BN: return repackIQ1_BN(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ2_BN: return repackIQ2_BN(src, rowBytes, nRows, k, dst);
@@ -123,6 +150,7 @@ export function repackGroup(type: u32, src: usize, rowBytes: usize, nRows: u32, 
  * source's products see the weights, not as its decoder does; they differ in IQ2_KT, IQ3_KT and IQ6_K.
  */
 export function unpackBlocks(type: u32, group: usize, k: u32, first: u32, n: u32, slab: usize, product: bool): void {
+  if (type >= FAST) return unpackCodes(group, first, n, slab);
   const block = group + <usize>first * (blockBytes(type) << 2);
   switch (type) {
     case GgmlType.IQ2_XXS: return unpackIQ2_XXS(block, n, slab);
@@ -132,46 +160,43 @@ export function unpackBlocks(type: u32, group: usize, k: u32, first: u32, n: u32
     case GgmlType.IQ3_S: return unpackIQ3_S(block, n, slab);
     case GgmlType.IQ2_S: return unpackIQ2_S(block, n, slab);
     case GgmlType.IQ1_M: return unpackIQ1_M(block, n, slab);
-    default: return unpackRows(type, group, block, n, slab, product);
+    default: return unpackWords(type, group, block, n, slab, product);
   }
 }
 
-/** unpackBlocks for blocks that lie side by side. */
-function unpackRows(type: u32, group: usize, block: usize, n: u32, slab: usize, product: bool): void {
-  const meta = rowMetaBytes(type), bytes = blockBytes(type);
+/** unpackBlocks for blocks of words.ts. */
+function unpackWords(type: u32, group: usize, block: usize, n: u32, slab: usize, product: bool): void {
+  const meta = rowMetaBytes(type), bytes = <usize>blockBytes(type) << 2;
   // a row scale may be a NaN: it stays one
   let d = meta == 4 ? v128.load(group) : loadF16x4(group);
   if (product && type == GgmlType.IQ2_KT) d = f32x4.mul(d, f32x4.splat(1.05));
   if (product && type == GgmlType.IQ3_KT) d = f32x4.mul(d, f32x4.splat(1.01));
   if (type == GgmlType.IQ1_M_R4) d = f32x4.mul(d, v128.load_splat<u32>(EIGHTH));
   block += meta << 2;
-  for (; n > 0; n--, slab += Slab.bytes) {
-    if (meta) v128.store(slab, d);
-    for (let lane = slab, end = slab + 16; lane < end; lane += 4, block += bytes) {
-      if (!meta) store<f32>(lane, f16ToF32(load<u16>(block)));
-      unpackRow(type, block, lane);
-    }
+  for (; n > 0; n--, slab += Slab.bytes, block += bytes) {
+    v128.store(slab, meta ? d : loadF16x4(block));
+    unpackWordBlock(type, block, slab);
   }
 }
 
-function unpackRow(type: u32, block: usize, lane: usize): void {
+function unpackWordBlock(type: u32, block: usize, slab: usize): void {
   switch (type) {
-    case GgmlType.IQ2_K: return unpackIQ2_K(block, lane);
-    case GgmlType.IQ3_K: return unpackIQ3_K(block, lane);
-    case GgmlType.IQ4_K: return unpackIQ4_K(block, lane);
-    case GgmlType.IQ5_K: return unpackIQ5_K(block, lane);
-    case GgmlType.IQ6_K: return unpackIQ6_K(block, lane);
-    case GgmlType.IQ4_KS: return unpackIQ4_KS(block, lane);
-    case GgmlType.IQ2_KS: return unpackIQ2_KS(block, lane);
-    case GgmlType.IQ4_KSS: return unpackIQ4_KSS(block, lane);
-    case GgmlType.IQ5_KS: return unpackIQ5_KS(block, lane);
-    case GgmlType.IQ2_KT: return unpackIQ2_KT(block, lane);
-    case GgmlType.IQ3_KT: return unpackIQ3_KT(block, lane);
-    case GgmlType.IQ4_KT: return unpackIQ4_KT(block, lane);
-    case GgmlType.IQ3_KS: return unpackIQ3_KS(block, lane);
-    case GgmlType.IQ2_KL: return unpackIQ2_KL(block, lane);
-    case GgmlType.IQ1_KT: return unpackIQ1_KT(block, lane);
-    case GgmlType.IQ1_M_R4: return unpackIQ1_M_R4(block, lane);
+    case GgmlType.IQ2_K: return unpackIQ2_K(block, slab);
+    case GgmlType.IQ3_K: return unpackIQ3_K(block, slab);
+    case GgmlType.IQ4_K: return unpackIQ4_K(block, slab);
+    case GgmlType.IQ5_K: return unpackIQ5_K(block, slab);
+    case GgmlType.IQ6_K: return unpackIQ6_K(block, slab);
+    case GgmlType.IQ4_KS: return unpackIQ4_KS(block, slab);
+    case GgmlType.IQ2_KS: return unpackIQ2_KS(block, slab);
+    case GgmlType.IQ4_KSS: return unpackIQ4_KSS(block, slab);
+    case GgmlType.IQ5_KS: return unpackIQ5_KS(block, slab);
+    case GgmlType.IQ2_KT: return unpackIQ2_KT(block, slab);
+    case GgmlType.IQ3_KT: return unpackIQ3_KT(block, slab);
+    case GgmlType.IQ4_KT: return unpackIQ4_KT(block, slab);
+    case GgmlType.IQ3_KS: return unpackIQ3_KS(block, slab);
+    case GgmlType.IQ2_KL: return unpackIQ2_KL(block, slab);
+    case GgmlType.IQ1_KT: return unpackIQ1_KT(block, slab);
+    case GgmlType.IQ1_M_R4: return unpackIQ1_M_R4(block, slab);
     default: unreachable();
   }
 }
@@ -181,11 +206,12 @@ function unpackRow(type: u32, block: usize, lane: usize): void {
  * own, aligned to 16.
  */
 export function dequantizeRow(type: u32, group: usize, lane: u32, k: u32, out: usize, scratch: usize): void {
+  if (type >= FAST) return dequantizeCodes(group, lane, k, out);
   const kind = slabKind(type);
   if (kind != SlabKind.none) {
     for (let b: u32 = 0; b < k >> 8; b++, out += 1024) {
       if (type == GgmlType.IQ6_K) {
-        dequantizeIQ6_K(group + blockBytes(type) * (4 * b + lane), out, scratch);
+        dequantizeIQ6_K(group + (<usize>blockBytes(type) << 2) * b, lane, out);
         continue;
       }
       unpackBlocks(type, group, k, b, 1, scratch, false);

@@ -6,25 +6,37 @@
 //              | grid 32 B | qh 16 B  | scales 8 B  |
 //   s[j] of the 16 weights from 16j on: nibble j of scales; grid and qh as in iq1_m.ts
 //
-// R4 group: side-by-side.ts.
+// R4: words.ts.
 
 import { IQ1S_GRID } from "./grids.generated";
-import { nibbleOf, storeScale, storeWeights } from "./side-by-side";
+import { I15, Slab, storeOctets } from "./slab";
+import { storeScales } from "./words";
 
 /** An eighth for each of eight weights, in the grid's unit. */
 const DELTA: u64 = 0x0101010101010101;
 
-/** A block to one row of a slab: w = 8 * grid + 1 or - 1; the row's d is divided by 8. */
-export function unpackIQ1_M_R4(block: usize, lane: usize): void {
-  for (let j: u32 = 0; j < 16; j++) {
-    storeScale(lane, j, nibbleOf(block + 48, j));
-    storeWeights(lane, j, i64x2.replace_lane(i64x2.splat(octet(block, 2 * j)), 1, octet(block, 2 * j + 1)));
+/** An R4 block to a slab: w = 8 * grid + 1 or - 1; the row's d is divided by 8. */
+export function unpackIQ1_M_R4(block: usize, slab: usize): void {
+  const m15 = v128.load_splat<u32>(I15);
+  for (let i: u32 = 0; i < 2; i++) {
+    let scales = v128.load(block + (i << 4), 192);
+    for (let j = i << 3, end = j + 8; j < end; j++) {
+      storeScales(slab, j, v128.and(scales, m15));
+      scales = i32x4.shr_u(scales, 4);
+    }
+  }
+  for (let l: u32 = 0; l < 32; l++) {
+    storeOctets(
+      slab + (l << 5) + Slab.weights, i64x2.replace_lane(i64x2.splat(octet(block, l)), 1, octet(block + 4, l)),
+      i64x2.replace_lane(i64x2.splat(octet(block + 8, l)), 1, octet(block + 12, l)),
+    );
   }
 }
 
-/** Octet l as bytes, + 64. No byte of the grid's 56 .. 72 carries. */
-function octet(block: usize, l: u32): u64 {
-  const high = nibbleOf(block + 32, l);
-  const point = load<u64>(IQ1S_GRID + ((<u32>load<u8>(block + l) | ((high & 7) << 8)) << 3));
-  return high & 8 ? point - DELTA : point + DELTA;
+/** Octet l of the row whose words begin at `lane`, as bytes, + 64. No byte of the grid's 56 .. 72 carries. */
+function octet(lane: usize, l: u32): u64 {
+  const nibble = (<u32>load<u8>(lane + ((l >> 3) << 4) + ((l >> 1) & 3), 128) >> ((l & 1) << 2)) & 15;
+  const place = <u32>load<u8>(lane + ((l >> 2) << 4) + (l & 3)) | ((nibble & 7) << 8);
+  const point = load<u64>(IQ1S_GRID + (place << 3));
+  return nibble & 8 ? point - DELTA : point + DELTA;
 }

@@ -11,9 +11,8 @@
 //   264  [2 x 4 x 4 B]  word r of vector i: row r, bytes 4i .. 4i + 3 of its scales
 
 import { loadFiniteF16x4 } from "../half";
-import { M64 } from "../lanes";
 import { EVEN_SIGNS, IQ2XS_GRID } from "./grids.generated";
-import { EIGHTH, Slab, storeOctets, storeOddScales16, withSigns } from "./slab";
+import { EIGHTH, Slab, storeOctets, storeOddScales16, withEvenSigns } from "./slab";
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackIQ2_XS(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
@@ -32,20 +31,22 @@ export function repackIQ2_XS(src: usize, rowBytes: usize, nRows: u32, k: u32, ds
 
 /** n R4 blocks to slabs: d = d / 8, scale 2s + 1. */
 export function unpackIQ2_XS(block: usize, n: u32, slab: usize): void {
-  const m64 = v128.load_splat<u32>(M64);
   for (; n > 0; n--, block += 296, slab += Slab.bytes) {
     v128.store(slab, f32x4.mul(loadFiniteF16x4(block), v128.load_splat<u32>(EIGHTH)));
     storeOddScales16(slab + 16, v128.load(block, 264));
     storeOddScales16(slab + 144, v128.load(block, 280));
     let p = slab + Slab.weights;
     for (let q = block + 8, end = block + 264; q < end; q += 8, p += 32) {
-      const x = load<u64>(q);
-      const low = <u32>x, high = <u32>(x >> 32);
-      const g01 = v128.load64_lane((low >> 13) & 0xff8, v128.load64_zero((low & 511) << 3, IQ2XS_GRID), 1, IQ2XS_GRID);
-      const g23 = v128.load64_lane((high >> 13) & 0xff8, v128.load64_zero((high & 511) << 3, IQ2XS_GRID), 1, IQ2XS_GRID);
-      const s01 = v128.load64_lane((low >> 25) << 3, v128.load64_zero((low >> 6) & 0x3f8, EVEN_SIGNS), 1, EVEN_SIGNS);
-      const s23 = v128.load64_lane((high >> 25) << 3, v128.load64_zero((high >> 6) & 0x3f8, EVEN_SIGNS), 1, EVEN_SIGNS);
-      storeOctets(p, withSigns(g01, s01, m64), withSigns(g23, s23, m64));
+      const i0 = (<u32>load<u16>(q) & 511) << 3, i1 = (<u32>load<u16>(q, 2) & 511) << 3;
+      const i2 = (<u32>load<u16>(q, 4) & 511) << 3, i3 = (<u32>load<u16>(q, 6) & 511) << 3;
+      // the upper bytes: bit 8 of the place, of no account to EVEN_SIGNS, and the signs
+      const j0 = <u32>load<u8>(q, 1) << 3, j1 = <u32>load<u8>(q, 3) << 3;
+      const j2 = <u32>load<u8>(q, 5) << 3, j3 = <u32>load<u8>(q, 7) << 3;
+      const g01 = v128.load64_lane(i1, v128.load64_zero(i0, IQ2XS_GRID), 1, IQ2XS_GRID);
+      const g23 = v128.load64_lane(i3, v128.load64_zero(i2, IQ2XS_GRID), 1, IQ2XS_GRID);
+      const s01 = v128.load64_lane(j1, v128.load64_zero(j0, EVEN_SIGNS), 1, EVEN_SIGNS);
+      const s23 = v128.load64_lane(j3, v128.load64_zero(j2, EVEN_SIGNS), 1, EVEN_SIGNS);
+      storeOctets(p, withEvenSigns(g01, s01), withEvenSigns(g23, s23));
     }
   }
 }

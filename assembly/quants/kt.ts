@@ -15,15 +15,24 @@
 //   s = bits 1-7 of sh[b], minus 64; bit 0: the offset is 4096 + 32768, else, and in the other types, 4096
 //
 // ik_llama.cpp's products multiply d_row by 1.05 (IQ2_KT) and 1.01 (IQ3_KT), its decoder does not; so do we.
+//
+// R4: words.ts. A lane of 32 bits is a row, so the generator works on four rows at once.
 
 import { IQ4K_VALUES } from "./iq4_k";
-import { nibbleOfHalves, storeScale32, storeWeights } from "./side-by-side";
+import { LOW16, M1, M255, M63, lookup, pairSums } from "../lanes";
+import { I1, I15, I7, Slab } from "./slab";
+import { I127, field, isSet, storeScales32 } from "./words";
+
+const NUMBERS: usize = memory.data<u32>([0xcbac1fed, 0x7e7e7e7e, 4096, 64], 16);
+const BY_ROW: usize = memory.data<u8>([0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15], 16);
+/** For load_splat<u32>: the generator's factor; every byte 126; every i32 4096, 64. */
+const FACTOR: usize = NUMBERS, M126: usize = NUMBERS + 4, I4096: usize = NUMBERS + 8, I64: usize = NUMBERS + 12;
 
 /** 0xCBAC1FED to the powers 1 .. 8. */
 export const POWERS: usize = memory.data<u32>([0xcbac1fed, 0xc8734169, 0xbd2b4535, 0xe50c7d11,
   0x1220d7bd, 0x94839cf9, 0x58267985, 0x60b19b21], 16);
 
-/** Four values of the generator, i32x4; powers: those that make them. */
+/** Four values of the generator, i32x4; powers: those that make them. For the quantisers, which try many indices. */
 // @ts-ignore: decorator
 @inline
 export function generate(x: u32, powers: v128): v128 {
@@ -31,73 +40,119 @@ export function generate(x: u32, powers: v128): v128 {
   return i32x4.sub(i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(bytes)), i32x4.splat(126));
 }
 
-/** The octets of two indices, as 16 bytes. */
+/** Four values of four rows from the generator's numbers: byte 4r + k from lane r of the k-th. m63: every byte 63; m1: every byte 1. */
 // @ts-ignore: decorator
 @inline
-function octets(first: u32, second: u32): v128 {
-  const low = v128.load(POWERS), high = v128.load(POWERS, 16);
-  const a = i16x8.narrow_i32x4_s(generate(first + 4096, low), generate(first + 4096, high));
-  const b = i16x8.narrow_i32x4_s(generate(second + 4096, low), generate(second + 4096, high));
-  return i8x16.narrow_i16x8_s(a, b);
+function values(x0: v128, x1: v128, x2: v128, x3: v128, m63: v128, m1: v128): v128 {
+  const p0 = pairSums(v128.and(x0, m63), m1), p1 = pairSums(v128.and(x1, m63), m1);
+  const p2 = pairSums(v128.and(x2, m63), m1), p3 = pairSums(v128.and(x3, m63), m1);
+  // bytes: two halves of a sum for rows 0..3 of x0, then of x1
+  const s01 = i8x16.narrow_i16x8_u(p0, p1), s23 = i8x16.narrow_i16x8_u(p2, p3);
+  const sums = i8x16.narrow_i16x8_u(pairSums(s01, m1), pairSums(s23, m1));
+  return i8x16.sub(lookup(sums, v128.load(BY_ROW)), v128.load_splat<u32>(M126));
 }
 
+/** The octets of four indices, to two vectors. */
 // @ts-ignore: decorator
 @inline
-function index1(block: usize, b: u32, t: u32, sh: u32): u32 {
-  const high = (<u32>load<u8>(block + 4 * (b & 3) + t, 40) >> (b & 4)) & 15;
-  return <u32>load<u8>(block + 4 * b + t, 8) | (high << 8) | (((sh >> (4 + t)) & 1) << 12);
+function storeOctet(to: usize, index: v128, offset: v128, factor: v128, m63: v128, m1: v128): void {
+  const x0 = i32x4.mul(i32x4.add(index, offset), factor), x1 = i32x4.mul(x0, factor), x2 = i32x4.mul(x1, factor);
+  const x3 = i32x4.mul(x2, factor), x4 = i32x4.mul(x3, factor), x5 = i32x4.mul(x4, factor), x6 = i32x4.mul(x5, factor);
+  v128.store(to, values(x0, x1, x2, x3, m63, m1));
+  v128.store(to, values(x4, x5, x6, i32x4.mul(x6, factor), m63, m1), 16);
 }
 
-export function unpackIQ1_KT(block: usize, lane: usize): void {
+/** Scales from codes of 4 bits, an i32 a row: iq4k_values. */
+// @ts-ignore: decorator
+@inline
+function storeTableScales(slab: usize, b: u32, codes: v128): void {
+  const found = lookup(v128.load(IQ4K_VALUES), codes);
+  storeScales32(slab, b, i32x4.shr_s(i32x4.shl(found, 24), 24));
+}
+
+export function unpackIQ1_KT(block: usize, slab: usize): void {
+  const offset = v128.load_splat<u32>(I4096), factor = v128.load_splat<u32>(FACTOR);
+  const m63 = v128.load_splat<u32>(M63), m1 = v128.load_splat<u32>(M1);
+  const m15 = v128.load_splat<u32>(I15), m255 = v128.load_splat<u32>(M255);
+  let to = slab + Slab.weights, shs = v128.load(block);
   for (let b: u32 = 0; b < 8; b++) {
-    const sh = <u32>load<u8>(block + b);
-    storeScale32(lane, b, <i32>load<i8>(IQ4K_VALUES + (sh & 15)));
-    storeWeights(lane, 2 * b, octets(index1(block, b, 0, sh), index1(block, b, 1, sh)));
-    storeWeights(lane, 2 * b + 1, octets(index1(block, b, 2, sh), index1(block, b, 3, sh)));
+    if (b == 4) shs = v128.load(block, 16);
+    storeTableScales(slab, b, v128.and(shs, m15));
+    let low = v128.load(block + (b << 4), 32), high = i32x4.shr_u(v128.load(block + ((b & 3) << 4), 160), b & 4);
+    let top = i32x4.shl(shs, 8);
+    shs = i32x4.shr_u(shs, 8);
+    for (const end = to + 128; to < end; to += 32) {
+      const index = v128.or(v128.or(v128.and(low, m255), i32x4.shl(v128.and(high, m15), 8)), v128.and(top, offset));
+      storeOctet(to, index, offset, factor, m63, m1);
+      low = i32x4.shr_u(low, 8);
+      high = i32x4.shr_u(high, 8);
+      top = i32x4.shr_u(top, 1);
+    }
   }
 }
 
-export function unpackIQ2_KT(block: usize, lane: usize): void {
-  for (let b: u32 = 0; b < 8; b++) {
-    storeScale32(lane, b, <i32>load<i8>(IQ4K_VALUES + nibbleOfHalves(block, b)));
-    const ql = block + (b << 3);
-    storeWeights(lane, 2 * b, octets(load<u16>(ql, 4), load<u16>(ql, 6)));
-    storeWeights(lane, 2 * b + 1, octets(load<u16>(ql, 8), load<u16>(ql, 10)));
+/** The octets of IQ2_KT and IQ3_KT. */
+// @ts-ignore: decorator
+@inline
+function storeAllOctets(block: usize, slab: usize): void {
+  const offset = v128.load_splat<u32>(I4096), factor = v128.load_splat<u32>(FACTOR);
+  const m63 = v128.load_splat<u32>(M63), m1 = v128.load_splat<u32>(M1);
+  const low16 = v128.load_splat<u32>(LOW16);
+  let to = slab + Slab.weights;
+  for (let q = block + 16, end = block + 272; q < end; q += 16, to += 64) {
+    const two = v128.load(q);
+    storeOctet(to, v128.and(two, low16), offset, factor, m63, m1);
+    storeOctet(to + 32, i32x4.shr_u(two, 16), offset, factor, m63, m1);
   }
 }
 
-/** |w| with the signs that bit b of qh gives. */
+/** Code b of four rows' scales: low nibbles of the four bytes are 0..3. */
 // @ts-ignore: decorator
 @inline
-function signed(w: v128, qh: usize, b: u32): v128 {
-  const sign = i8x16.neg(v128.and(i16x8.shr_u(v128.load(qh), b), i8x16.splat(1)));
-  return i8x16.sub(v128.xor(i8x16.abs(w), sign), sign);
+function scaleCode(scales: v128, b: u32): v128 {
+  return field(scales, ((b & 3) << 3) | (b & 4), v128.load_splat<u32>(I15));
 }
 
-export function unpackIQ3_KT(block: usize, lane: usize): void {
+export function unpackIQ2_KT(block: usize, slab: usize): void {
+  const scales = v128.load(block);
+  for (let b: u32 = 0; b < 8; b++) storeTableScales(slab, b, scaleCode(scales, b));
+  storeAllOctets(block, slab);
+}
+
+export function unpackIQ3_KT(block: usize, slab: usize): void {
+  const scales = v128.load(block);
+  for (let b: u32 = 0; b < 8; b++) storeScales32(slab, b, scaleCode(scales, b));
+  storeAllOctets(block, slab);
+  let to = slab + Slab.weights;
   for (let b: u32 = 0; b < 8; b++) {
-    storeScale32(lane, b, nibbleOfHalves(block, b));
-    const ql = block + (b << 3);
-    storeWeights(lane, 2 * b, signed(octets(load<u16>(ql, 4), load<u16>(ql, 6)), block + 68, b));
-    storeWeights(lane, 2 * b + 1, signed(octets(load<u16>(ql, 8), load<u16>(ql, 10)), block + 84, b));
+    for (let qh = block + 272, end = block + 400; qh < end; qh += 16, to += 16) {
+      const sign = isSet(v128.load(qh), b);
+      v128.store(to, i8x16.sub(v128.xor(i8x16.abs(v128.load(to)), sign), sign));
+    }
   }
 }
 
-// @ts-ignore: decorator
-@inline
-function quad(block: usize, j: u32, sh: u32, powers: v128): v128 {
-  const high = (<u32>load<u8>(block + (j & 31), 96) >> ((j >> 5) << 2)) & 15;
-  const index = <u32>load<u8>(block + j, 32) | (high << 8) | (((sh >> (8 + 3 * (j & 7))) & 7) << 12);
-  return generate(index + 4096 + ((sh & 1) << 15), powers);
-}
-
-export function unpackIQ4_KT(block: usize, lane: usize): void {
-  const powers = v128.load(POWERS);
-  for (let g: u32 = 0; g < 16; g++) {
-    const sh = load<u32>(block + ((g >> 1) << 2)), j = g << 2;
-    if ((g & 1) == 0) storeScale32(lane, g >> 1, <i32>((sh & 255) >> 1) - 64);
-    const a = i16x8.narrow_i32x4_s(quad(block, j, sh, powers), quad(block, j + 1, sh, powers));
-    const b = i16x8.narrow_i32x4_s(quad(block, j + 2, sh, powers), quad(block, j + 3, sh, powers));
-    storeWeights(lane, g, i8x16.narrow_i16x8_s(a, b));
+export function unpackIQ4_KT(block: usize, slab: usize): void {
+  const m15 = v128.load_splat<u32>(I15), m255 = v128.load_splat<u32>(M255), m7 = v128.load_splat<u32>(I7);
+  const factor = v128.load_splat<u32>(FACTOR), m63 = v128.load_splat<u32>(M63), m1 = v128.load_splat<u32>(M1);
+  let to = slab + Slab.weights;
+  for (let b: u32 = 0; b < 8; b++) {
+    const sh = v128.load(block + (b << 4));
+    storeScales32(slab, b, i32x4.sub(field(sh, 1, v128.load_splat<u32>(I127)), v128.load_splat<u32>(I64)));
+    const offset = i32x4.add(v128.load_splat<u32>(I4096), i32x4.shl(v128.and(sh, v128.load_splat<u32>(I1)), 15));
+    let top = i32x4.shr_u(sh, 8);
+    for (let i: u32 = 0; i < 2; i++) {
+      let low = v128.load(block + (b << 5) + (i << 4), 128);
+      let high = i32x4.shr_u(v128.load(block + ((b & 3) << 5) + (i << 4), 384), b & 4);
+      for (let t: u32 = 0; t < 4; t++, to += 16) {
+        const index = v128.or(v128.or(v128.and(low, m255), i32x4.shl(v128.and(high, m15), 8)), i32x4.shl(v128.and(top, m7), 12));
+        const x0 = i32x4.mul(i32x4.add(index, offset), factor);
+        const x1 = i32x4.mul(x0, factor), x2 = i32x4.mul(x1, factor);
+        v128.store(to, values(x0, x1, x2, i32x4.mul(x2, factor), m63, m1));
+        low = i32x4.shr_u(low, 8);
+        high = i32x4.shr_u(high, 8);
+        top = i32x4.shr_u(top, 3);
+      }
+    }
   }
 }

@@ -127,6 +127,13 @@ export function withSigns(magnitude: v128, signs: v128, m64: v128): v128 {
   return i8x16.add(i8x16.sub(v128.xor(magnitude, signs), signs), m64);
 }
 
+/** 64 + magnitude with the signs of EVEN_SIGNS, + 64: the distance to 128 (less 128: -128 .. -1) or to 0. */
+// @ts-ignore: decorator
+@inline
+export function withEvenSigns(magnitude: v128, signs: v128): v128 {
+  return i8x16.abs(v128.xor(magnitude, signs));
+}
+
 const ROW_BYTES: usize = memory.data<u8>([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3], 16);
 const SIGN_BITS: usize = memory.data<u32>([0x08040201, 0x80402010], 16);
 
@@ -159,8 +166,20 @@ export function oddScale(s: v128, one: v128): v128 {
   return factorPair(v128.or(i32x4.shl(s, 1), one));
 }
 
-const NUMBERS: usize = memory.data<u32>([15, 1, 0x3e000000, 0x3e800000, 7], 16);
+const TRANSPOSED: usize = memory.data<u8>([0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15], 16);
+
+/** Bytes 4l + r of 0 or 1 to the number of row r (lane r) whose bit l they are. */
+// @ts-ignore: decorator
+@inline
+export function bitsOfRows(bits: v128): v128 {
+  const rows = lookup(bits, v128.load(TRANSPOSED));
+  // byte l of a lane times 2^(24 - 7l): bit l of the top byte; the other products fall elsewhere
+  return i32x4.shr_u(i32x4.mul(rows, v128.load_splat<u32>(GATHER)), 24);
+}
+
+const NUMBERS: usize = memory.data<u32>([15, 1, 0x3e000000, 0x3e800000, 7, 0x01020408], 16);
 /** Every i32 15, 1; every f32 1/8, 1/4; every i32 7. */
 // prettier-ignore
 export const I15: usize = NUMBERS, I1: usize = NUMBERS + 4, EIGHTH: usize = NUMBERS + 8, QUARTER: usize = NUMBERS + 12,
   I7: usize = NUMBERS + 16;
+const GATHER: usize = NUMBERS + 20;

@@ -55,6 +55,9 @@ export enum GgmlType {
   IQ1_M_R4 = 229,
 }
 
+/** Added to a type's number: its weights as codes (codes.ts), where there are such. */
+export const FAST: u32 = 256;
+
 /** Weights in a block of the type; 0: not supported. */
 export function blockWeights(type: u32): u32 {
   switch (type) {
@@ -172,7 +175,7 @@ export function blockBytes(type: u32): u32 {
 
 /** The form in which the type's matmul reads its activations. */
 export function packFormat(type: u32): u32 {
-  switch (type) {
+  switch (type & (FAST - 1)) {
     case GgmlType.Q4_0:
     case GgmlType.Q4_1:
     case GgmlType.Q5_0:
@@ -239,6 +242,21 @@ export function rowMetaBytes(type: u32): u32 {
     case GgmlType.IQ3_KS:
     case GgmlType.IQ2_KL:
     case GgmlType.IQ1_M_R4: return 2;
+    default: return 0;
+  }
+}
+
+/** The u16 fields at the front of a block of ik_llama.cpp's types that words.ts keeps apart. */
+export function leadingHalves(type: u32): u32 {
+  switch (type) {
+    case GgmlType.IQ3_K: return 3;
+    case GgmlType.IQ2_K:
+    case GgmlType.IQ4_K:
+    case GgmlType.IQ5_K:
+    case GgmlType.IQ6_K: return 2;
+    case GgmlType.IQ2_KS:
+    case GgmlType.IQ3_KS:
+    case GgmlType.IQ2_KL: return 1;
     default: return 0;
   }
 }

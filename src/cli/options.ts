@@ -3,7 +3,7 @@
 
 import { type Command, Option } from "commander";
 import { parseOverrides } from "../../formats/index.ts";
-import type { CacheType, KernelBuild } from "../index.ts";
+import type { CacheType, KernelBuild, WeightsKind } from "../index.ts";
 import { UsageError } from "./errors.ts";
 
 export interface ModelValues {
@@ -16,7 +16,7 @@ export interface EngineValues {
   readonly threads?: number;
   readonly ctxSize?: number;
   readonly batchSize?: number;
-  readonly weights?: "compact" | "f32";
+  readonly weights?: WeightsKind;
   readonly cacheTypeK?: CacheType;
   readonly cacheTypeV?: CacheType;
   readonly swaFull?: boolean;
@@ -73,10 +73,11 @@ export function addEngineOptions(command: Command, { context = true } = {}): Com
       wholeOption("-b, --batch-size <N>", "tokens evaluated at once (default: 512)", 1, 8192),
     )
     .addOption(
-      choiceOption("--weights <KIND>", "compact: as in the file (default); f32: all in f32", [
-        "compact",
-        "f32",
-      ]),
+      choiceOption(
+        "--weights <KIND>",
+        "compact: as in the file (default); fast: IQ1, IQ2, IQ3 larger and faster; f32: all in f32",
+        ["compact", "fast", "f32"],
+      ),
     )
     .addOption(
       choiceOption(

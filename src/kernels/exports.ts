@@ -21,6 +21,8 @@ export interface KernelExports {
   flushesDenormals(): boolean | number;
   // weights
   isSupported(type: number): boolean | number;
+  /** The type's number with `weights: "fast"`, for all that takes one; the type itself where there is no faster form. */
+  fastType(type: number): number;
   groupBytes(type: number, k: number): number;
   /** Bytes of working memory for dequantizeRow and matmulTile, aligned to 16. */
   scratchBytes(): number;

@@ -6,6 +6,7 @@ import { checkWeight } from "../../models/errors.ts";
 import { PlanError } from "../errors.ts";
 import { Op, Word } from "../memory/abi.generated.ts";
 import type { KernelExports } from "../kernels/exports.ts";
+import type { WeightsKind } from "../kernels/module.ts";
 import type { PlacedState, PlacedWeight } from "../memory/placed.ts";
 import type { CalibrationPlace, Instr, Ref, Value } from "./instruction.ts";
 import { Recorded, type RecordedCache, type RecordedRouting, ref, WeightPart } from "./recorded.ts";
@@ -26,7 +27,7 @@ export interface RecordOptions {
   readonly kernels: KernelExports;
   readonly tensor: (name: string) => FileTensor | undefined;
   /** `f32`: every matrix is dequantised at load. */
-  readonly weights: "compact" | "f32";
+  readonly weights: WeightsKind;
   readonly kType: number;
   readonly vType: number;
   /** Most tokens, outputs and sequences of one run. */
@@ -111,11 +112,18 @@ export class RecordingContext {
     return new WeightPart(w, start, width);
   }
 
+  /** The kernels' number for a matrix of a file's type. */
+  #kernelType(type: number): number {
+    const { weights, kernels } = this.options;
+    if (weights === "f32") return F32;
+    return weights === "fast" ? kernels.fastType(type) : type;
+  }
+
   /** A weight in the layout of the products. */
   matrix(weight: Weight): PlacedWeight {
     const file = this.options.tensor(weight.name)!;
     const { kernels } = this.options;
-    const type = this.options.weights === "f32" ? F32 : file.type;
+    const type = this.#kernelType(file.type);
     if (!kernels.isSupported(file.type)) {
       throw new PlanError(
         `${weight.name}: expected a tensor type that the kernels multiply, found ${file.typeName}; ` +

@@ -33,6 +33,14 @@ describe("golden logits", async () => {
     expect(await logitsHash(path, tokens, { nCtx })).toBe(golden.models[name]);
   });
 
+  it.each(goldenCases().filter(({ name }) => /iq[123]/.test(name)))(
+    "$name has it with its weights as codes",
+    async ({ name, path, tokens, nCtx }) => {
+      const options = { nCtx, weights: "fast", threads: 2 } as const;
+      expect(await logitsHash(path, tokens, options)).toBe(golden.models[name]);
+    },
+  );
+
   const { path, tokens, nCtx } = EMBEDDED_CASE,
     expected = golden.models.embedded;
   const variants = [

@@ -169,7 +169,7 @@ describe("options", () => {
     [{ nSequences: 0 }, /^nSequences: /],
     [{ bankBytes: Number.NaN }, /^bankBytes: /],
     [{ bankBytes: 0 }, /^bankBytes: /],
-    [{ weights: "f16" }, /^weights: expected compact or f32, found f16/],
+    [{ weights: "f16" }, /^weights: expected compact, fast or f32, found f16/],
     [{ cacheTypeK: "q4_0" }, /^cacheTypeK: expected f32, f16 or q8_0, found q4_0/],
     [{ cacheTypeV: "toString" }, /^cacheTypeV: /],
     [{ kernelBuild: "fast" }, /^kernel build: expected one of dot32/],

@@ -11,7 +11,7 @@ const tameRow2 = (v, o, next) =>
  * row's blocks and what makes them an ordinary scale. A copy of
  * what blocks.ts says, for plain runtimes.
  */
-const types = {
+export const types = {
   F32: [0, 1, 4, []],
   F16: [1, 1, 2, [0]],
   Q4_0: [2, 32, 18, [0]],
@@ -73,7 +73,7 @@ const K = 1536,
   COLUMNS = 11;
 
 /** Same numbers everywhere (xorshift32). */
-function random(seed) {
+export function random(seed) {
   let s = seed;
   return () => {
     s ^= s << 13;
@@ -81,6 +81,34 @@ function random(seed) {
     s ^= s << 5;
     return s >>> 0;
   };
+}
+
+/** Bytes of a row of k weights. */
+export function bytesOfRow(name, k) {
+  const [, weights, bytes, , , meta = 0] = types[name];
+  return meta + (k / weights) * bytes;
+}
+
+/** Random rows of a type at `source`; subnormals: some f16 scales are. */
+export function fillRows(v, source, name, nRows, k, next, subnormals = true) {
+  const [, , bytes, halves, tame, meta = 0, tameRow] = types[name];
+  const rowBytes = bytesOfRow(name, k);
+  for (let i = 0; i < nRows * rowBytes; i++) v.setUint8(source + i, next() >>> 24);
+  for (let o = 0; o < nRows * rowBytes; o += bytes) {
+    if (o % rowBytes === 0) {
+      tameRow?.(v, source + o, next);
+      o += meta;
+    }
+    if (name === "F32") v.setFloat32(source + o, (next() / 2 ** 32 - 0.5) / 8, true);
+    if (name === "BF16")
+      v.setUint16(source + o, (next() & 0x8000) | (0x3b00 + (next() % 0x280)), true);
+    for (const field of halves) {
+      const sign = next() & 0x8000;
+      const bits = next() % 16 === 0 && subnormals ? next() % 0x400 : 0x1000 + (next() % 0x2000);
+      v.setUint16(source + o + field, sign | bits, true);
+    }
+    tame?.(v, source + o, next);
+  }
 }
 
 /** FNV-1a of bytes and of a second mix of them: 64 bits. */
@@ -96,94 +124,87 @@ function fnv(bytes) {
 
 /**
  * Hashes by type name. exports: those of a kernel module; memory: its memory; heap: first free address. Throws when
- * one-column tiles and wide tiles differ.
+ * one-column tiles and wide tiles differ, or the file's layout and the faster one (fastType).
  */
 export function matmulHashes(exports, memory, heap) {
   const found = {};
-  for (const [name, [id, weights, bytes, halves, tame, meta = 0, tameRow]] of Object.entries(
-    types,
-  )) {
-    const next = random(4321 + id);
-    let top = (heap + 15) & ~15;
-    const allocate = (n) => {
-      const address = top;
-      top = (top + n + 15) & ~15;
-      if (top > memory.buffer.byteLength)
-        memory.grow(Math.ceil((top - memory.buffer.byteLength) / 65536));
-      return address;
-    };
-    const rowBytes = meta + (K / weights) * bytes,
-      groupBytes = exports.groupBytes(id, K),
-      nGroups = Math.ceil(ROWS / 4);
-    const source = allocate(ROWS * rowBytes),
-      w = allocate(nGroups * groupBytes),
-      x = allocate(COLUMNS * K * 4);
-    const format = exports.packFormat(id),
-      T = exports.tileColumns(format);
-    const tile = allocate(exports.packTileBytes(format, T, K));
-    const out = allocate((COLUMNS + T) * nGroups * 16),
-      scratch = allocate(exports.scratchBytes());
-    const v = new DataView(memory.buffer);
-    for (let i = 0; i < ROWS * rowBytes; i++) v.setUint8(source + i, next() >>> 24);
-    for (let o = 0; o < ROWS * rowBytes; o += bytes) {
-      if (o % rowBytes === 0) {
-        tameRow?.(v, source + o, next);
-        o += meta;
-      }
-      if (name === "F32") v.setFloat32(source + o, (next() / 2 ** 32 - 0.5) / 8, true);
-      if (name === "BF16")
-        v.setUint16(source + o, (next() & 0x8000) | (0x3b00 + (next() % 0x280)), true);
-      for (const field of halves) {
-        const sign = next() & 0x8000;
-        const bits = next() % 16 === 0 ? next() % 0x400 : 0x1000 + (next() % 0x2000);
-        v.setUint16(source + o + field, sign | bits, true);
-      }
-      tame?.(v, source + o, next);
-    }
-    for (let i = 0; i < COLUMNS * K; i++)
-      v.setFloat32(x + 4 * i, (next() + next() + next()) / 2 ** 31 - 3, true);
-    for (let g = 0; g < nGroups; g++) {
-      const left = Math.min(4, ROWS - 4 * g);
-      exports.repackGroup(id, source + 4 * g * rowBytes, rowBytes, left, K, w + g * groupBytes);
-    }
-    const stride = nGroups * 16;
-    const product = (columns) => {
-      for (let c = 0; c < COLUMNS; c += columns) {
-        const given = Math.min(columns, COLUMNS - c);
-        exports.packTile(
-          format,
-          columns,
-          x + c * K * 4,
-          K * 4,
-          given,
-          K,
-          0,
-          exports.packUnits(format, K),
-          tile,
-        );
-        exports.matmulTile(
-          id,
-          nGroups,
-          w,
-          groupBytes,
-          tile,
-          K,
-          columns,
-          out + c * stride,
-          stride,
-          scratch,
-        );
-      }
-      return fnv(new Uint8Array(memory.buffer, out, COLUMNS * stride));
-    };
-    // engines compile a function well only after some calls: hash again when they surely have
-    const once = product(1);
-    for (let i = 0; i < 20; i++) {
-      if (product(1) !== once) throw new Error(`${name}: one-column products differ between runs`);
-      if (product(T) !== once)
-        throw new Error(`${name}: a product by tiles of ${T} differs from single columns`);
-    }
-    found[name] = once;
+  for (const name of Object.keys(types)) {
+    const [id] = types[name];
+    found[name] = productHash(exports, memory, heap, name, id);
+    const fast = exports.fastType(id);
+    if (fast !== id && productHash(exports, memory, heap, name, fast) !== found[name])
+      throw new Error(`${name}: its products as codes differ`);
   }
   return found;
+}
+
+/** The hash of a type's products, its weights kept as kernel type `id`. */
+function productHash(exports, memory, heap, name, id) {
+  const next = random(4321 + types[name][0]);
+  let top = (heap + 15) & ~15;
+  const allocate = (n) => {
+    const address = top;
+    top = (top + n + 15) & ~15;
+    if (top > memory.buffer.byteLength)
+      memory.grow(Math.ceil((top - memory.buffer.byteLength) / 65536));
+    return address;
+  };
+  const rowBytes = bytesOfRow(name, K),
+    groupBytes = exports.groupBytes(id, K),
+    nGroups = Math.ceil(ROWS / 4);
+  const source = allocate(ROWS * rowBytes),
+    w = allocate(nGroups * groupBytes),
+    x = allocate(COLUMNS * K * 4);
+  const format = exports.packFormat(id),
+    T = exports.tileColumns(format);
+  const tile = allocate(exports.packTileBytes(format, T, K));
+  const out = allocate((COLUMNS + T) * nGroups * 16),
+    scratch = allocate(exports.scratchBytes());
+  const v = new DataView(memory.buffer);
+  fillRows(v, source, name, ROWS, K, next);
+  for (let i = 0; i < COLUMNS * K; i++)
+    v.setFloat32(x + 4 * i, (next() + next() + next()) / 2 ** 31 - 3, true);
+  for (let g = 0; g < nGroups; g++) {
+    const left = Math.min(4, ROWS - 4 * g),
+      from = source + 4 * g * rowBytes;
+    exports.repackFast(id, from, rowBytes, left, K, w + g * groupBytes, scratch);
+  }
+  const stride = nGroups * 16;
+  const product = (columns) => {
+    for (let c = 0; c < COLUMNS; c += columns) {
+      const given = Math.min(columns, COLUMNS - c);
+      exports.packTile(
+        format,
+        columns,
+        x + c * K * 4,
+        K * 4,
+        given,
+        K,
+        0,
+        exports.packUnits(format, K),
+        tile,
+      );
+      exports.matmulTile(
+        id,
+        nGroups,
+        w,
+        groupBytes,
+        tile,
+        K,
+        columns,
+        out + c * stride,
+        stride,
+        scratch,
+      );
+    }
+    return fnv(new Uint8Array(memory.buffer, out, COLUMNS * stride));
+  };
+  // engines compile a function well only after some calls: hash again when they surely have
+  const once = product(1);
+  for (let i = 0; i < 20; i++) {
+    if (product(1) !== once) throw new Error(`${name}: one-column products differ between runs`);
+    if (product(T) !== once)
+      throw new Error(`${name}: a product by tiles of ${T} differs from single columns`);
+  }
+  return once;
 }

@@ -174,16 +174,18 @@ export class Kernels {
     const rowBytes = rows.length / nRows;
     const groupBytes = this.call.groupBytes!(type, k);
     const nGroups = Math.ceil(nRows / 4);
-    const w = this.allocate(nGroups * groupBytes);
+    const scratch = this.allocate(this.call.scratchBytes!()),
+      w = this.allocate(nGroups * groupBytes);
     for (let g = 0; g < nGroups; g++) {
       const left = Math.min(4, nRows - 4 * g);
-      this.call.repackGroup!(
+      this.call.repackFast!(
         type,
         source + 4 * g * rowBytes,
         rowBytes,
         left,
         k,
         w + g * groupBytes,
+        scratch,
       );
     }
     return w;

@@ -167,6 +167,41 @@ for (const build of builds) {
       },
     );
 
+    const coded = blockTypes.filter((type) => kernels.call.fastType!(type.id) !== type.id);
+
+    it("keeps the types as codes that have at most 16 values of 7 bits", () => {
+      expect(coded.map((type) => type.name).toSorted()).toEqual(
+        // prettier-ignore
+        ["IQ1_M", "IQ1_M_R4", "IQ1_S", "IQ2_K", "IQ2_KL", "IQ2_KS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ3_K", "IQ3_KS", "IQ3_S", "IQ3_XXS"],
+      );
+    });
+
+    it.each(coded)(
+      "$name as codes: the same products, rows and nothing beyond the group",
+      (type) => {
+        const k = 768,
+          fast = kernels.call.fastType!(type.id);
+        for (const nRows of [1, 4, 7, 17]) {
+          kernels.reset();
+          const rows = randomRows(type, nRows, k, 100 + nRows);
+          const x = randomActivations(9 * k, nRows);
+          const compact = kernels.repack(type.id, rows, nRows, k),
+            codes = kernels.repack(fast, rows, nRows, k);
+          const expected = kernels.multiply(type.id, compact, nRows, k, x, 1);
+          for (const columns of [1, T(type.id)])
+            expect(kernels.multiply(fast, codes, nRows, k, x, columns)).toEqual(expected);
+          for (let row = 0; row < nRows; row++) {
+            expect(kernels.dequantize(fast, codes, row, k)).toEqual(
+              kernels.dequantize(type.id, compact, row, k),
+            );
+          }
+          // allocate fills with 0xff: what lies behind the last group is untouched
+          const end = codes + Math.ceil(nRows / 4) * kernels.call.groupBytes!(fast, k);
+          expect(kernels.u8(end, 16).every((byte) => byte === 0xff)).toBe(true);
+        }
+      },
+    );
+
     it("rounds activations to nearest, ties to even", () => {
       // d = 1: the elements themselves are rounded. A Q8_0 row with a single 1 reads one of them.
       const ties = [0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 126.5, -126.5, 0.49999997, 0.50000006];

@@ -19,6 +19,7 @@ import { Kernels, builds } from "./kernels.ts";
 import { multiply } from "./reference.ts";
 
 const q4 = blockTypes.find((type) => type.name === "Q4_0")!;
+const iq2 = blockTypes.find((type) => type.name === "IQ2_XS")!;
 
 /** Executes one op on instruction words {index: value}, as `nThreads` threads' share of the work. */
 function execute(kernels: Kernels, op: string, words: Record<number, number>, nThreads = 2): void {
@@ -155,34 +156,43 @@ for (const build of builds) {
       expect(() => embedded(EmbedIndex.token)).toThrow();
     });
 
-    it.each([1, 4])("expert matmul: sorted pairs in tiles of %i", (columns) => {
-      // 3 rows x 2 slots over 3 experts; pair = row * 2 + slot, grouped by expert
-      const k = 96,
-        M = 40,
+    // many: more tiles of an expert than one piece takes, of a type that is unpacked first
+    it.each([
+      { columns: 1, type: q4, k: 96, nRows: 3 },
+      { columns: 4, type: q4, k: 96, nRows: 3 },
+      { columns: 1, type: iq2, k: 512, nRows: 12 },
+      { columns: 4, type: iq2, k: 512, nRows: 40 },
+    ])("expert matmul: $nRows rows in tiles of $columns, $type.name", (given) => {
+      const { columns, type, k, nRows } = given;
+      const M = 40,
         nUsed = 2,
         NONE = 0xffffffff;
-      const byExpert = [[0, 3], [1, 4, 5], [2]];
-      const experts = byExpert.map((_, e) => randomRows(q4, M, k, 70 + e));
+      // pair = row * 2 + slot, grouped by expert: the first has more than half of them
+      const byExpert: number[][] = [[], [], []];
+      for (let pair = 0; pair < nRows * nUsed; pair++)
+        byExpert[pair % 5 === 0 ? 2 : pair % 5 === 3 ? 1 : 0]!.push(pair);
+      const experts = byExpert.map((_, e) => randomRows(type, M, k, 70 + e));
       for (const perSlot of [0, 1]) {
         kernels.reset();
-        const expertBytes = (M / 4) * call.groupBytes!(q4.id, k);
+        const expertBytes = (M / 4) * call.groupBytes!(type.id, k);
         const weight = kernels.allocate(3 * expertBytes);
         experts.forEach((rows, e) => {
-          const one = kernels.repack(q4.id, rows, M, k);
+          const one = kernels.repack(type.id, rows, M, k);
           kernels.u8(weight + e * expertBytes, expertBytes).set(kernels.u8(one, expertBytes));
         });
         const width = perSlot ? nUsed * k : k;
-        const data = randomActivations(3 * width, 31);
+        const data = randomActivations(nRows * width, 31);
         const stride = width * 4 + 16;
-        const x = kernels.allocate(8 * stride);
-        for (let r = 0; r < 3; r++)
+        const x = kernels.allocate((nRows + 8) * stride);
+        for (let r = 0; r < nRows; r++)
           kernels.f32(x + r * stride, width).set(data.subarray(r * width, (r + 1) * width));
         const tiles = byExpert.flatMap((pairs, e) =>
-          columns === 1
-            ? pairs.map((pair) => ({ e, pairs: [pair] }))
-            : [{ e, pairs: [...pairs, ...Array<number>(columns - pairs.length).fill(NONE)] }],
+          Array.from({ length: Math.ceil(pairs.length / columns) }, (_, t) => ({
+            e,
+            pairs: Array.from({ length: columns }, (_, c) => pairs[t * columns + c] ?? NONE),
+          })),
         );
-        const maxTiles = 8;
+        const maxTiles = tiles.length + 2;
         const list = kernels.words([
           tiles.length,
           columns,
@@ -190,7 +200,7 @@ for (const build of builds) {
           ...Array<number>(maxTiles - tiles.length).fill(99),
           ...tiles.flatMap((t) => t.pairs),
         ]);
-        const { format, bytes1, bytes } = tileWords(q4.id, k);
+        const { format, bytes1, bytes } = tileWords(type.id, k);
         const packed = kernels.allocate(maxTiles * bytes);
         execute(kernels, "packRows", {
           [Word.dst]: packed,
@@ -206,15 +216,15 @@ for (const build of builds) {
           [PackRowsWord.perSlot]: perSlot,
         });
         const outStride = nUsed * M * 4 + 32;
-        const out = kernels.allocate(8 * outStride);
+        const out = kernels.allocate((nRows + 8) * outStride);
         execute(kernels, "expertMatmul", {
           [Word.dst]: out,
           [Word.dstStride]: outStride,
           [Word.a]: packed,
           [Word.width]: k,
-          [ExpertMatmulWord.type]: q4.id,
+          [ExpertMatmulWord.type]: type.id,
           [ExpertMatmulWord.weight]: weight,
-          [ExpertMatmulWord.groupBytes]: call.groupBytes!(q4.id, k),
+          [ExpertMatmulWord.groupBytes]: call.groupBytes!(type.id, k),
           [ExpertMatmulWord.nGroups]: M / 4,
           [ExpertMatmulWord.tileBytes1]: bytes1,
           [ExpertMatmulWord.tileBytes]: bytes,
@@ -228,7 +238,7 @@ for (const build of builds) {
             const row = Math.floor(pair / nUsed),
               slot = pair % nUsed;
             const at = row * width + (perSlot ? slot * k : 0);
-            const expected = multiply(q4, experts[e]!, M, k, data.slice(at, at + k));
+            const expected = multiply(type, experts[e]!, M, k, data.slice(at, at + k));
             expect(kernels.f32(out + row * outStride + slot * M * 4, M), `pair ${pair}`).toEqual(
               expected,
             );

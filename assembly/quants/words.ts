@@ -1,0 +1,83 @@
+// The R4 group of ik_llama.cpp's types: blocks of four rows with their words of 4 bytes side by side, so that one vector holds
+// the same word of rows 0..3, and a lane of 32 bits is a row. Row scales, where a type has them, lead the group:
+//   [4 x meta bytes]                    of rows 0..3
+//   [nb x 4 x block bytes]              blocks: first the type's leading u16 fields, each as [4 u16], then [4 u32] for each word
+// Blocks are unpacked to slabs (slab.ts). In what follows, word n of a type's field means the vector of the four rows' words.
+
+import { factorPair, lookup, select } from "../lanes";
+import { Slab } from "./slab";
+
+/** Interleaves nRows (1..4) rows of nb blocks, rowBytes apart; missing rows must be zero. halves: leading u16 fields. */
+export function repackWords(
+  src: usize, rowBytes: usize, nRows: u32, nb: u32, metaBytes: usize, blockBytes: usize, halves: usize, dst: usize,
+): void {
+  for (let r: u32 = 0; r < nRows; r++, src += rowBytes) {
+    memory.copy(dst + metaBytes * r, src, metaBytes);
+    let from = src + metaBytes, to = dst + (metaBytes << 2);
+    for (let b: u32 = 0; b < nb; b++) {
+      for (let i: usize = 0; i < halves; i++, from += 2, to += 8) store<u16>(to + (r << 1), load<u16>(from));
+      for (let i = halves << 1; i < blockBytes; i += 4, from += 4, to += 16) store<u32>(to + (r << 2), load<u32>(from));
+    }
+  }
+}
+
+/** Scales s (i32x4) of sub-block j of 16. */
+// @ts-ignore: decorator
+@inline
+export function storeScales(slab: usize, j: u32, s: v128): void {
+  v128.store(slab + (j << 4), factorPair(s), Slab.scales);
+}
+
+/** Scales s (i32x4) of sub-block b of 32. */
+// @ts-ignore: decorator
+@inline
+export function storeScales32(slab: usize, b: u32, s: v128): void {
+  const pair = factorPair(s);
+  v128.store(slab + (b << 5), pair, Slab.scales);
+  v128.store(slab + (b << 5), pair, Slab.scales + 16);
+}
+
+// Masks come from memory, once per block where registers allow it: V8 makes a constant anew at every use (lanes.ts).
+
+/** Bits from `from` on of each lane, as many as the mask has. */
+// @ts-ignore: decorator
+@inline
+export function field(v: v128, from: u32, mask: v128): v128 {
+  return v128.and(i32x4.shr_u(v, from), mask);
+}
+
+/** `value` in every byte of a lane whose bit `at` is set, 0 in others. */
+// @ts-ignore: decorator
+@inline
+export function choice(bits: v128, at: u32, value: v128): v128 {
+  return v128.and(i32x4.shr_s(i32x4.shl(bits, 31 - at), 31), value);
+}
+
+/** The bits of every byte from `from` on, as many as the mask has. */
+// @ts-ignore: decorator
+@inline
+export function bits(v: v128, from: u32, mask: v128): v128 {
+  return v128.and(i16x8.shr_u(v, from), mask);
+}
+
+/** low[code] for codes 0..15 where `fifth` is 0, high[code] where it is 255. */
+// @ts-ignore: decorator
+@inline
+export function lookup32(low: v128, high: v128, code: v128, fifth: v128): v128 {
+  return select(lookup(high, code), lookup(low, code), fifth);
+}
+
+/** 255 in the bytes whose bit `at` is set, 0 in others. */
+// @ts-ignore: decorator
+@inline
+export function isSet(v: v128, at: u32): v128 {
+  const bit = v128.load_splat<u8>(BITS + at);
+  return i8x16.eq(v128.and(v, bit), bit);
+}
+
+const BITS: usize = memory.data<u8>([1, 2, 4, 8, 16, 32, 64, 128]);
+const NUMBERS: usize = memory.data<u32>([3, 254, 127, 0x02020202, 0x08080808], 16);
+/** For load_splat<u32>: every i32 3, 254, 127; every byte 2, 8. */
+// prettier-ignore
+export const I3: usize = NUMBERS, I254: usize = NUMBERS + 4, I127: usize = NUMBERS + 8, M2: usize = NUMBERS + 12,
+  M8: usize = NUMBERS + 16;
