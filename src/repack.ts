@@ -1,6 +1,7 @@
-// Repacking by all threads while the caller reads on: one instruction (Op.repack) per bank and half of its staging area,
+// Repacking by all threads: from files that each of them can open (fill), or while the caller reads on: one instruction (Op.repack) per bank and half of its staging area,
 // rewritten for every chunk of rows. Bytes are read into one half while the threads empty the other.
 
+import type { FillFault, FillPlan } from "./fill.ts";
 import { Instruction, Op, RepackWord, RowsKind, Word } from "./memory/abi.generated.ts";
 import type { Bank } from "./memory/bank.ts";
 import type { ThreadPool } from "./threads/pool.ts";
@@ -55,6 +56,15 @@ export class Repacker {
         return { plan, schedule, half: bank.staging.address + h * this.halfBytes };
       }),
     );
+  }
+
+  get nThreads(): number {
+    return this.pool.nThreads;
+  }
+
+  /** All threads read and repack by themselves; see ThreadPool.fill. Only before the first `start`. */
+  fill(plan: FillPlan, onBytes: (bytes: number) => void): Promise<readonly FillFault[]> {
+    return this.pool.fill(plan, onBytes, this.signal);
   }
 
   /** Bytes of one half of a staging area. */

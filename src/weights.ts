@@ -1,14 +1,17 @@
 // Loading: reads every tensor that the plan asked for, in chunks of rows into staging memory, from where the threads
-// repack them to their place (repack.ts). Nothing is held twice: the file's bytes pass through a few MiB.
+// repack them to their place. Nothing is held twice: the file's bytes pass through a few MiB. Threads that can open the
+// file read it themselves (fill.ts); other sources are read by the caller, one chunk ahead of the threads (repack.ts).
 
 import type { Gguf, TensorInfo } from "../formats/gguf.ts";
 import { DOWNLOAD_AGAIN, GgufError } from "../formats/errors.ts";
 import { rowBytes } from "../formats/types.ts";
 import { PlanError, RunError, SamebitError } from "./errors.ts";
+import { type FillFault, type FillMatrix, type FillPlan, fillPlan } from "./fill.ts";
 import type { KernelExports } from "./kernels/exports.ts";
 import type { Bank } from "./memory/bank.ts";
 import type { PlacedWeight } from "./memory/placed.ts";
 import type { Repacker } from "./repack.ts";
+import { rowChunks, rowsPerChunk } from "./row-chunks.ts";
 import { findBadScale } from "./scales.ts";
 
 /** Bytes of the file read so far, and all that will be read (a vector once for every bank that uses it). */
@@ -17,6 +20,8 @@ export type LoadProgress = (done: number, total: number) => void;
 const F32 = 0;
 /** Weights of a vector converted at once: whole blocks of every type, and working memory stays small. */
 const VECTOR_PIECE = 16384;
+/** How long the caller's event loop may wait: timers, signals and the progress bar have their turn. A timer costs 1 ms. */
+const TURN_MS = 20;
 const align = (n: number) => (n + 63) & ~63;
 
 export interface LoadOptions {
@@ -48,24 +53,29 @@ export async function loadWeights({
   checkCancelled(signal);
   checkDenormals(kernels[0]);
   let done = 0,
-    total = 0;
+    total = 0,
+    turn = performance.now();
   for (const bank of banks)
     for (const w of weights) if (bank.hasWeight(w)) total += gguf.tensors.get(w.name)?.bytes ?? 0;
+  const count = (bytes: number) => onProgress?.((done += bytes), total);
+  const onBytes = async (bytes: number) => {
+    count(bytes);
+    if (performance.now() - turn > TURN_MS) {
+      await new Promise((resolve) => setTimeout(resolve));
+      turn = performance.now();
+    }
+    checkCancelled(signal);
+  };
+  const filled = await fillMatrices({ gguf, banks, repacker, weights, signal }, count);
   for (let i = 0; i < banks.length; i++) {
     for (const weight of weights) {
-      if (!banks[i].hasWeight(weight)) continue;
+      if (!banks[i].hasWeight(weight) || filled.has(weight)) continue;
       if (weight.constant) {
         banks[i].f32(banks[i].weightAddress(weight), weight.constant.length).set(weight.constant);
         continue;
       }
       const tensor = gguf.tensors.get(weight.name)!;
-      const onBytes = async (bytes: number) => {
-        onProgress?.((done += bytes), total);
-        // let timers, signals and the progress bar have their turn
-        await new Promise((resolve) => setTimeout(resolve));
-        checkCancelled(signal);
-      };
-      if (weight.layout === "matrix" && weight.type === tensor.type.id) {
+      if (isAsInFile(weight, tensor)) {
         await repackMatrix(gguf, tensor, weight, banks[i], repacker, onBytes);
       } else {
         await repacker.finish(); // these use the whole staging area, on this thread
@@ -81,6 +91,64 @@ export async function loadWeights({
     }
   }
   await repacker.finish();
+}
+
+/** Whether it is a matrix that only needs repacking. */
+const isAsInFile = (weight: PlacedWeight, tensor: TensorInfo) =>
+  weight.layout === "matrix" && weight.type === tensor.type.id;
+
+/** Loads the matrices of files that every thread can open; returns them. */
+async function fillMatrices(
+  {
+    gguf,
+    banks,
+    repacker,
+    weights,
+    signal,
+  }: Pick<LoadOptions, "gguf" | "banks" | "repacker" | "weights" | "signal">,
+  count: (bytes: number) => void,
+): Promise<ReadonlySet<PlacedWeight>> {
+  const filled = new Set<PlacedWeight>(),
+    matrices: FillMatrix[] = [];
+  const files = gguf.sources.map(({ path = "", size }) => ({ path, size }));
+  if (files.some(({ path }) => path === "")) return filled;
+  for (const bank of banks) {
+    for (const weight of weights) {
+      const tensor = gguf.tensors.get(weight.name);
+      if (!tensor || !bank.hasWeight(weight) || !isAsInFile(weight, tensor)) continue;
+      const [k, rowsPerMatrix] = weight.shape;
+      matrices.push({
+        name: weight.name,
+        file: tensor.sourceIndex,
+        offset: tensor.offset,
+        type: weight.type,
+        k,
+        rows: tensor.nWeights / k,
+        rowsPerMatrix,
+        rowBytes: rowBytes(tensor.type, k),
+        bank: bank.index,
+        dst: bank.weightAddress(weight),
+        groupBytes: weight.groupBytes,
+      });
+      filled.add(weight);
+    }
+  }
+  const plan = fillPlan(files, matrices, repacker.nThreads, banks[0].staging.bytes);
+  if (!plan || matrices.length === 0) return new Set();
+  const faults = await repacker.fill(plan, count);
+  checkCancelled(signal);
+  if (faults.length > 0) throw fillError(gguf, plan, faults);
+  return filled;
+}
+
+/** The fault that comes first in the files. */
+function fillError(gguf: Gguf, plan: FillPlan, faults: readonly FillFault[]): Error {
+  const scales = faults.flatMap((fault) => (fault.kind === "scale" ? [fault] : []));
+  scales.sort((a, b) => a.matrix - b.matrix || a.offset - b.offset);
+  if (scales.length > 0)
+    return badScale(gguf, gguf.tensors.get(plan.matrices[scales[0].matrix].name)!, scales[0].offset);
+  const [fault] = faults as readonly Extract<FillFault, { kind: "read" }>[];
+  return new SamebitError(fault.message);
 }
 
 export function checkCancelled(signal?: AbortSignal): void {
@@ -118,18 +186,18 @@ async function read(
     }
     into.set(bytes);
   }
-  checkScales(gguf, tensor, offset, into);
+  const bad = findBadScale(tensor.type, into);
+  if (bad >= 0) throw badScale(gguf, tensor, at + bad);
 }
 
-function checkScales(gguf: Gguf, tensor: TensorInfo, offset: number, bytes: Uint8Array): void {
-  const bad = findBadScale(tensor.type, bytes);
-  if (bad < 0) return;
-  throw new GgufError({
+/** The error for a scale at `offset` bytes of its file. */
+function badScale(gguf: Gguf, tensor: TensorInfo, offset: number): GgufError {
+  return new GgufError({
     subject: tensor.name,
     expected: `finite scales in its ${tensor.type.name} blocks`,
     found: "NaN or an infinity",
     source: gguf.sources[tensor.sourceIndex].name,
-    offset: tensor.offset + offset + bad,
+    offset,
     remedy: DOWNLOAD_AGAIN,
   });
 }
@@ -183,7 +251,7 @@ async function repackMatrix(
   const type = tensor.type.id,
     [k] = weight.shape,
     raw = rowBytes(tensor.type, k);
-  const chunkRows = rowsPerChunk(tensor, raw, repacker.halfBytes);
+  const chunkRows = rowsPerChunk(tensor.name, raw, repacker.halfBytes);
   let into = bank.weightAddress(weight);
   for (const [row, rows] of rowChunks(tensor.nWeights / k, weight.shape[1], chunkRows)) {
     await read(gguf, tensor, row * raw, bank.u8(repacker.half(bank.index), rows * raw));
@@ -225,7 +293,7 @@ async function convertMatrix(
   for (const [row, rows] of rowChunks(
     tensor.nWeights / k,
     weight.shape[1],
-    rowsPerChunk(tensor, raw, bytes - scratchBytes),
+    rowsPerChunk(tensor.name, raw, bytes - scratchBytes),
   )) {
     await read(gguf, tensor, row * raw, bank.u8(address, rows * raw));
     for (let r = 0; r < rows; r += 4, into += weight.groupBytes) {
@@ -234,29 +302,6 @@ async function convertMatrix(
       kernels.repackGroup(F32, floats, k * 4, n, k, into);
     }
     await onBytes(rows * raw);
-  }
-}
-
-/** Rows that fit into `room` bytes, whole groups of four. */
-function rowsPerChunk(tensor: TensorInfo, raw: number, room: number): number {
-  const rows = Math.floor(room / raw / 4) * 4;
-  if (rows >= 4) return rows;
-  throw new SamebitError(
-    `${tensor.name}: expected rows of at most ${Math.max(0, Math.floor(room / 4))} bytes, found ${raw}`,
-  );
-}
-
-/** [first row, rows] of each chunk. A group never reaches into the next expert's matrix. */
-function* rowChunks(
-  nRows: number,
-  rowsPerMatrix: number,
-  chunkRows: number,
-): Generator<[number, number]> {
-  for (let row = 0; row < nRows;) {
-    const left = rowsPerMatrix % 4 === 0 ? nRows - row : rowsPerMatrix - (row % rowsPerMatrix);
-    const rows = Math.min(left, chunkRows);
-    yield [row, rows];
-    row += rows;
   }
 }
 
