@@ -146,7 +146,11 @@ function fillError(gguf: Gguf, plan: FillPlan, faults: readonly FillFault[]): Er
   const scales = faults.flatMap((fault) => (fault.kind === "scale" ? [fault] : []));
   scales.sort((a, b) => a.matrix - b.matrix || a.offset - b.offset);
   if (scales.length > 0)
-    return badScale(gguf, gguf.tensors.get(plan.matrices[scales[0].matrix].name)!, scales[0].offset);
+    return badScale(
+      gguf,
+      gguf.tensors.get(plan.matrices[scales[0].matrix].name)!,
+      scales[0].offset,
+    );
   const [fault] = faults as readonly Extract<FillFault, { kind: "read" }>[];
   return new SamebitError(fault.message);
 }

@@ -102,8 +102,7 @@ async function load(plan: FillPlan): Promise<void> {
     staging: staging[i],
     kernels: exports,
   }));
-  const onBytes = (bytes: number) =>
-    port.post({ kind: "read", bytes } satisfies ThreadMessage);
+  const onBytes = (bytes: number) => port.post({ kind: "read", bytes } satisfies ThreadMessage);
   const fault = await fill(plan, places, thread, onBytes);
   port.post({ kind: "filled", fault } satisfies ThreadMessage);
 }
