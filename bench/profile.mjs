@@ -3,6 +3,10 @@
 //   node bench/profile.mjs model.gguf [tokens at once = 1] [position = 64] [rounds = 20] [kernel build]
 // Needs the built package (npm run build).
 
+process.stdout.on("error", (error) => {
+  if (error.code === "EPIPE") process.exit(0); // the reader has seen enough (| head)
+  throw error;
+});
 const [path, n = "1", position = "64", rounds = "20", kernelBuild] = process.argv.slice(2);
 const { loadModel } = await import("../dist/src/index.js");
 const { instantiateKernels, chooseKernels } = await import("../dist/src/kernels/module.js");

@@ -23,6 +23,7 @@ import {
 import { type CachedSequence, contextFull, KvCachePages } from "./kv-cache.ts";
 import { Kv } from "./memory/abi.generated.ts";
 import type { Bank } from "./memory/bank.ts";
+import { wholeGroups } from "./memory/placed.ts";
 import { placeModel } from "./place.ts";
 import type { EncodedPlan } from "./plan/encode.ts";
 import type { Recording } from "./plan/instruction.ts";
@@ -92,7 +93,7 @@ export class Engine {
         : Math.min(count("nBatch", options.nBatch ?? DEFAULT_BATCH, 1, 8192), align(nCtx, 8));
     const maths = instantiateKernels(module, probeMemory());
     const maxPages = Math.ceil(nCtx / Kv.pagePositions),
-      nPages = maxPages * nSequences;
+      nPages = wholeGroups(maxPages * nSequences);
     const placed = placeModel(
       gguf,
       model,

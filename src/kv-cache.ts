@@ -1,10 +1,11 @@
-// The KV cache as the caller's thread sees it: which pages of 16 positions belong to which sequence. Page p of a layer
-// lies at kBase + p * kPageBytes in that layer's bank (assembly/ops/kv-cache.ts has the layout inside). Sequences
-// that were copied share their full pages; a page that is written to gets an owner of its own first.
+// The KV cache as the caller's thread sees it: which pages of 16 positions belong to which sequence. Where a layer's bank
+// has page p is drawn in assembly/ops/kv-page.ts. Sequences that were copied share their full pages; a page that is written
+// to gets an owner of its own first.
 
 import { ContextFullError, SamebitError } from "./errors.ts";
 import { Kv } from "./memory/abi.generated.ts";
 import type { Bank } from "./memory/bank.ts";
+import { blocksOf } from "./memory/placed.ts";
 
 const PAGE = Kv.pagePositions;
 
@@ -175,7 +176,11 @@ export class KvCachePages {
           [k, cache.kPageBytes],
           [v, cache.vPageBytes],
         ] as const) {
-          bank.u8(base + to * bytes, bytes).set(bank.u8(base + from * bytes, bytes));
+          const targets = blocksOf(cache, bytes, to),
+            sources = blocksOf(cache, bytes, from);
+          targets.forEach(({ at, length }, head) =>
+            bank.u8(base + at, length).set(bank.u8(base + sources[head].at, length)),
+          );
         }
       }
     }

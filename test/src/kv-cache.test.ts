@@ -9,11 +9,18 @@ import type { Bank } from "../../src/memory/bank.ts";
 
 const PAGE = 16;
 
-/** A bank with one cache whose keys take one byte per position and whose values take two. */
+const HEADS = 2;
+
+/**
+ * A bank with one cache of two heads, whose keys take one byte per position and head, and whose values take two: drawn in
+ * assembly/ops/kv-page.ts.
+ */
 class StubBank {
   readonly bytes: Uint8Array;
-  constructor(readonly nPages: number) {
-    this.bytes = new Uint8Array(nPages * PAGE * 3);
+  private readonly v: number;
+  constructor(nPages: number) {
+    this.v = Math.ceil(nPages / 16) * 16 * HEADS * PAGE;
+    this.bytes = new Uint8Array(3 * this.v);
   }
   u8(address: number, length: number) {
     return this.bytes.subarray(address, address + length);
@@ -21,22 +28,34 @@ class StubBank {
   *placedStates() {}
   *placedCaches() {
     yield [
-      { kPageBytes: PAGE, vPageBytes: 2 * PAGE },
-      { k: 0, v: this.nPages * PAGE },
+      { nHeadKv: HEADS, kPageBytes: HEADS * PAGE, vPageBytes: 2 * HEADS * PAGE },
+      { k: 0, v: this.v },
     ];
   }
 
-  write(slot: number, token: number) {
-    this.bytes[slot] = token;
-    this.bytes.fill(token ^ 0xff, this.nPages * PAGE + 2 * slot, this.nPages * PAGE + 2 * slot + 2);
+  /** The bytes of a slot: of each head a key, and two of values. */
+  private *places(slot: number): Generator<[number, number]> {
+    const page = Math.floor(slot / PAGE),
+      group = Math.floor(page / 16);
+    for (let head = 0; head < HEADS; head++) {
+      const block = (group * HEADS + head) * 16 + (page % 16),
+        key = block * PAGE + (slot % PAGE);
+      yield [key, this.v + 2 * key];
+    }
   }
+  write(slot: number, token: number) {
+    for (const [key, value] of this.places(slot)) {
+      this.bytes[key] = token;
+      this.bytes.fill(token ^ 0xff, value, value + 2);
+    }
+  }
+  /** The token of a slot; -1 when its bytes disagree. */
   read(slot: number): number {
-    const token = this.bytes[slot];
-    const values = this.bytes.subarray(
-      this.nPages * PAGE + 2 * slot,
-      this.nPages * PAGE + 2 * slot + 2,
-    );
-    return values.every((v) => v === (token ^ 0xff)) ? token : -1;
+    const found = [...this.places(slot)].flatMap(([key, value]) => [
+      this.bytes[key],
+      ...this.bytes.subarray(value, value + 2).map((v) => v ^ 0xff),
+    ]);
+    return found.every((token) => token === found[0]) ? found[0] : -1;
   }
 }
 
