@@ -10,7 +10,8 @@ process.stdout.on("error", (error) => {
 const [path, n = "1", position = "64", rounds = "20", kernelBuild] = process.argv.slice(2);
 const { loadModel } = await import("../dist/src/index.js");
 const { instantiateKernels, chooseKernels } = await import("../dist/src/kernels/module.js");
-const { Flag, Instruction, Op, Word, MatmulWord } = await import("../dist/src/memory/abi.generated.js");
+const { Flag, Instruction, Op, Word, MatmulWord } =
+  await import("../dist/src/memory/abi.generated.js");
 const { typeById } = await import("../dist/formats/index.js");
 
 const model = await loadModel(path, {
