@@ -98,7 +98,7 @@ async function main() {
 /** A session over a full cache, and the bytes of the cache that a position takes. */
 function filled(model) {
   const session = model.createSession(),
-    { cache, banks } = model.engine;
+    { banks } = model.engine;
   let cacheBytes = 0;
   for (const bank of banks) {
     for (const [{ kPageBytes, vPageBytes }, { k, v }] of bank.placedCaches()) {

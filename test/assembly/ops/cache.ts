@@ -130,7 +130,7 @@ export class TestCache {
   }
 
   key(sequence: SequenceSpec, head: number, position: number, dim: number): number {
-    const { kType: type, dimK } = this.shape,
+    const { kType: type } = this.shape,
       lane = position & 15;
     const page = this.#view(this.keysAt(sequence.pages[position >> 4]!, head));
     if (type === KvType.f32) return page.getFloat32(dim * 64 + lane * 4, true);
