@@ -131,8 +131,8 @@ export enum KvStoreWord {
 }
 /** Element type of the KV cache: ids of the ggml types. */
 export enum KvType { f32 = 0, f16 = 1, q8_0 = 8 }
-/** Positions in a page of the KV cache and in a chunk of attention (NUMERICS.md). */
-export enum Kv { pagePositions = 16, chunkPositions = 256 }
+/** Positions in a page of the KV cache and in a chunk of attention (NUMERICS.md); pages of a group (assembly/ops/kv-page.ts). */
+export enum Kv { pagePositions = 16, chunkPositions = 256, groupPages = 16 }
 
 /**
  * dst[r, h*dimV..] = attention of head h of query row r. f32 words: scale, softcap (0: none). partials: f32

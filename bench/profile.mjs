@@ -3,10 +3,15 @@
 //   node bench/profile.mjs model.gguf [tokens at once = 1] [position = 64] [rounds = 20] [kernel build]
 // Needs the built package (npm run build).
 
+process.stdout.on("error", (error) => {
+  if (error.code === "EPIPE") process.exit(0); // the reader has seen enough (| head)
+  throw error;
+});
 const [path, n = "1", position = "64", rounds = "20", kernelBuild] = process.argv.slice(2);
 const { loadModel } = await import("../dist/src/index.js");
 const { instantiateKernels, chooseKernels } = await import("../dist/src/kernels/module.js");
-const { Instruction, Op, Word, MatmulWord } = await import("../dist/src/memory/abi.generated.js");
+const { Flag, Instruction, Op, Word, MatmulWord } =
+  await import("../dist/src/memory/abi.generated.js");
 const { typeById } = await import("../dist/formats/index.js");
 
 const model = await loadModel(path, {
@@ -26,7 +31,14 @@ const { module, build } = await chooseKernels(kernelBuild);
 const instances = engine.banks.map((bank) => instantiateKernels(module, bank.memory));
 const sums = new Map();
 let total = 0,
-  count = 0;
+  count = 0,
+  barriers = 0;
+for (const { bank, plan, labels } of engine.plan.segments) {
+  const words = engine.banks[bank].u32(plan, labels.length * Instruction.words);
+  barriers++; // the segment's end
+  for (let i = 0; i < labels.length; i++)
+    if (words[i * Instruction.words + Word.flags] & Flag.barrierBefore) barriers++;
+}
 for (let round = 0; round < Number(rounds); round++) {
   for (const { bank: index, plan, labels } of engine.plan.segments) {
     const bank = engine.banks[index],
@@ -62,7 +74,8 @@ for (let round = 0; round < Number(rounds); round++) {
   if (round >= Number(rounds) / 4) count++;
 }
 console.log(
-  `${path}: ${n} token(s) at position ${position}, ${build}, one thread: ${(total / count).toFixed(3)} ms a run`,
+  `${path}: ${n} token(s) at position ${position}, ${build}, one thread: ${(total / count).toFixed(3)} ms a run; ` +
+    `${barriers} barriers, ${(barriers / model.hparams.blockCount).toFixed(1)} a layer`,
 );
 for (const [name, { time, n: calls }] of [...sums].sort((a, b) => b[1].time - a[1].time)) {
   console.log(

@@ -19,18 +19,35 @@ if (!shape)
 const { nLayer, nEmbd, nFf, nHead, nHeadKv, nVocab } = shape;
 const kv = (nEmbd / nHead) * nHeadKv;
 
-/** Type of a tensor in the mix; Q4_K_M as llama.cpp mixes it: Q6_K for the output and half of v and down. */
+/**
+ * Type of a tensor in the mix, as llama.cpp mixes them. Q4_K_M: Q6_K for the output and half of v and down. IQ2_XS, IQ3_S:
+ * more bits for the output, for values that many heads share, and for the first layers' down.
+ */
 function typeOf(name, layer) {
-  if (mix !== "Q4_K_M") return mix;
   const more =
     layer < nLayer / 8 || layer >= (7 * nLayer) / 8 || (layer - Math.floor(nLayer / 8)) % 3 === 2;
-  if (name === "output" || ((name === "attn_v" || name === "ffn_down") && more)) return "Q6_K";
-  return "Q4_K";
+  const sharesMuch = nHead / nHeadKv >= 4;
+  if (mix === "Q4_K_M") {
+    if (name === "output" || ((name === "attn_v" || name === "ffn_down") && more)) return "Q6_K";
+    return "Q4_K";
+  }
+  if (mix === "IQ2_XS") {
+    if (name === "output") return "Q5_K";
+    if (name === "token_embd" || (name === "ffn_down" && layer < nLayer / 8)) return "Q2_K";
+    return name === "attn_v" ? (sharesMuch ? "Q4_K" : "Q2_K") : "IQ2_XS";
+  }
+  if (mix === "IQ3_S") {
+    if (name === "output") return "Q6_K";
+    return name === "attn_v" && sharesMuch ? "Q4_K" : "IQ3_S";
+  }
+  return mix;
 }
 
 // offsets of f16 scales in a block, and its size
 const SCALES = {
+  Q2_K: [80, 82],
   Q4_K: [0, 2],
+  Q5_K: [0, 2],
   Q6_K: [208],
   Q8_0: [0],
   Q4_0: [0],

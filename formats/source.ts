@@ -21,6 +21,8 @@ export interface Source {
    * read synchronously.
    */
   readSync?(offset: number, into: Uint8Array): void;
+  /** Another thread can open the same bytes by this path. Absent where only this one has them. */
+  readonly path?: string;
   /** Releases the underlying handle; the source is not used afterwards. Calling it twice is harmless. */
   close?(): void | Promise<void>;
 }

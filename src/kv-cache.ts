@@ -1,12 +1,12 @@
-// The KV cache as the caller's thread sees it: which pages of 16 positions belong to which sequence. Page p of a layer
-// lies at kBase + p * kPageBytes in that layer's bank (assembly/ops/kv-cache.ts has the layout inside). Sequences
-// that were copied share their full pages; a page that is written to gets an owner of its own first. Layers with a sliding
-// window have pages of their own: a sequence lets go those that no query can see any more, and they are used again.
+// The KV cache as the caller's thread sees it: which pages of 16 positions belong to which sequence. Where a layer's bank
+// has page p is drawn in assembly/ops/kv-page.ts. Sequences that were copied share their full pages; a page that is written
+// to gets an owner of its own first. Layers with a sliding window have pages of their own: a sequence lets go those that no
+// query can see any more, and they are used again.
 
 import { ContextFullError, SamebitError } from "./errors.ts";
 import { Kv } from "./memory/abi.generated.ts";
 import type { Bank } from "./memory/bank.ts";
-import type { PagePool } from "./memory/placed.ts";
+import { blocksOf, type PagePool } from "./memory/placed.ts";
 
 const PAGE = Kv.pagePositions;
 
@@ -282,7 +282,11 @@ export class KvCachePages {
           [k, cache.kPageBytes],
           [v, cache.vPageBytes],
         ] as const) {
-          bank.u8(base + to * bytes, bytes).set(bank.u8(base + from * bytes, bytes));
+          const targets = blocksOf(cache, bytes, to),
+            sources = blocksOf(cache, bytes, from);
+          targets.forEach(({ at, length }, head) =>
+            bank.u8(base + at, length).set(bank.u8(base + sources[head].at, length)),
+          );
         }
       }
     }

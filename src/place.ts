@@ -8,7 +8,7 @@ import { MemoryError } from "./errors.ts";
 import { plainType } from "./interleaved/index.ts";
 import { pagesOfWindow, type PoolSize } from "./kv-cache.ts";
 import { Bank, type BankLimits, fixedBytes } from "./memory/bank.ts";
-import type { PagePool } from "./memory/placed.ts";
+import { type PagePool, wholeGroups } from "./memory/placed.ts";
 import { allocateArena } from "./plan/allocate.ts";
 import { assignBanks, type Banked } from "./plan/banks.ts";
 import { encodePlan, planBytes, type EncodedPlan } from "./plan/encode.ts";
@@ -70,14 +70,14 @@ function pagePools(
   nPages: number,
   maxPagesPerSequence: number,
 ): PlacedModel["pools"] {
-  const whole = { nPages };
+  const whole = { nPages: wholeGroups(nPages) };
   const window = Math.max(0, ...caches.map((cache) => cache.window ?? 0));
   if (window === 0) return { whole, window: { nPages: 0 } };
   const needed = pagesOfWindow(window, nBatch);
   return {
     whole,
     window: {
-      nPages: Math.min(nPages, needed * nSequences),
+      nPages: wholeGroups(Math.min(nPages, needed * nSequences)),
       window: needed < maxPagesPerSequence ? window : undefined,
     },
   };

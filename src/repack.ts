@@ -1,7 +1,8 @@
-// Repacking by all threads while the caller reads on: two instructions (Op.plainRows for interleaved types, Op.repack) per
-// bank and half of its staging area, rewritten for every chunk of rows. Bytes are read into one half while the threads empty
-// the other.
+// Repacking by all threads: from files that each of them can open (fill), or while the caller reads on: two instructions
+// (Op.plainRows for interleaved types, Op.repack) per bank and half of its staging area, rewritten for every chunk of rows.
+// Bytes are read into one half while the threads empty the other.
 
+import type { FillFault, FillPlan } from "./fill.ts";
 import {
   Flag,
   Instruction,
@@ -81,6 +82,15 @@ export class Repacker {
         return { plan, schedule, half: bank.staging.address + h * this.halfBytes };
       }),
     );
+  }
+
+  get nThreads(): number {
+    return this.pool.nThreads;
+  }
+
+  /** All threads read and repack by themselves; see ThreadPool.fill. Only before the first `start`. */
+  fill(plan: FillPlan, onBytes: (bytes: number) => void): Promise<readonly FillFault[]> {
+    return this.pool.fill(plan, onBytes, this.signal);
   }
 
   /** Bytes of one half of a staging area. */

@@ -8,6 +8,7 @@ import { SamebitError } from "./errors.ts";
 import { plainRows, type PlainRows, plainType } from "./interleaved/index.ts";
 import type { Bank } from "./memory/bank.ts";
 import type { Bundles } from "./repack.ts";
+import { rowsPerChunk } from "./row-chunks.ts";
 import { findBadScale, isFiniteFloat } from "./scales.ts";
 
 export const align = (n: number): number => (n + 63) & ~63;
@@ -45,12 +46,7 @@ export class Stage {
     const perRow = this.fileRowBytes + (interleave ? this.rowBytes : 0),
       left = room - (interleave ? headBytes(interleave) + 64 : 0);
     const step = Math.max(4, interleave?.rows ?? 1);
-    this.chunkRows = Math.floor(left / perRow / step) * step;
-    if (this.chunkRows < step) {
-      throw new SamebitError(
-        `${name}: expected rows of at most ${Math.max(0, Math.floor(left / step))} bytes, found ${perRow}`,
-      );
-    }
+    this.chunkRows = rowsPerChunk(name, perRow, left, step);
   }
 
   /** Reads and checks rows [row, row + rows) to `address`, the start of the room. */
@@ -128,7 +124,8 @@ async function readBytes(
   into.set(bytes);
 }
 
-function badScale(gguf: Gguf, tensor: TensorInfo, offset: number): GgufError {
+/** The error for a scale at `offset` bytes of a tensor. */
+export function badScale(gguf: Gguf, tensor: TensorInfo, offset: number): GgufError {
   const { tensorTailBytes, rowMetaBytes } = tensor.type,
     where = tensorTailBytes > 0 ? "tensor" : rowMetaBytes > 0 ? "rows" : "blocks";
   return new GgufError({

@@ -1,15 +1,18 @@
 // Loading: reads every tensor that the plan asked for, in chunks of rows into staging memory, from where the threads
-// repack them to their place (repack.ts). Nothing is held twice: the file's bytes pass through a few MiB.
+// repack them to their place. Nothing is held twice: the file's bytes pass through a few MiB. Threads that can open the
+// file read it themselves (fill.ts); other sources are read by the caller, one chunk ahead of the threads (repack.ts).
 
 import type { Gguf, TensorInfo } from "../formats/gguf.ts";
 import { rowBytes } from "../formats/types.ts";
-import { PlanError, RunError } from "./errors.ts";
+import { PlanError, RunError, SamebitError } from "./errors.ts";
+import { type FillFault, type FillMatrix, type FillPlan, fillPlan } from "./fill.ts";
 import { plainType } from "./interleaved/index.ts";
 import type { KernelExports } from "./kernels/exports.ts";
 import type { Bank } from "./memory/bank.ts";
 import type { PlacedWeight } from "./memory/placed.ts";
 import type { Repacker } from "./repack.ts";
-import { align, read, Stage } from "./stage.ts";
+import { rowChunks } from "./row-chunks.ts";
+import { align, badScale, read, Stage } from "./stage.ts";
 
 /** Bytes of the file read so far, and all that will be read (a vector once for every bank that uses it). */
 export type LoadProgress = (done: number, total: number) => void;
@@ -17,6 +20,8 @@ export type LoadProgress = (done: number, total: number) => void;
 const F32 = 0;
 /** Weights of a vector converted at once: whole blocks of every type, and working memory stays small. */
 const VECTOR_PIECE = 16384;
+/** How long the caller's event loop may wait: timers, signals and the progress bar have their turn. A timer costs 1 ms. */
+const TURN_MS = 20;
 
 export interface LoadOptions {
   readonly gguf: Gguf;
@@ -47,23 +52,28 @@ export async function loadWeights({
   checkCancelled(signal);
   checkDenormals(kernels[0]);
   let done = 0,
-    total = 0;
+    total = 0,
+    turn = performance.now();
   for (const bank of banks)
     for (const w of weights) if (bank.hasWeight(w)) total += gguf.tensors.get(w.name)?.bytes ?? 0;
+  const count = (bytes: number) => onProgress?.((done += bytes), total);
+  const onBytes = async (bytes: number) => {
+    count(bytes);
+    if (performance.now() - turn > TURN_MS) {
+      await new Promise((resolve) => setTimeout(resolve));
+      turn = performance.now();
+    }
+    checkCancelled(signal);
+  };
+  const filled = await fillMatrices({ gguf, banks, repacker, weights, signal }, count);
   for (let i = 0; i < banks.length; i++) {
     for (const weight of weights) {
-      if (!banks[i].hasWeight(weight)) continue;
+      if (!banks[i].hasWeight(weight) || filled.has(weight)) continue;
       if (weight.constant) {
         banks[i].f32(banks[i].weightAddress(weight), weight.constant.length).set(weight.constant);
         continue;
       }
       const tensor = gguf.tensors.get(weight.name)!;
-      const onBytes = async (bytes: number) => {
-        onProgress?.((done += bytes), total);
-        // let timers, signals and the progress bar have their turn
-        await new Promise((resolve) => setTimeout(resolve));
-        checkCancelled(signal);
-      };
       const isConverted = weight.type === F32 && plainType(tensor.type).id !== F32;
       if (weight.layout === "matrix" && !isConverted) {
         await repackMatrix(gguf, tensor, weight, banks[i], repacker, onBytes);
@@ -81,6 +91,68 @@ export async function loadWeights({
     }
   }
   await repacker.finish();
+}
+
+/** Whether it is a matrix whose rows, one by one, only need repacking. */
+const isAsInFile = ({ layout, type }: PlacedWeight, tensor: TensorInfo) =>
+  layout === "matrix" && type === tensor.type.id && tensor.type.rowsInterleaved === 1;
+
+/** Loads the matrices of files that every thread can open; returns them. */
+async function fillMatrices(
+  {
+    gguf,
+    banks,
+    repacker,
+    weights,
+    signal,
+  }: Pick<LoadOptions, "gguf" | "banks" | "repacker" | "weights" | "signal">,
+  count: (bytes: number) => void,
+): Promise<ReadonlySet<PlacedWeight>> {
+  const filled = new Set<PlacedWeight>(),
+    matrices: FillMatrix[] = [];
+  const files = gguf.sources.map(({ path = "", size }) => ({ path, size }));
+  if (files.some(({ path }) => path === "")) return filled;
+  for (const bank of banks) {
+    for (const weight of weights) {
+      const tensor = gguf.tensors.get(weight.name);
+      if (!tensor || !bank.hasWeight(weight) || !isAsInFile(weight, tensor)) continue;
+      const [k, rowsPerMatrix] = weight.shape;
+      matrices.push({
+        name: weight.name,
+        file: tensor.sourceIndex,
+        offset: tensor.offset,
+        type: weight.type,
+        k,
+        rows: tensor.nWeights / k,
+        rowsPerMatrix,
+        rowBytes: rowBytes(tensor.type, k),
+        bank: bank.index,
+        dst: bank.weightAddress(weight),
+        groupBytes: weight.groupBytes,
+      });
+      filled.add(weight);
+    }
+  }
+  const areas = banks.map((bank) => bank.staging),
+    plan = fillPlan(files, matrices, repacker.nThreads, areas);
+  if (!plan || matrices.length === 0) return new Set();
+  const faults = await repacker.fill(plan, count);
+  checkCancelled(signal);
+  if (faults.length > 0) throw fillError(gguf, plan, faults);
+  return filled;
+}
+
+/** The fault that comes first in the files. */
+function fillError(gguf: Gguf, plan: FillPlan, faults: readonly FillFault[]): Error {
+  const scales = faults.flatMap((fault) => (fault.kind === "scale" ? [fault] : []));
+  scales.sort((a, b) => a.matrix - b.matrix || a.offset - b.offset);
+  if (scales.length > 0) {
+    const [{ matrix, offset }] = scales,
+      tensor = gguf.tensors.get(plan.matrices[matrix].name)!;
+    return badScale(gguf, tensor, offset - tensor.offset);
+  }
+  const [fault] = faults as readonly Extract<FillFault, { kind: "read" }>[];
+  return new SamebitError(fault.message);
 }
 
 export function checkCancelled(signal?: AbortSignal): void {
@@ -240,20 +312,6 @@ async function convertRows(
       if ("group" in to) kernels.repackGroup(F32, floats, k * 4, n, k, to.group);
     }
     await onBytes(rows * stage.fileRowBytes);
-  }
-}
-
-/** [first row, rows] of each chunk. A group never reaches into the next expert's matrix. */
-function* rowChunks(
-  nRows: number,
-  rowsPerMatrix: number,
-  chunkRows: number,
-): Generator<[number, number]> {
-  for (let row = 0; row < nRows;) {
-    const left = rowsPerMatrix % 4 === 0 ? nRows - row : rowsPerMatrix - (row % rowsPerMatrix);
-    const rows = Math.min(left, chunkRows);
-    yield [row, rows];
-    row += rows;
   }
 }
 

@@ -5,7 +5,7 @@
 import { Kv, Limit } from "../abi";
 import { expf32x4, tanhf32x4 } from "../math/index";
 import { scratch } from "../work";
-import { readKeys, readValues } from "./kv-page";
+import { blockAt, headBytes, readKeys, readValues } from "./kv-page";
 import { max4, sum4 } from "./softmax";
 
 /** One query of a block, in scratch memory. Positions are absolute. */
@@ -110,10 +110,10 @@ export function queryAt(i: u32): Query {
 
 /**
  * Computes chunk `chunk` for queries 0 .. n - 1: chunkMax, chunkSum and their vector of chunkSums; a query that sees
- * no key there has chunkFirst == chunkEnd and nothing else. kHead and vHead: address of the kv head in page 0.
+ * no key there has chunkFirst == chunkEnd and nothing else. kBase and vBase: the layer's cache.
  */
 export function attendChunk(
-  n: u32, chunk: u32, pageTable: usize, kHead: usize, vHead: usize, kPageBytes: usize, vPageBytes: usize,
+  n: u32, chunk: u32, pageTable: usize, kvHead: u32, kBase: usize, vBase: usize, kPageBytes: usize, vPageBytes: usize,
 ): void {
   const base = chunk * Kv.chunkPositions;
   let first = base + Kv.chunkPositions, end = base;
@@ -126,10 +126,11 @@ export function attendChunk(
     end = max<u32>(end, query.chunkEnd);
   }
   if (first >= end) return;
+  const kBytes = headBytes(typeK, dimK), vBytes = headBytes(typeV, dimV);
   const firstPage = first / Kv.pagePositions, endPage = (end + Kv.pagePositions - 1) / Kv.pagePositions;
   for (let page = firstPage; page < endPage; page++) {
-    const physical = <usize>load<u32>(pageTable + (<usize>page << 2));
-    const keys = readKeys(typeK, kHead + physical * kPageBytes, dimK, tile);
+    const physical = load<u32>(pageTable + (<usize>page << 2));
+    const keys = readKeys(typeK, blockAt(kBase, kPageBytes, kBytes, kvHead, physical), dimK, tile);
     scorePage(n, keys, scores + (<usize>(page * Kv.pagePositions - base) << 2));
   }
   for (let i: u32 = 0; i < n; i++) {
@@ -138,10 +139,11 @@ export function attendChunk(
   }
   memory.fill(chunkSums, 0, <usize>n * sumBytes);
   for (let page = firstPage; page < endPage; page++) {
-    const physical = <usize>load<u32>(pageTable + (<usize>page << 2));
+    const physical = load<u32>(pageTable + (<usize>page << 2));
     const start = page * Kv.pagePositions;
     const from = max<u32>(first, start), to = min<u32>(end, start + Kv.pagePositions);
-    const values = readValues(typeV, vHead + physical * vPageBytes, dimV, from - start, to - start, tile);
+    const block = blockAt(vBase, vPageBytes, vBytes, kvHead, physical);
+    const values = readValues(typeV, block, dimV, from - start, to - start, tile);
     sumPage(n, values, start, start - base);
   }
 }

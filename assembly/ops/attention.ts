@@ -6,7 +6,6 @@ import { AttentionWord, Batch, KeyPages, Kv, Sequence, Word } from "../abi";
 import { expf } from "../math/index";
 import { batch, claim, floatWord, nThreads, rowsOf, word } from "../work";
 import { attendChunk, chunkSums, maxQueries, mergedSums, openBias, openShape, Query, queryAt, sumBytes } from "./attention-chunk";
-import { headBytes } from "./kv-page";
 import { loadTail, storeTail } from "./pieces";
 
 let ins: usize = 0;
@@ -141,9 +140,7 @@ function attendStream(n: u32, row: u32, stream: u32, chunk: u32): void {
   const kvHead = stream / nParts;
   const kBase = <usize>word(ins, AttentionWord.kBase), vBase = <usize>word(ins, AttentionWord.vBase);
   attendChunk(
-    n, chunk, pageTableOf(row),
-    kBase + kvHead * headBytes(word(ins, AttentionWord.kType), word(ins, AttentionWord.dimK)),
-    vBase + kvHead * headBytes(word(ins, AttentionWord.vType), dimV),
+    n, chunk, pageTableOf(row), kvHead, kBase, vBase,
     word(ins, AttentionWord.kPageBytes), word(ins, AttentionWord.vPageBytes),
   );
 }

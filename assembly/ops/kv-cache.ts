@@ -4,7 +4,7 @@
 import { Batch, Kv, KvStoreWord, KvType, Word } from "../abi";
 import { f32ToF16 } from "../half";
 import { batch, claim, rowsOf, word } from "../work";
-import { headBytes } from "./kv-page";
+import { blockAt, headBytes } from "./kv-page";
 
 /** Op.kvStore: row r of k (Word.a) and v goes to the batch's write (or window) slot r, page * 16 + position % 16. */
 export function kvStore(ins: usize): void {
@@ -15,14 +15,15 @@ export function kvStore(ins: usize): void {
   const values = <usize>word(ins, KvStoreWord.v), valueStride = <usize>word(ins, KvStoreWord.vStride);
   const kBase = <usize>word(ins, KvStoreWord.kBase), kPageBytes = <usize>word(ins, KvStoreWord.kPageBytes);
   const vBase = <usize>word(ins, KvStoreWord.vBase), vPageBytes = <usize>word(ins, KvStoreWord.vPageBytes);
+  const kBytes = headBytes(typeK, dimK), vBytes = headBytes(typeV, dimV);
   const isWindow = word(ins, KvStoreWord.window) != 0;
   const slots = <usize>(isWindow ? load<u32>(batch, Batch.windowSlots) : load<u32>(batch, Batch.writeSlots));
   for (let row = <usize>claim(); row < <usize>rows; row = <usize>claim()) {
     const slot = load<u32>(slots + (row << 2));
-    const page = <usize>(slot / Kv.pagePositions), lane = <usize>(slot % Kv.pagePositions);
+    const page = slot / Kv.pagePositions, lane = <usize>(slot % Kv.pagePositions);
     for (let h: u32 = 0; h < nHeadKv; h++) {
-      const kHead = kBase + page * kPageBytes + h * headBytes(typeK, dimK);
-      const vHead = vBase + page * vPageBytes + h * headBytes(typeV, dimV);
+      const kHead = blockAt(kBase, kPageBytes, kBytes, h, page);
+      const vHead = blockAt(vBase, vPageBytes, vBytes, h, page);
       storeKey(typeK, kHead, lane, keys + row * keyStride + <usize>(h * dimK << 2), dimK);
       storeValue(typeV, vHead, lane, values + row * valueStride + <usize>(h * dimV << 2), dimV);
     }

@@ -26,6 +26,8 @@ async function generate() {
 }
 await prompt();
 await generate();
-console.log(JSON.stringify({ pp: await prompt(), tg: await generate() }));
+// which of its backends llama.cpp chose
+const features = ["AMX_INT8", "AVX512", "AVX2"].filter((name) => llama.systemInfo.includes(`${name} = 1`));
+console.log(JSON.stringify({ pp: await prompt(), tg: await generate(), build: features[0] ?? "" }));
 await llama.dispose();
 process.exit(0);

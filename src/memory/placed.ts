@@ -1,6 +1,8 @@
 // What stands in a bank from the first run to the last: weights, KV cache, state. The planner (src/plan) decides what
 // and how large; the bank (bank.ts) decides where.
 
+import { Kv } from "./abi.generated.ts";
+
 /** A tensor of the file as the plan stores it. */
 export interface PlacedWeight {
   readonly name: string;
@@ -32,8 +34,28 @@ export interface PlacedCache {
   readonly nHeadKv: number;
   readonly headDimK: number;
   readonly headDimV: number;
+  /** The blocks of all kv heads in a page. */
   readonly kPageBytes: number;
   readonly vPageBytes: number;
+}
+
+/** At least nPages pages, in whole groups: what a cache must have (assembly/ops/kv-page.ts). */
+export const wholeGroups = (nPages: number): number =>
+  Math.ceil(nPages / Kv.groupPages) * Kv.groupPages;
+
+/** Where page `page` has its kv heads, in bytes from the start of a cache's keys or values. */
+export function blocksOf(
+  { nHeadKv }: Pick<PlacedCache, "nHeadKv">,
+  pageBytes: number,
+  page: number,
+): { at: number; length: number }[] {
+  const length = pageBytes / nHeadKv,
+    place = page % Kv.groupPages,
+    group = (page - place) * pageBytes;
+  return Array.from({ length: nHeadKv }, (_, head) => ({
+    at: group + (head * Kv.groupPages + place) * length,
+    length,
+  }));
 }
 
 /** Memory that outlives a run: sequence state, calibration sums, index lists. */

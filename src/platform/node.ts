@@ -101,6 +101,7 @@ export function fileSource(path: string): Source {
   };
   return {
     name: path,
+    path,
     size: stat.size,
     read(offset, length) {
       const bytes = new Uint8Array(length);

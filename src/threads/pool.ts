@@ -2,11 +2,14 @@
 // RunError. All computing happens in workers, so the caller's event loop stays free.
 
 import { RunError, SamebitError } from "../errors.ts";
+import { type FillFault, type FillPlan, stopFilling } from "../fill.ts";
 import { Abort, Control } from "../memory/abi.generated.ts";
 import type { Bank } from "../memory/bank.ts";
 import { platform, type WorkerHandle } from "../platform/index.ts";
 import type {
   DoneMessage,
+  FillMessage,
+  FollowMessage,
   RunMessage,
   StartMessage,
   ThreadMessage,
@@ -27,7 +30,20 @@ interface Pending {
   resolve(done: DoneMessage): void;
 }
 
+/** Loading in progress. */
+interface Filling {
+  /** Threads that have not done their share. */
+  left: number;
+  readonly faults: FillFault[];
+  readonly onBytes: (bytes: number) => void;
+  resolve(faults: readonly FillFault[]): void;
+  reject(error: RunError): void;
+}
+
 export class ThreadPool {
+  private filling: Filling | undefined;
+  /** Whether the threads other than 0 wait for runs, deaf to messages. */
+  private following = false;
   private pending: Pending | undefined;
   private broken: RunError | undefined;
   private traps: TrappedMessage[] = [];
@@ -72,6 +88,10 @@ export class ThreadPool {
     return pool;
   }
 
+  get nThreads(): number {
+    return this.workers.length;
+  }
+
   private startThread(worker: WorkerHandle, message: StartMessage): Promise<void> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(
@@ -89,6 +109,8 @@ export class ThreadPool {
         const answer = received as ThreadMessage;
         if (answer.kind === "listening") return worker.post(message);
         if (answer.kind === "done") return this.finish(answer);
+        if (answer.kind === "read") return this.filling?.onBytes(answer.bytes);
+        if (answer.kind === "filled") return this.endFilling(answer.fault);
         if (answer.kind === "trapped") {
           this.traps.push(answer);
           if (this.untold) this.finish(this.untold);
@@ -130,6 +152,7 @@ export class ThreadPool {
   private die(error: RunError): void {
     this.broken ??= error;
     this.abort(Abort.died);
+    this.filling?.reject(error);
     const { pending } = this;
     this.pending = undefined;
     pending?.resolve({
@@ -164,6 +187,40 @@ export class ThreadPool {
   }
 
   /**
+   * Has all threads do their share of loading; possible until the first run. Gives the faults they met, in no order; after
+   * one, or when `signal` is aborted, the rest is not loaded. Throws RunError "thread-died".
+   */
+  async fill(
+    plan: FillPlan,
+    onBytes: (bytes: number) => void,
+    signal?: AbortSignal,
+  ): Promise<readonly FillFault[]> {
+    if (this.broken) throw this.broken;
+    const stop = () => stopFilling(plan);
+    signal?.addEventListener("abort", stop, { once: true });
+    this.workers[0].keepAlive(true);
+    try {
+      return await new Promise((resolve, reject) => {
+        this.filling = { left: this.workers.length, faults: [], onBytes, resolve, reject };
+        for (const worker of this.workers)
+          worker.post({ kind: "fill", plan } satisfies FillMessage);
+      });
+    } finally {
+      this.filling = undefined;
+      stop(); // a thread may have died: the others need not go on
+      signal?.removeEventListener("abort", stop);
+      this.workers[0].keepAlive(false);
+    }
+  }
+
+  private endFilling(fault: FillFault | undefined): void {
+    const { filling } = this;
+    if (!filling) return;
+    if (fault) filling.faults.push(fault);
+    if (--filling.left === 0) filling.resolve(filling.faults);
+  }
+
+  /**
    * Runs the schedule at `schedule` (bank 0). One run at a time. `signal` stops it within one instruction.
    * Throws RunError; after "thread-died" and "closed" the pool is of no more use, after the others it is as before.
    */
@@ -175,6 +232,11 @@ export class ThreadPool {
       );
     if (signal?.aborted)
       throw new RunError("cancelled", "run: cancelled before it began", { cause: signal.reason });
+    if (!this.following) {
+      this.following = true;
+      for (const worker of this.workers.slice(1))
+        worker.post({ kind: "follow" } satisfies FollowMessage);
+    }
     this.clearAbort();
     this.traps = [];
     this.untold = undefined;

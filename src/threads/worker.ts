@@ -1,7 +1,8 @@
-// Entry of every compute thread. Thread 0 coordinates: it gets one message per run, opens an epoch for the others,
-// runs its own share and answers. The others wait for epochs inside WASM and never return to their event loop until
-// they are told to stop.
+// Entry of every compute thread. Before the first run they may be told to load weights (fill.ts). From then on thread 0
+// coordinates: it gets one message per run, opens an epoch for the others, runs its own share and answers. The others wait
+// for epochs inside WASM and never return to their event loop until they are told to stop.
 
+import { fill, type FillFault, type FillPlan } from "../fill.ts";
 import { instantiateKernels } from "../kernels/module.ts";
 import { Abort, Control } from "../memory/abi.generated.ts";
 import { platform } from "../platform/index.ts";
@@ -15,6 +16,15 @@ export interface StartMessage {
   readonly thread: number;
   readonly nThreads: number;
 }
+/** To every thread, before FollowMessage: do your share of loading. */
+export interface FillMessage {
+  readonly kind: "fill";
+  readonly plan: FillPlan;
+}
+/** To the threads other than 0: from now on wait for runs. */
+export interface FollowMessage {
+  readonly kind: "follow";
+}
 /** To thread 0: run the schedule at this address of bank 0. */
 export interface RunMessage {
   readonly kind: "run";
@@ -27,6 +37,10 @@ export type ThreadMessage =
   | { readonly kind: "ready" }
   /** The thread could not start. */
   | { readonly kind: "failed"; readonly message: string }
+  /** Bytes of the files that the thread has read since it said so last. */
+  | { readonly kind: "read"; readonly bytes: number }
+  /** The thread has done its share of loading. */
+  | { readonly kind: "filled"; readonly fault: FillFault | undefined }
   | TrappedMessage
   | DoneMessage;
 /** Sent by a thread before it raises Abort.trap. It may arrive after thread 0's `done`. */
@@ -61,20 +75,28 @@ let banks: ThreadBank[] = [];
 let thread = 0,
   nThreads = 1;
 
-port.onMessage((message) => {
-  const { kind } = message as StartMessage | RunMessage;
-  if (kind === "run") return void coordinate(message as RunMessage);
+port.onMessage((received) => {
+  const message = received as StartMessage | FillMessage | FollowMessage | RunMessage;
+  if (message.kind === "run") return coordinate(message);
+  if (message.kind === "fill") return void load(message.plan);
+  if (message.kind === "follow") return follow();
   try {
-    start(message as StartMessage);
+    start(message);
   } catch (error) {
     port.post({ kind: "failed", message: String(error) } satisfies ThreadMessage);
     return;
   }
   port.post({ kind: "ready" } satisfies ThreadMessage);
-  if (thread > 0) follow();
 });
 
 port.post({ kind: "listening" } satisfies ThreadMessage);
+
+async function load(plan: FillPlan): Promise<void> {
+  const places = banks.map(({ memory, exports }) => ({ memory, kernels: exports }));
+  const onBytes = (bytes: number) => port.post({ kind: "read", bytes } satisfies ThreadMessage);
+  const fault = await fill(plan, places, thread, onBytes);
+  port.post({ kind: "filled", fault } satisfies ThreadMessage);
+}
 
 function start(message: StartMessage): void {
   ({ thread, nThreads } = message);

@@ -19,10 +19,17 @@ const PAGE = 16;
 const MOST = 40;
 const POOLS: readonly PagePool[] = ["whole", "window"];
 
-/** One cache of a pool; keys take one byte per position and values two. */
+const HEADS = 2;
+const GROUP = 16;
+
+/**
+ * One cache of a pool: of each of two heads, keys take one byte per position and values two. Drawn in
+ * assembly/ops/kv-page.ts.
+ */
 class StubCache {
-  readonly kPageBytes = PAGE;
-  readonly vPageBytes = 2 * PAGE;
+  readonly nHeadKv = HEADS;
+  readonly kPageBytes = HEADS * PAGE;
+  readonly vPageBytes = 2 * HEADS * PAGE;
   constructor(
     readonly pool: PagePool,
     readonly k: number,
@@ -30,14 +37,30 @@ class StubCache {
     private readonly bytes: Uint8Array,
   ) {}
 
-  write(slot: number, token: number) {
-    this.bytes[this.k + slot] = token;
-    this.bytes.fill(token ^ 0xff, this.v + 2 * slot, this.v + 2 * slot + 2);
+  /** The bytes of a slot: of each head a key, and two of values. */
+  private *places(slot: number): Generator<[number, number]> {
+    const page = Math.floor(slot / PAGE),
+      group = Math.floor(page / GROUP);
+    for (let head = 0; head < HEADS; head++) {
+      const block = (group * HEADS + head) * GROUP + (page % GROUP),
+        at = block * PAGE + (slot % PAGE);
+      yield [this.k + at, this.v + 2 * at];
+    }
   }
+
+  write(slot: number, token: number) {
+    for (const [key, value] of this.places(slot)) {
+      this.bytes[key] = token;
+      this.bytes.fill(token ^ 0xff, value, value + 2);
+    }
+  }
+  /** The token of a slot; -1 when its bytes disagree. */
   read(slot: number): number {
-    const token = this.bytes[this.k + slot];
-    const values = this.bytes.subarray(this.v + 2 * slot, this.v + 2 * slot + 2);
-    return values.every((v) => v === (token ^ 0xff)) ? token : -1;
+    const found = [...this.places(slot)].flatMap(([key, value]) => [
+      this.bytes[key],
+      ...this.bytes.subarray(value, value + 2).map((v) => v ^ 0xff),
+    ]);
+    return found.every((token) => token === found[0]) ? found[0] : -1;
   }
 }
 
@@ -46,7 +69,8 @@ class StubBank {
   readonly bytes: Uint8Array;
   readonly caches: Readonly<Record<PagePool, StubCache>>;
   constructor(nPages: Readonly<Record<PagePool, number>>) {
-    const [n, m] = [nPages.whole * PAGE, nPages.window * PAGE];
+    const bytesOf = (pages: number) => Math.ceil(pages / GROUP) * GROUP * HEADS * PAGE;
+    const [n, m] = [bytesOf(nPages.whole), bytesOf(nPages.window)];
     this.bytes = new Uint8Array(3 * (n + m));
     this.caches = {
       whole: new StubCache("whole", 0, n, this.bytes),

@@ -51,18 +51,19 @@ describe("a model with sliding windows", () => {
   it("holds a window and a run of positions in those layers", async () => {
     const bytesOf = (options: EngineOptions) =>
       withModel(options, (model) => Promise.resolve(model.cacheBytes));
-    const full = await bytesOf({ swaFull: true, nBatch: 16 });
+    const nCtx = 1024,
+      full = await bytesOf({ swaFull: true, nBatch: 16, nCtx });
     const { keys } = random;
     const dim = { windowed: 16, global: 32 };
     // f16 keys and values of two heads
     const perPosition = (width: number) => 2 * 2 * 2 * width;
     expect(keys).toMatchObject({ "attention.key_length_swa": 16, "attention.key_length": 32 });
-    expect(full).toBe(CTX * (2 * perPosition(dim.windowed) + perPosition(dim.global)));
-    // 8 + 16 - 1 positions may touch three pages of 16
-    const held = 3 * 16 * 2 * perPosition(dim.windowed) + CTX * perPosition(dim.global);
-    expect(await bytesOf({ nBatch: 16 })).toBe(held);
+    expect(full).toBe(nCtx * (2 * perPosition(dim.windowed) + perPosition(dim.global)));
+    // 8 + 16 - 1 positions may touch three pages of 16, which come in groups of 16
+    const held = 16 * 16 * 2 * perPosition(dim.windowed) + nCtx * perPosition(dim.global);
+    expect(await bytesOf({ nBatch: 16, nCtx })).toBe(held);
     // a run takes all of the context: nothing is to be saved
-    expect(await bytesOf({ nBatch: CTX })).toBe(full);
+    expect(await bytesOf({ nBatch: nCtx, nCtx })).toBe(full);
   });
 });
 

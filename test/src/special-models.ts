@@ -15,6 +15,7 @@ import {
 } from "../../formats/index.ts";
 import type * as Samebit from "../../src/index.ts";
 import type { Bank } from "../../src/memory/bank.ts";
+import type { ThreadPool } from "../../src/threads/pool.ts";
 import type { EncodedPlan } from "../../src/plan/encode.ts";
 import { EMBEDDED } from "../built.ts";
 import { dequantize, f32ToF16 } from "../reference/dequantize.ts";
@@ -85,6 +86,7 @@ export function withNan(path: string, name: string, type?: "F32" | "F16"): Promi
 /** The engine inside a model, as far as the tests reach into it. */
 export interface EngineInside {
   readonly banks: readonly Bank[];
+  readonly pool: ThreadPool;
   readonly plan: EncodedPlan;
   readonly cache: {
     /** The pages of layers that keep every position come first. */

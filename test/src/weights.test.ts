@@ -1,9 +1,19 @@
-// Loading weights with the real kernels into a small bank: vectors of any length and type, matrices in chunks, and what
-// goes wrong. What a whole model's loading promises is tested in model.test.ts.
+// Loading weights with the real kernels into a small bank: vectors of any length and type, matrices in chunks, from bytes
+// that the caller reads and from a file that every thread opens, and what goes wrong. What a whole model's loading promises
+// is tested in model.test.ts.
 
-import { beforeAll, describe, expect, it } from "vitest";
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Gguf } from "../../formats/gguf.ts";
-import { bytesSource, rowBytes, tensorBytes, typeByName } from "../../formats/index.ts";
+import {
+  bytesSource,
+  rowBytes,
+  type Source,
+  tensorBytes,
+  typeByName,
+} from "../../formats/index.ts";
 import { plainType } from "../../src/interleaved/index.ts";
 import type * as Kernels from "../../src/kernels/module.ts";
 import type { KernelExports } from "../../src/kernels/exports.ts";
@@ -12,6 +22,7 @@ import type { PlacedWeight } from "../../src/memory/placed.ts";
 import type * as Quants from "../../src/quants.ts";
 import type * as Repack from "../../src/repack.ts";
 import type * as Pool from "../../src/threads/pool.ts";
+import { fileSource } from "../../src/platform/node.ts";
 import { loadWeights } from "../../src/weights.ts";
 import { dequantize, f32ToF16 } from "../reference/dequantize.ts";
 import { failureOf } from "./special-models.ts";
@@ -24,6 +35,8 @@ const { chooseKernels, instantiateKernels, probeMemory } = (await builtModule(
 const { dequantize: dequantizeInterleaved } = (await builtModule("quants.js")) as typeof Quants;
 const { ThreadPool } = (await builtModule("threads/pool.js")) as typeof Pool;
 const { Repacker } = (await builtModule("repack.js")) as typeof Repack;
+const folder = mkdtempSync(join(tmpdir(), "samebit-weights-"));
+afterAll(() => rmSync(folder, { recursive: true }));
 let module: WebAssembly.Module, maths: KernelExports;
 beforeAll(async () => {
   ({ module } = await chooseKernels("base"));
@@ -37,7 +50,22 @@ interface TestTensor {
   readonly data: Uint8Array;
 }
 
-function ggufOf(tensors: readonly TestTensor[]): Gguf {
+/** The bytes as a file: what every thread can open. */
+function inFile(bytes: Uint8Array): Source {
+  const path = join(folder, "weights.bin");
+  writeFileSync(path, bytes);
+  return fileSource(path);
+}
+const inMemory = (bytes: Uint8Array) => bytesSource("file", bytes);
+const SOURCES = [
+  ["memory", inMemory],
+  ["a file", inFile],
+] as const;
+
+function ggufOf(
+  tensors: readonly TestTensor[],
+  sourceOf: (bytes: Uint8Array) => Source = inMemory,
+): Gguf {
   let offset = 64;
   const infos = new Map(),
     file = new Uint8Array(64 + tensors.reduce((sum, t) => sum + t.data.length, 0));
@@ -49,7 +77,7 @@ function ggufOf(tensors: readonly TestTensor[]): Gguf {
     file.set(data, offset);
     offset += data.length;
   }
-  return { tensors: infos, sources: [bytesSource("file", file)] } as unknown as Gguf;
+  return { tensors: infos, sources: [sourceOf(file)] } as unknown as Gguf;
 }
 
 function placed(
@@ -101,20 +129,34 @@ function bankFor(weights: readonly PlacedWeight[]): Bank {
   );
 }
 
-async function load(gguf: Gguf, bank: Bank, weights: readonly PlacedWeight[]): Promise<void> {
-  const pool = await ThreadPool.start(module, [bank], 2);
+async function load(
+  gguf: Gguf,
+  bank: Bank,
+  weights: readonly PlacedWeight[],
+  { signal, onProgress, threads = 2 }: LoadTest = {},
+): Promise<void> {
+  const pool = await ThreadPool.start(module, [bank], threads);
   try {
-    const repacker = new Repacker([bank], pool);
+    const repacker = new Repacker([bank], pool, signal);
     await loadWeights({
       gguf,
       banks: [bank],
       kernels: [instantiateKernels(module, bank.memory)],
       repacker,
       weights,
+      signal,
+      onProgress,
     });
   } finally {
     await pool.close();
+    for (const source of gguf.sources) await source.close?.();
   }
+}
+
+interface LoadTest {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number, total: number) => void;
+  readonly threads?: number;
 }
 
 /** Row `row` of a matrix as it lies in the bank. */
@@ -186,7 +228,7 @@ describe("vectors", () => {
   });
 });
 
-describe("matrices", () => {
+describe.each(SOURCES)("matrices from %s", (_, sourceOf) => {
   // more rows than the staging area holds, no multiple of four; and experts whose last group is short
   it.each([
     ["many rows", [1024, 4711]],
@@ -201,7 +243,7 @@ describe("matrices", () => {
     for (const stored of n * m * k < 1e6 ? [8, 0] : [8]) {
       const weight = placed(tensor, "matrix", stored),
         bank = bankFor([weight]);
-      await load(ggufOf([tensor]), bank, [weight]);
+      await load(ggufOf([tensor], sourceOf), bank, [weight]);
       for (const expert of [0, n - 1]) {
         for (const row of new Set(
           [0, 1, 2, 3, m >> 1, (m >> 1) + 1, m - 2, m - 1].filter((r) => r >= 0 && r < m),
@@ -219,8 +261,9 @@ describe("matrices", () => {
   it("with rows longer than the staging area are refused", async () => {
     const k = STAGING_BYTES / 4,
       tensor = { name: "w", type: "F32", shape: [k, 1], data: new Uint8Array(k * 4) };
-    const weight = placed(tensor, "matrix");
-    expect(await failureOf(load(ggufOf([tensor]), bankFor([weight]), [weight]))).toMatchObject({
+    const weight = placed(tensor, "matrix"),
+      gguf = ggufOf([tensor], sourceOf);
+    expect(await failureOf(load(gguf, bankFor([weight]), [weight]))).toMatchObject({
       message: expect.stringMatching(/^w: expected rows of at most/),
     });
   });
@@ -229,11 +272,62 @@ describe("matrices", () => {
     const data = q8(64 * 8),
       tensor = { name: "w", type: "Q8_0", shape: [64, 8], data };
     data[34 * 7 + 1] = 0x7c;
-    const weight = placed(tensor, "matrix");
-    expect(await failureOf(load(ggufOf([tensor]), bankFor([weight]), [weight]))).toMatchObject({
+    const weight = placed(tensor, "matrix"),
+      gguf = ggufOf([tensor], sourceOf);
+    expect(await failureOf(load(gguf, bankFor([weight]), [weight]))).toMatchObject({
       name: "GgufError",
+      subject: "w",
       offset: 64 + 34 * 7,
-      source: "file",
+      source: gguf.sources[0].name,
+    });
+  });
+
+  it("count their bytes, and end with the signal", async () => {
+    const shape = [1024, 1024],
+      tensor = { name: "w", type: "Q8_0", shape, data: q8(1024 * 1024) };
+    const weight = placed(tensor, "matrix"),
+      counts: number[] = [];
+    const onProgress = (done: number, total: number) => {
+      expect(total).toBe(tensor.data.length);
+      counts.push(done);
+    };
+    await load(ggufOf([tensor], sourceOf), bankFor([weight]), [weight], { onProgress });
+    expect(counts.at(-1)).toBe(tensor.data.length);
+    expect(counts).toEqual([...counts].sort((a, b) => a - b));
+    const controller = new AbortController(),
+      cancelled = load(ggufOf([tensor], sourceOf), bankFor([weight]), [weight], {
+        signal: controller.signal,
+        onProgress: () => controller.abort("why"),
+      });
+    expect(await failureOf(cancelled)).toMatchObject({ failure: "cancelled", cause: "why" });
+  });
+});
+
+describe("files that every thread opens", () => {
+  const tensor = { name: "w", type: "Q8_0", shape: [4096, 64], data: q8(4096 * 64) };
+
+  it("may have rows so wide that only some threads have room for a group", async () => {
+    // a group of four rows takes half of the staging area
+    const k = STAGING_BYTES / 32,
+      values = Float32Array.from({ length: k * 6 }, (_, i) => i);
+    const data = new Uint8Array(values.buffer),
+      wide = { name: "w", type: "F32", shape: [k, 6], data },
+      weight = placed(wide, "matrix"),
+      bank = bankFor([weight]);
+    await load(ggufOf([wide], inFile), bank, [weight], { threads: 3 });
+    for (let row = 0; row < 6; row++)
+      expect(rowOf(bank, weight, 0, row).every((x, i) => x === values[row * k + i])).toBe(true);
+  });
+
+  it("are refused when another one has taken its place", async () => {
+    const weight = placed(tensor, "matrix"),
+      gguf = ggufOf([tensor], inFile);
+    truncateSync(join(folder, "weights.bin"), 1000);
+    expect(await failureOf(load(gguf, bankFor([weight]), [weight]))).toMatchObject({
+      name: "SamebitError",
+      message: expect.stringMatching(
+        /expected the file of \d+ bytes that was opened, found another of 1000/,
+      ),
     });
   });
 });

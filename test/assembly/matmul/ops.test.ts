@@ -27,7 +27,7 @@ function execute(kernels: Kernels, op: string, words: Record<number, number>, nT
   const ins = kernels.allocate(Instruction.bytes, 0);
   for (const [index, value] of Object.entries(words))
     kernels.u32(ins, Instruction.words)[Number(index)] = value;
-  call.enterRun!(batchOf(kernels), kernels.allocate(Limit.scratchBytes), nThreads);
+  call.enterRun!(batchOf(kernels), kernels.allocate(Limit.scratchBytes), 0, nThreads);
   call.enterInstruction!(kernels.allocate(4, 0));
   call[op]!(ins);
 }

@@ -232,11 +232,11 @@ describe("attention follows NUMERICS.md bit for bit", () => {
       vType: KvType.f16,
       size: 1e4,
     });
-    const { kBase, vBase, kPageBytes, vPageBytes } = scene.cache;
-    for (let page = 0; page < 5; page++) machine.u8(kBase + page * kPageBytes, kPageBytes).fill(0);
+    const { cache } = scene;
+    machine.u8(cache.kBase, cache.kPageBytes * 16).fill(0);
     const half = new Uint16Array(
       machine.memory.buffer,
-      vBase + scene.sequences[0]!.pages[0]! * vPageBytes,
+      cache.valuesAt(scene.sequences[0]!.pages[0]!, 0),
       1,
     );
     half[0] = 0xfc00;
@@ -251,11 +251,7 @@ describe("attention follows NUMERICS.md bit for bit", () => {
       { lengths: [3], kType: KvType.f16, vType: KvType.f16 },
     );
     const page = scene.sequences[0]!.pages[0]!;
-    const values = new Uint16Array(
-      machine.memory.buffer,
-      scene.cache.vBase + page * scene.cache.vPageBytes,
-      32,
-    );
+    const values = new Uint16Array(machine.memory.buffer, scene.cache.valuesAt(page, 0), 32);
     for (let d = 0; d < 32; d++) {
       const kept = values[d]!;
       for (const special of [0x0001, 0x83ff, 0x8000, 0x7c00]) {
@@ -378,15 +374,15 @@ describe("the same bits, however the work is cut", () => {
     const scene = new Scene(plain, { lengths: [20] });
     const clean = scene.attend();
     const lastPage = scene.sequences[0]!.pages[1]!;
-    const { kBase, vBase, kPageBytes, vPageBytes } = scene.cache;
+    const { cache } = scene;
     // Position 20 and later of the page hold NaN from the start: `clean` has none of it.
     expect(clean.some(Number.isNaN)).toBe(false);
-    const key = machine.f32(kBase + lastPage * kPageBytes, 16 * 16),
+    const key = machine.f32(cache.keysAt(lastPage, 0), 16 * 16),
       kept = key[3]!;
     key[3] = Number.NaN;
     expect(scene.attend().slice(0, 32).every(Number.isNaN)).toBe(true);
     key[3] = kept;
-    machine.f32(vBase + lastPage * vPageBytes, 16 * 16)[3 * 16 + 2] = Number.NaN;
+    machine.f32(cache.valuesAt(lastPage, 0), 16 * 16)[3 * 16 + 2] = Number.NaN;
     const found = scene.attend();
     for (let i = 0; i < 64; i++) expect(Number.isNaN(found[i])).toBe(i === 2 || i === 18);
   });

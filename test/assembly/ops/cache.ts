@@ -73,6 +73,13 @@ export function rounded(x: ArrayLike<number>, type: number): Float32Array {
   return values;
 }
 
+/** Pages of a group: in it the blocks of a head lie side by side. */
+const GROUP = 16;
+
+function blockOffset(pageBytes: number, bytes: number, page: number, head: number): number {
+  return (page >> 4) * GROUP * pageBytes + (head * GROUP + (page & 15)) * bytes;
+}
+
 export class TestCache {
   readonly machine: Machine;
   readonly shape: CacheShape;
@@ -85,11 +92,12 @@ export class TestCache {
   constructor(machine: Machine, shape: CacheShape) {
     this.machine = machine;
     this.shape = shape;
-    // A gap between pages, as other layers' pages would leave.
+    // A gap between groups of pages.
     this.kPageBytes = shape.nHeadKv * headBytes(shape.kType, shape.dimK) + 64;
     this.vPageBytes = shape.nHeadKv * headBytes(shape.vType, shape.dimV) + 32;
-    this.kBase = machine.allocate(this.kPageBytes * shape.nPages);
-    this.vBase = machine.allocate(this.vPageBytes * shape.nPages);
+    const nPages = Math.ceil(shape.nPages / GROUP) * GROUP;
+    this.kBase = machine.allocate(this.kPageBytes * nPages);
+    this.vBase = machine.allocate(this.vPageBytes * nPages);
   }
 
   /** Stores k [rows, nHeadKv*dimK] and v for the current batch. */
@@ -122,32 +130,42 @@ export class TestCache {
   }
 
   key(sequence: SequenceSpec, head: number, position: number, dim: number): number {
-    const { kType: type, dimK } = this.shape,
+    const { kType: type } = this.shape,
       lane = position & 15;
-    const page = this.#page(this.kBase, this.kPageBytes, sequence, position);
-    const at = head * headBytes(type, dimK);
-    if (type === KvType.f32) return page.getFloat32(at + dim * 64 + lane * 4, true);
-    if (type === KvType.f16) return half(page, at + dim * 32 + lane * 2);
+    const page = this.#view(this.keysAt(sequence.pages[position >> 4]!, head));
+    if (type === KvType.f32) return page.getFloat32(dim * 64 + lane * 4, true);
+    if (type === KvType.f16) return half(page, dim * 32 + lane * 2);
     const block = (dim >> 5) * 544;
     return Math.fround(
-      half(page, at + block + lane * 2) * page.getInt8(at + block + 32 + (dim & 31) * 16 + lane),
+      half(page, block + lane * 2) * page.getInt8(block + 32 + (dim & 31) * 16 + lane),
     );
   }
 
   value(sequence: SequenceSpec, head: number, position: number, dim: number): number {
     const { vType: type, dimV } = this.shape,
       lane = position & 15;
-    const page = this.#page(this.vBase, this.vPageBytes, sequence, position);
-    const at = head * headBytes(type, dimV);
-    if (type === KvType.f32) return page.getFloat32(at + (lane * dimV + dim) * 4, true);
-    if (type === KvType.f16) return half(page, at + (lane * dimV + dim) * 2);
+    const page = this.#view(this.valuesAt(sequence.pages[position >> 4]!, head));
+    if (type === KvType.f32) return page.getFloat32((lane * dimV + dim) * 4, true);
+    if (type === KvType.f16) return half(page, (lane * dimV + dim) * 2);
     const nBlocks = dimV / 32;
-    const d = half(page, at + (lane * nBlocks + (dim >> 5)) * 2);
-    return Math.fround(d * page.getInt8(at + 16 * nBlocks * 2 + lane * dimV + dim));
+    const d = half(page, (lane * nBlocks + (dim >> 5)) * 2);
+    return Math.fround(d * page.getInt8(16 * nBlocks * 2 + lane * dimV + dim));
   }
 
-  #page(base: number, bytes: number, sequence: SequenceSpec, position: number): DataView {
-    return new DataView(this.machine.memory.buffer, base + sequence.pages[position >> 4]! * bytes);
+  /** Address of a head's keys in a page. */
+  keysAt(page: number, head: number): number {
+    const { kType, dimK } = this.shape;
+    return this.kBase + blockOffset(this.kPageBytes, headBytes(kType, dimK), page, head);
+  }
+
+  /** Address of a head's values in a page. */
+  valuesAt(page: number, head: number): number {
+    const { vType, dimV } = this.shape;
+    return this.vBase + blockOffset(this.vPageBytes, headBytes(vType, dimV), page, head);
+  }
+
+  #view(address: number): DataView {
+    return new DataView(this.machine.memory.buffer, address);
   }
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { KvType } from "../../../assembly/abi.ts";
-import { rounded, scrambled, TestCache } from "./cache.ts";
+import { headBytes, rounded, scrambled, TestCache } from "./cache.ts";
 import { Machine, randoms } from "./machine.ts";
 
 let machine: Machine;
@@ -43,7 +43,12 @@ for (const [kName, kType] of types) {
         machine.batch(rows, sequences);
         const k = randoms(rows.length * nHeadKv * dimK, 1),
           v = randoms(rows.length * nHeadKv * dimV, 2, 0.01);
-        const before = machine.u8(cache.kBase, cache.kPageBytes * 8).slice();
+        const bytes = headBytes(kType, dimK),
+          keysOf = (page: number) =>
+            Array.from({ length: nHeadKv }, (_, h) =>
+              machine.u8(cache.keysAt(page, h), bytes).slice(),
+            );
+        const before = pages.slice(6).map(keysOf);
         cache.store(k, v, threads);
         rows.forEach((row, r) => {
           const sequence = sequences[row.sequence]!;
@@ -63,12 +68,7 @@ for (const [kName, kType] of types) {
           }
         });
         // Pages of nobody stay as they were.
-        for (const page of pages.slice(6)) {
-          const at = page * cache.kPageBytes;
-          expect(machine.u8(cache.kBase + at, cache.kPageBytes)).toEqual(
-            before.slice(at, at + cache.kPageBytes),
-          );
-        }
+        expect(pages.slice(6).map(keysOf)).toEqual(before);
       }
     });
   }

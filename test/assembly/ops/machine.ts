@@ -207,7 +207,7 @@ export class Machine {
     this.u32(this.#counter, 1)[0] = 0;
     this.u8(this.#scratch, 3 * Limit.scratchBytes).fill(0xff);
     if (threads === 1) {
-      this.functions["enterRun"]!(this.#batch, this.#scratch, 1);
+      this.functions["enterRun"]!(this.#batch, this.#scratch, 0, 1);
       this.functions["enterInstruction"]!(this.#counter);
       this.functions[op]!(ins);
       return;
@@ -220,7 +220,7 @@ export class Machine {
     Atomics.store(this.#control, 1, 0);
     Atomics.add(this.#control, 0, 1);
     Atomics.notify(this.#control, 0);
-    this.functions["enterRun"]!(this.#batch, this.#scratch, 3);
+    this.functions["enterRun"]!(this.#batch, this.#scratch, 0, 3);
     this.functions["enterInstruction"]!(this.#counter);
     this.functions[op]!(ins);
     for (let left = 2; left > 0;) {
@@ -312,7 +312,7 @@ for (let seen = 0; ; ) {
   const [batch, scratch, counter, ins] = new Uint32Array(workerData.command, 0, 4);
   const op = Buffer.from(workerData.command).subarray(16).toString().replace(/\\0.*$/s, "");
   try {
-    exports.enterRun(batch, scratch + thread * ${Limit.scratchBytes}, 3);
+    exports.enterRun(batch, scratch + thread * ${Limit.scratchBytes}, thread, 3);
     exports.enterInstruction(counter);
     exports[op](ins);
     Atomics.add(control, 1, 1);

@@ -3,6 +3,7 @@
 
 import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { fillPlan } from "../../../src/fill.ts";
 import type { Model } from "../../../src/index.ts";
 import { Instruction } from "../../../src/memory/abi.generated.ts";
 import { built } from "../../built.ts";
@@ -44,6 +45,28 @@ describe("a thread that dies", () => {
         failure: "thread-died",
         message: expect.stringContaining(`thread ${thread}:`),
       });
+    } finally {
+      watch.stop();
+      await settled(model.close());
+    }
+  });
+
+  it.each([0, 1])("while it loads: thread %i", async (thread) => {
+    const watch = watchWorkers();
+    const model = await built.loadModel(EMBEDDED, { threads: 2, nCtx: 64 });
+    try {
+      watch.stop();
+      const { pool, banks } = inside(model);
+      const plan = fillPlan([], [], 2, [banks[0].staging])!;
+      expect(await settled(pool.fill(plan, () => {}))).toEqual([]);
+      // the pool does not know yet: this thread will not answer
+      const gone = watch.workers[thread].terminate();
+      expect(await failureOf(pool.fill(plan, () => {}))).toMatchObject({
+        failure: "thread-died",
+        message: expect.stringContaining(`thread ${thread}:`),
+      });
+      await settled(gone);
+      expect(await failureOf(pool.fill(plan, () => {}))).toMatchObject({ failure: "thread-died" });
     } finally {
       watch.stop();
       await settled(model.close());
