@@ -5,6 +5,7 @@
 //     [--only chromium,llama]         contestants whose names hold one of these
 //     [--leave-out sapphirerapids]    a second llama.cpp without the backends whose files' names hold one of these: that one
 //                                     is the AMX build; where the processor has AMX, the next best is for AVX-512
+//     [--fast]                        also samebit on Node 24 with weights: "fast"
 // Models: bench/synthetic.mjs. Runtimes of test/runtimes, and Debian's chromium, take part where they are installed.
 
 import { spawn } from "node:child_process";
@@ -21,6 +22,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: "string", default: "5" },
     only: { type: "string" },
     "leave-out": { type: "string" },
+    fast: { type: "boolean", default: false },
   },
 });
 const [model] = positionals;
@@ -41,12 +43,15 @@ const contestants = [
     needs: [here("node_modules/node-llama-cpp")],
   },
   ...(values["leave-out"] ? [withoutBackends(values["leave-out"].split(","))] : []),
-  { name: "samebit, node 24", command: [node24, here("samebit.mjs")], needs: [node24] },
-  { name: "samebit, deno", command: [deno, "run", "-A", here("samebit.mjs")], needs: [deno] },
-  { name: "samebit, bun", command: [bun, here("samebit.mjs")], needs: [bun] },
+  { name: "samebit, node 24", command: [node24, here("samebit.mjs"), "compact"], needs: [node24] },
+  ...(values.fast
+    ? [{ name: "samebit fast, node 24", command: [node24, here("samebit.mjs"), "fast"], needs: [node24] }]
+    : []),
+  { name: "samebit, deno", command: [deno, "run", "-A", here("samebit.mjs"), "compact"], needs: [deno] },
+  { name: "samebit, bun", command: [bun, here("samebit.mjs"), "compact"], needs: [bun] },
   {
     name: `samebit, node ${process.versions.node}`,
-    command: [process.execPath, here("samebit.mjs")],
+    command: [process.execPath, here("samebit.mjs"), "compact"],
     needs: [],
   },
   {
