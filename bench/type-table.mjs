@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { GGML_TYPES, rowBytes, typeByName } from "../dist/formats/types.js";
 import { plainType } from "../dist/src/interleaved/index.js";
 import { dequantize, quantizableTypes, quantize, supportedTypes } from "../dist/src/quants.js";
+import { table, withTables } from "./markdown-tables.mjs";
 
 const README = fileURLToPath(new URL("../assembly/quants/README.md", import.meta.url));
 const SHARED = fileURLToPath(new URL("../../shared/reference/quants/", import.meta.url));
@@ -124,9 +125,6 @@ function rowScale({ rowMetaBytes, tensorTailBytes, name }) {
   return name === "Q8_KV" ? "f32, and the sum i32" : rowMetaBytes === 4 ? "f32" : "f16";
 }
 
-const table = (head, rows) =>
-  [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
-
 /** The two tables; errors: text by type name. */
 export async function typeTables(errors) {
   const read = new Set(await supportedTypes()),
@@ -178,16 +176,6 @@ export async function typeTables(errors) {
 export function committedErrors(text) {
   const rows = text.split("\n").map((line) => line.split("|").map((cell) => cell.trim()));
   return new Map(rows.filter((cells) => cells.length === 13).map((cells) => [cells[1], cells[10]]));
-}
-
-/** The README with these tables between its marks. */
-export function withTables(text, tables) {
-  tables.forEach((lines, i) => {
-    const mark = `<!-- table ${i + 1} -->`,
-      [before, , after] = text.split(mark);
-    text = `${before}${mark}\n${lines}\n${mark}${after}`;
-  });
-  return text;
 }
 
 async function main() {

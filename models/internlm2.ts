@@ -1,5 +1,5 @@
-// internlm2 and xverse: InternLM 2 and 3, XVERSE. Llama's shape as it was at first; InternLM has optional
-// biases.
+// internlm2 and xverse: InternLM 2, XVERSE. Llama's shape as it was at first; InternLM has optional
+// biases (InternLM 3 is converted as llama).
 import type { Architecture } from "./architecture.ts";
 import * as blocks from "./blocks.ts";
 import { readHparams } from "./hparams.ts";

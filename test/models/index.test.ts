@@ -1,13 +1,8 @@
 // The registry and the hyperparameters: what is refused, with which words, and what defaults mean.
-import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { Metadata, type MetadataValue } from "../../formats/metadata.ts";
-import { ARCHITECTURES, describeModel, ModelError, ModelKeys, TESTED } from "../../models/index.ts";
+import { ARCHITECTURES, describeModel, ModelError, ModelKeys } from "../../models/index.ts";
 import { readHparams } from "../../models/hparams.ts";
-import { RANDOM_ENCODERS } from "../reference/random-encoders.ts";
-import { RANDOM_MODELS } from "../reference/random-models.ts";
-import { hasShared } from "../reference/vectors.ts";
-import { loadZooCase, zooNames } from "../reference/zoo.ts";
 
 type Entries = Record<string, number | string | boolean | number[]>;
 
@@ -57,21 +52,6 @@ describe("describeModel", () => {
   it("serves no name twice", () => {
     const names = ARCHITECTURES.flatMap((a) => a.names);
     expect(new Set(names).size).toBe(names.length);
-  });
-
-  it("says of every name how it is tested, and is", () => {
-    expect(Object.keys(TESTED).sort()).toEqual(ARCHITECTURES.flatMap((a) => a.names).sort());
-    const random = (arch: string): (false | undefined)[] =>
-      [...RANDOM_MODELS, ...RANDOM_ENCODERS]
-        .filter((model) => model.arch === arch)
-        .map((model) => model.peer);
-    for (const [name, tested] of Object.entries(TESTED)) {
-      if (tested === "llama.cpp") expect(random(name), name).toContain(undefined);
-      if (tested === "reference") expect(random(name), name).not.toEqual([]);
-    }
-    const inZoo = zooNames().map((name) => loadZooCase(name).arch);
-    const missing = Object.keys(TESTED).filter((n) => TESTED[n] === "zoo" && !inZoo.includes(n));
-    if (hasShared("zoo")) expect(missing).toEqual([]);
   });
 
   it("refuses an unknown architecture and lists the known ones", () => {
@@ -218,19 +198,3 @@ function caught(act: () => unknown): Error {
   }
   throw new Error("expected an error, found none");
 }
-
-describe("README", () => {
-  it("lists every architecture by how it is tested", () => {
-    const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
-    const row = (start: string): string[] =>
-      (readme.split("\n").find((line) => line.startsWith(start)) ?? "")
-        .split("|")[2]
-        ?.trim()
-        .split(", ") ?? [];
-    const of = (how: string): string[] =>
-      Object.keys(TESTED).filter((name) => TESTED[name] === how);
-    expect(row("| llama.cpp's logits")).toEqual(of("zoo"));
-    expect(row("| llama.cpp itself")).toEqual(of("llama.cpp"));
-    expect(row("| our slow reference")).toEqual(of("reference"));
-  });
-});

@@ -2,12 +2,12 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { withTables } from "../../../bench/markdown-tables.mjs";
 import {
   committedErrors,
   errorText,
   measuredError,
   typeTables,
-  withTables,
 } from "../../../bench/type-table.mjs";
 import { GGML_TYPES, typeByName } from "../../../formats/types.ts";
 
