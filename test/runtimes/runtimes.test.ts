@@ -3,13 +3,14 @@
 
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { EMBEDDED } from "../built.ts";
 import { goldenCases, readGolden } from "../golden/cases.ts";
+import { TEXT } from "../src/tools/tiny-corpus.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const modules = here("node_modules");
@@ -27,8 +28,21 @@ const RUNTIMES = [
 
 const check = here("../golden/check.mjs");
 
-/** sha256 of the embedded model quantised again, to Q5_0. */
-const QUANTISED = "24eb7df52364aed479594d38d437d099ea26e065b2a175347b6f09ea7dc9cc20";
+/** What a command writes into `target`, and the sha256 of that; `text` is the tiny corpus. */
+const WRITTEN: Record<string, { sha256: string; command: (target: string, text: string) => string[] }> = {
+  "quantises": {
+    sha256: "24eb7df52364aed479594d38d437d099ea26e065b2a175347b6f09ea7dc9cc20",
+    command: (target) => ["quantize", EMBEDDED, target, "Q5_0", "3", "--allow-requantize"],
+  },
+  "collects an importance matrix": {
+    sha256: "321bb5626ea48eb9b0ddd7ce1e6009c9b50c0e45e5cd2f55d14af525cc167dd1",
+    command: (target, text) => ["imatrix", "-f", text, "-c", "33", "-t", "2", "--output-format", "dat", "-o", target],
+  },
+  "writes log-probabilities": {
+    sha256: "104be801f1c6bb3c769b2381e66e9ec8f780a3b88d5c6df8ec3df81cf4317bf7",
+    command: (target, text) => ["perplexity", "-f", text, "-c", "33", "-t", "2", "--kl-divergence-base", target],
+  },
+};
 
 function run(command: readonly string[], config: unknown): Promise<Record<string, unknown>[]> {
   return new Promise((resolve, reject) => {
@@ -65,13 +79,14 @@ describe("runtimes", () => {
       if (arm) expect(about[0].arch).toBe("arm64");
     });
 
-    it.skipIf(!present || arm)(`${name} quantises to the same bytes`, () => {
-      const folder = mkdtempSync(join(tmpdir(), "samebit-runtimes-")), target = join(folder, "out.gguf");
+    it.skipIf(!present || arm).each(Object.entries(WRITTEN))(`${name} %s to the same bytes`, (_, { sha256, command: written }) => {
+      const folder = mkdtempSync(join(tmpdir(), "samebit-runtimes-")), target = join(folder, "out"), text = join(folder, "text");
       try {
-        const args = [...command.slice(1), here("../../dist/src/cli/main.js"), "quantize", EMBEDDED, target, "Q5_0", "3", "--allow-requantize"];
-        const { status, stderr } = spawnSync(command[0], args, { encoding: "utf8" });
+        writeFileSync(text, TEXT);
+        const args = [...command.slice(1), here("../../dist/src/cli/main.js"), ...written(target, "text")];
+        const { status, stderr } = spawnSync(command[0], args, { cwd: folder, encoding: "utf8" });
         expect([status, stderr]).toEqual([0, ""]);
-        expect(createHash("sha256").update(readFileSync(target)).digest("hex")).toBe(QUANTISED);
+        expect(createHash("sha256").update(readFileSync(target)).digest("hex")).toBe(sha256);
       } finally {
         rmSync(folder, { recursive: true });
       }
