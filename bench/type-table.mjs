@@ -125,6 +125,16 @@ function rowScale({ rowMetaBytes, tensorTailBytes, name }) {
   return name === "Q8_KV" ? "f32, and the sum i32" : rowMetaBytes === 4 ? "f32" : "f16";
 }
 
+const { speeds } = JSON.parse(readFileSync(new URL("type-speeds.json", import.meta.url), "utf8"));
+
+/** A speed of a type; in brackets as codes (weights: "fast"). */
+function speedText(name, kind) {
+  const compact = speeds[name]?.[kind],
+    fast = speeds[`${name} fast`]?.[kind];
+  if (compact === undefined) return "";
+  return fast === undefined ? String(compact) : `${compact} (${fast})`;
+}
+
 /** The two tables; errors: text by type name. */
 export async function typeTables(errors) {
   const read = new Set(await supportedTypes()),
@@ -142,6 +152,8 @@ export async function typeTables(errors) {
     mark(read.has(type.name)),
     mark(written.has(type.name)),
     errors.get(type.name) ?? "",
+    speedText(type.name, "decode"),
+    speedText(type.name, "prefill"),
     USE[type.name] ?? (type.name.startsWith("Q8_") ? "activations of llama.cpp" : "not weights"),
   ]);
   const interleaved = GGML_TYPES.filter((type) => !isPlain(type)).map((type) => [
@@ -164,6 +176,8 @@ export async function typeTables(errors) {
         "multiplied",
         "written",
         "error",
+        "writing",
+        "prompt",
         "use it for",
       ],
       plain,
@@ -175,7 +189,7 @@ export async function typeTables(errors) {
 /** Errors that the README has. */
 export function committedErrors(text) {
   const rows = text.split("\n").map((line) => line.split("|").map((cell) => cell.trim()));
-  return new Map(rows.filter((cells) => cells.length === 13).map((cells) => [cells[1], cells[10]]));
+  return new Map(rows.filter((cells) => cells.length === 15).map((cells) => [cells[1], cells[10]]));
 }
 
 async function main() {

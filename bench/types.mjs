@@ -5,7 +5,8 @@
 // bench/peers/native-kernels.c is compiled with cc into the system's temporary folder. Native takes the better of its plain
 // and its interleaved layout. Random blocks. In cache: 4096 rows of 4096; cold: as many rows as fill --cold MB (default 160,
 // five times this machine's last-level cache). Prefill: 512 rows, 48 columns. Best processor times of all rounds: others may be busy here.
-// A type that can be kept as codes (weights: "fast") has a second line.
+// A type that can be kept as codes (weights: "fast") has a second line. --save: our figures to type-speeds.json, from which
+// type-table.mjs has its columns.
 
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     "no-cold": { type: "boolean", default: false },
     cpu: { type: "string", default: "zen4" },
     ik: { type: "string" },
+    save: { type: "boolean", default: false },
   },
 });
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -162,6 +164,7 @@ const wanted = (values.types?.split(",") ?? Object.keys(types)).flatMap((name) =
   const compact = { name, id, kernel: id, label: name };
   return fast === id ? [compact] : [compact, { name, id, kernel: fast, label: `${name} fast` }];
 });
+const saved = {};
 for (const { name, id, kernel, label } of wanted) {
   const rowBytes = bytesOfRow(name, K);
   const coldRows = values["no-cold"]
@@ -201,6 +204,7 @@ for (const { name, id, kernel, label } of wanted) {
       native: theirs < Infinity ? operations / theirs / 1e9 : undefined,
     };
   }
+  saved[label] = { decode: +speed.warm.ours.toFixed(1), prefill: +speed.prefill.ours.toFixed(0) };
   const cells = (found) =>
     found
       ? [
@@ -218,6 +222,13 @@ for (const { name, id, kernel, label } of wanted) {
     ...cells(speed.prefill),
   ];
   console.log(`| ${row.join(" | ")} |`);
+}
+if (values.save) {
+  const machine = `${cpus()[0]?.model}, Node ${process.versions.node}, ${values.build}`;
+  writeFileSync(
+    here("type-speeds.json"),
+    `${JSON.stringify({ machine, speeds: saved }, null, 2)}\n`,
+  );
 }
 llama?.stop();
 ik?.stop();
