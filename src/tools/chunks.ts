@@ -13,14 +13,18 @@ export interface Chunks {
 
 /** At most `most` chunks. Throws OptionError for fewer than two: a shorter text says little. */
 export function cutChunks(tokens: ArrayLike<number>, nCtx: number, most = Infinity): Chunks {
-  if (tokens.length < 2 * nCtx) {
-    throw new OptionError(
-      `text: expected at least ${2 * nCtx} tokens, found ${tokens.length}; ` +
-        "use a longer text or a smaller context",
-    );
-  }
+  checkLength(tokens.length, nCtx);
   const count = Math.min(Math.floor(tokens.length / nCtx), most);
   return { tokens: Int32Array.from({ length: count * nCtx }, (_, i) => tokens[i]), nCtx, count };
+}
+
+/** Throws OptionError for a text of less than two chunks. */
+export function checkLength(nTokens: number, nCtx: number): void {
+  if (nTokens >= 2 * nCtx) return;
+  throw new OptionError(
+    `text: expected at least ${2 * nCtx} tokens, found ${nTokens}; ` +
+      "use a longer text or a smaller context",
+  );
 }
 
 /** Tokens of chunk `index` as they are evaluated, [nCtx]. */
@@ -53,23 +57,30 @@ export interface ScoringRun {
 
 /** Evaluates all chunks, one after the other. */
 export async function scoreChunks(model: Model, chunks: Chunks, run: ScoringRun): Promise<void> {
-  const { nCtx, count } = chunks,
-    first = firstScored(nCtx),
-    { signal } = run;
-  for (let index = 0; index < count; index++) {
+  const first = firstScored(chunks.nCtx);
+  for (let index = 0; index < chunks.count; index++) {
     await run.onChunk?.(index);
-    const tokens = chunkTokens(chunks, index, model),
-      session = model.createSession();
-    try {
-      await session.evaluate(tokens.subarray(0, first), { outputs: "none", signal });
-      await session.evaluate(tokens.subarray(first, nCtx - 1), {
-        outputs: "all",
-        signal,
-        onLogits: (logits, i) => run.onPrediction(logits, tokens[first + i + 1]),
-      });
-    } finally {
-      session.close();
-    }
+    await scoreTokens(model, chunkTokens(chunks, index, model), first, run);
     await run.onChunkEnd?.(index);
+  }
+}
+
+/** Evaluates tokens from an empty history; the predictions of those from position `first` on count, but the last one's. */
+export async function scoreTokens(
+  model: Model,
+  tokens: Int32Array,
+  first: number,
+  { onPrediction, signal }: Pick<ScoringRun, "onPrediction" | "signal">,
+): Promise<void> {
+  const session = model.createSession();
+  try {
+    await session.evaluate(tokens.subarray(0, first), { outputs: "none", signal });
+    await session.evaluate(tokens.subarray(first, -1), {
+      outputs: "all",
+      signal,
+      onLogits: (logits, i) => onPrediction(logits, tokens[first + i + 1]),
+    });
+  } finally {
+    session.close();
   }
 }

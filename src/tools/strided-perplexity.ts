@@ -3,6 +3,7 @@
 
 import { OptionError } from "../errors.ts";
 import type { Model } from "../model.ts";
+import { checkLength, scoreTokens } from "./chunks.ts";
 import { LogSoftmax } from "./log-softmax.ts";
 import {
   type ChunkPerplexity,
@@ -33,12 +34,7 @@ export function cutWindows(
 ): Windows {
   if (stride < 1 || stride >= nCtx)
     throw new OptionError(`stride: expected 1 to ${nCtx - 1} tokens, found ${stride}`);
-  if (tokens.length < 2 * nCtx) {
-    throw new OptionError(
-      `text: expected at least ${2 * nCtx} tokens, found ${tokens.length}; ` +
-        "use a longer text or a smaller context",
-    );
-  }
+  checkLength(tokens.length, nCtx);
   const count = Math.min(Math.ceil((tokens.length - nCtx) / stride), most);
   return { tokens, nCtx, stride, count };
 }
@@ -52,27 +48,19 @@ export async function measureStridedPerplexity(
   const softmax = new LogSoftmax(model.nVocab, model.samplerMath),
     sums = new NllSums(),
     done: ChunkPerplexity[] = [],
-    all = Array.from(tokens);
+    all = Int32Array.from(tokens);
   for (let index = 0; index < count; index++) {
-    const window = all.slice(index * stride, index * stride + nCtx),
-      first = nCtx - stride - 1,
+    const window = all.subarray(index * stride, index * stride + nCtx),
       own = new NllSums();
-    const session = model.createSession();
-    try {
-      await session.evaluate(window.slice(0, first), { outputs: "none", signal });
-      await session.evaluate(window.slice(first, -1), {
-        outputs: "all",
-        signal,
-        onLogits(logits, i) {
-          const { max, logSum } = softmax.of(logits),
-            nll = max + logSum - logits[window[first + i + 1]];
-          sums.add(nll);
-          own.add(nll);
-        },
-      });
-    } finally {
-      session.close();
-    }
+    await scoreTokens(model, window, nCtx - stride - 1, {
+      signal,
+      onPrediction(logits, next) {
+        const { max, logSum } = softmax.of(logits),
+          nll = max + logSum - logits[next];
+        sums.add(nll);
+        own.add(nll);
+      },
+    });
     const chunk = {
       chunk: index + 1,
       meanNll: own.mean().value,
