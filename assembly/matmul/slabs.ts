@@ -7,10 +7,14 @@ import { Slab } from "../quants/slab";
 import { SlabKind, packFormat, slabKind } from "../quants/types";
 import { slab7, slab8 } from "./tiles.generated";
 
-/** Groups of a part: those of the largest decode tile. */
+/**
+ * Groups of a part, for one column and for more. One column is bound by memory: it takes a group after the other, so that the weights
+ * are read as one stream (README.md, "One stream").
+ */
+const GROUPS1: u32 = 1;
 const GROUPS: u32 = 4;
-/** Blocks of a part, for one tile and for more. In all at most Slabs.bytes: 10 KB stay in L1, 41 KB in L2. */
-const BLOCKS1: u32 = 2;
+/** Blocks of a part. In all at most Slabs.bytes: 5 KB stay in L1, 41 KB in L2. */
+const BLOCKS1: u32 = 4;
 const BLOCKS: u32 = 8;
 
 export enum Slabs { bytes = 41472 }
@@ -24,11 +28,11 @@ export function slabTiles(
   out: usize, outStride: usize, slab: usize,
 ): void {
   const nBlocks = k >> 8, kind = slabKind(type);
-  const perPart = nTiles == 1 ? BLOCKS1 : BLOCKS;
+  const perPart = columns == 1 ? BLOCKS1 : BLOCKS, perPass = columns == 1 ? GROUPS1 : GROUPS;
   const slabBytes: usize = Slab.bytes * perPart;
   const blockBytes: usize = packTileBytes(packFormat(type), columns, 256);
-  for (let g: u32 = 0; g < nGroups; g += GROUPS, w += groupBytes * GROUPS, out += 16 * GROUPS) {
-    const groups = min(GROUPS, nGroups - g);
+  for (let g: u32 = 0; g < nGroups; g += perPass, w += groupBytes * perPass, out += 16 * perPass) {
+    const groups = min(perPass, nGroups - g);
     for (let c: u32 = 0; c < nTiles * columns; c++) memory.fill(out + <usize>c * outStride, 0, groups << 4);
     for (let b: u32 = 0; b < nBlocks; b += perPart) {
       const n = min(perPart, nBlocks - b);

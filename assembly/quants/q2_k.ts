@@ -19,7 +19,7 @@ import { EVEN, M15, M255, M3, STEP, dot, even, factor, odd } from "../lanes";
  * An acc is at most 16 * 3 * 127 = 6096 and fits i16, so that dot_i16x8 multiplies it;
  * |sum| <= 256 * 3 * 15 * 127 = 1.5e6.
  * Rejected: spreading the scale bytes with a swizzle (rel16 +8%, base -5%).
- * @tiles 2x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function q2_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;

@@ -20,7 +20,7 @@ import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
 
 /**
  * One tile: f = f - sum(mn * sum y) * (dmin * d_y), then f = f + sum(sc * acc) * (d * d_y).
- * @tiles 2x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function q4_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;

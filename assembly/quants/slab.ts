@@ -17,7 +17,7 @@ export enum Slab { bytes = 1296, scales = 16, weights = 272 }
 /**
  * One tile of slabs, added to what `out` holds: total = sum over sub-blocks of scale * (sum (w + 64) * y - 64 * sum y),
  * f = f + total * (d_w * d_y). |total| <= 256 * 63 * 128 * 127, on the way at most 256 * (127 + 64) * 128 * 127 = 8e8.
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function slab7(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
@@ -61,7 +61,7 @@ function slab7(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
 /**
  * The same for slabs of signed weights, -127..127, without the offset: total = sum over sub-blocks of scale * sum w * y,
  * at most 256 * 127 * 128 * 127 = 5.3e8.
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function slab8(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;

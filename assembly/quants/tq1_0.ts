@@ -16,7 +16,7 @@ import { EVEN, M171, M86, ONES, STEP, dot, even, odd, settle, sumOf256 } from ".
 /**
  * One tile: total = sum trit * y - sum y, f = f + total * (d_w * d_y). A trit is the number of thresholds (a third and
  * two thirds of 256) that its byte reaches; times 3 mod 256 brings the next one.
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function tq1_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;

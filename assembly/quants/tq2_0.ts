@@ -15,7 +15,7 @@ import { packTwoBits, twoBitsAt } from "./two-bits";
 /**
  * One tile: total = sum q * y - sum y, f = f + total * (d_w * d_y).
  * rel16: 16 steps of q make at most 16 * 2 * 3 * 127 = 12192.
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function tq2_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
