@@ -78,14 +78,15 @@ export function normal(p: usize): u64 {
 // its products then take the longer conversion. (Measured on Q4_0: converting every scale exactly costs Node 24 a
 // fifth of the speed; a check in the loop costs it 5%, and Node 20 a quarter.)
 
-/** Bytes of a group's mark: 16 keep the vectors of the next group aligned. */
+/** Bytes of the mark that leads such a group: 16 keep its vectors aligned as without. */
 export const MARK_BYTES: u32 = 16;
 
-/** Marks the group whose last 16 bytes are at `mark`, where one of 4 * n f16 from `scales` on is not normal. */
-export function markGroup(mark: usize, scales: usize, n: u32): void {
+/** Marks a group of n blocks of blockBytes, behind its 16 bytes of mark, where one of the four f16 that lead each is not normal. */
+export function markGroup(group: usize, blockBytes: u32, n: u32): void {
   let all = ALL_NORMAL;
-  for (const end = scales + (n << 3); scales < end; scales += 8) all &= normal(scales);
-  v128.store(mark, i32x4.splat(all != ALL_NORMAL ? 1 : 0));
+  let block = group + MARK_BYTES;
+  for (let b: u32 = 0; b < n; b++, block += blockBytes) all &= normal(block);
+  v128.store(group, i32x4.splat(all != ALL_NORMAL ? 1 : 0));
 }
 
 /** Whether one of n consecutive groups is marked. */
@@ -93,10 +94,7 @@ export function markGroup(mark: usize, scales: usize, n: u32): void {
 @inline
 export function marked(w: usize, groupBytes: usize, n: u32): bool {
   let mark: u32 = 0;
-  for (let g: u32 = 0; g < n; g++) {
-    w += groupBytes;
-    mark |= load<u32>(w - MARK_BYTES);
-  }
+  for (let g: u32 = 0; g < n; g++, w += groupBytes) mark |= load<u32>(w);
   return mark != 0;
 }
 

@@ -30,7 +30,7 @@ export function spreadTrits(p: usize): v128 {
 
 /**
  * One tile, per 32 weights: acc = sum trit * y - sum y, f = f + acc * (d_row * d_y). Trits as in TQ1_0's tile.
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function iq1_bn(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 6;

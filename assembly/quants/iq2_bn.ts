@@ -11,7 +11,7 @@ import { packTwoBits, twoBitsAt } from "./two-bits";
 
 /**
  * One tile, per 32 weights: acc = sum q * y - sum y, f = f + acc * (d_row * d_y).
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function iq2_bn(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;

@@ -3,12 +3,11 @@
 // GGUF block, 18 bytes:      0        2                  18
 //                            | d f16  | qs 16 B          |   e < 16: low nibble of qs[e]; else high of qs[e - 16]
 //
-// R4 group of 4 rows, nb = K / 32 blocks, as Q4_0 (whose repack it takes):
-//   [nb x 4 f16]   d of block b, rows 0..3
-//   [nb x 64 B]    block b: four vectors; vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
-//   [16 B]         mark: not 0 where some d is subnormal or zero (half.ts, markGroup)
+// R4 group of 4 rows, as Q4_0 (whose repack it takes): [16 B] mark, then K / 32 blocks of 72 bytes:
+//   0    [4 f16]    d of rows 0..3
+//   8    [4 x 16 B] vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
-import { f16ToF32, loadFiniteF16x4, loadNormalF16x4 } from "../half";
+import { f16ToF32, loadFiniteF16x4, loadNormalF16x4, MARK_BYTES } from "../half";
 import { M15, ONES, dotMinus, dotSigned, evenSigned, oddSigned, settleSigned } from "../lanes";
 import { nibbleAt } from "./nibbles";
 
@@ -20,19 +19,18 @@ export const IQ4NL_VALUES: usize = memory.data<i8>([
 
 /**
  * One tile: acc = sum values[q] * y, f = f + acc * (d_w * d_y).
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function iq4_nl(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
   const zero = i32x4.splat(0), ones = v128.load_splat<u32>(ONES), m15 = v128.load_splat<u32>(M15);
   const values = v128.load(IQ4NL_VALUES);
-  let d$g = w + groupBytes * $g;
-  let q$g = d$g + (nb << 3);
+  let w$g = w + groupBytes * $g + MARK_BYTES;
   let f$g$c = f32x4.splat(0);
   for (let b: u32 = 0; b < nb; b++) {
     let plus$g$c = zero, minus$g$c = zero;
     for (let $i = 0; $i < 4; $i++) {
-      const v$g = v128.load(q$g, 16 * $i);
+      const v$g = v128.load(w$g, 8 + 16 * $i);
       const low$g = i8x16.swizzle(values, v128.and(v$g, m15));
       const high$g = i8x16.swizzle(values, v128.and(i16x8.shr_u(v$g, 4), m15));
       const lowEven$g = evenSigned(low$g), lowOdd$g = oddSigned(low$g);
@@ -50,14 +48,13 @@ function iq4_nl(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outSt
         minus$g$c = dotMinus(minus$g$c, high$g, z$c);
       }
     }
-    const dw$g = $exact ? loadFiniteF16x4(d$g) : loadNormalF16x4(d$g);
+    const dw$g = $exact ? loadFiniteF16x4(w$g) : loadNormalF16x4(w$g);
     {
       const dy$c = v128.load_splat<u32>(y, 4 * $c);
       const total$g$c = f32x4.convert_i32x4_s(settleSigned(plus$g$c, minus$g$c));
       f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
     }
-    d$g += 8;
-    q$g += 64;
+    w$g += 72;
     y += $C * 68;
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
@@ -66,11 +63,11 @@ function iq4_nl(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outSt
 /** Row `lane` of a group as k f32. */
 export function dequantizeIQ4_NL(group: usize, lane: u32, k: u32, out: usize): void {
   const nb = k >> 5;
-  const qs = group + (nb << 3);
-  for (let b: u32 = 0; b < nb; b++) {
-    const d = f16ToF32(load<u16>(group + (b << 3) + (lane << 1)));
+  let block = group + MARK_BYTES;
+  for (let b: u32 = 0; b < nb; b++, block += 72) {
+    const d = f16ToF32(load<u16>(block + (lane << 1)));
     for (let e: u32 = 0; e < 32; e++, out += 4) {
-      store<f32>(out, d * <f32>load<i8>(IQ4NL_VALUES + nibbleAt(qs + (b << 6), lane, e)));
+      store<f32>(out, d * <f32>load<i8>(IQ4NL_VALUES + nibbleAt(block + 8, lane, e)));
     }
   }
 }

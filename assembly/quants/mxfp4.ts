@@ -3,9 +3,9 @@
 // GGUF block, 17 bytes:      0       1                  17
 //                            | e u8  | qs 16 B          |   e < 16: low nibble of qs[e]; else high of qs[e - 16]
 //
-// R4 group of 4 rows, nb = K / 32 blocks:
-//   [nb x 4 u8]    e of block b, rows 0..3
-//   [nb x 64 B]    block b as in Q4_0: four vectors; vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
+// R4 block of 4 rows, 68 bytes:
+//   0    [4 u8]     e of rows 0..3
+//   4    [4 x 16 B] vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
 import { EVEN, M15, ONES, STEP, dot, even, lookup, odd, settle } from "../lanes";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
@@ -29,21 +29,20 @@ export function loadE8M0x4(p: usize): v128 {
 /**
  * One tile, with v = values + 12: acc = sum v * y - 12 * sum y, f = f + acc * (d_w * d_y).
  * rel16: four steps of v make at most 4 * 2 * 24 * 127 = 24384.
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function mxfp4(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
   const m15 = v128.load_splat<u32>(M15), evenMask = v128.load_splat<u32>(EVEN), ones = v128.load_splat<u32>(ONES);
   const values = v128.load(MXFP4_SHIFTED), zero = i32x4.splat(0);
-  let d$g = w + groupBytes * $g;
-  let q$g = d$g + (nb << 2);
+  let w$g = w + groupBytes * $g;
   let f$g$c = f32x4.splat(0);
   for (let b: u32 = 0; b < nb; b++) {
     const sum4$c = i32x4.shl(v128.load_splat<u32>(y, 4 * ($C + $c)), 2);
     const start$c = i32x4.add(sum4$c, i32x4.shl(sum4$c, 1));
     let a$g$c = start$c, sum$g$c = start$c;
     for (let $i = 0; $i < 4; $i++) {
-      const v$g = v128.load(q$g, 16 * $i);
+      const v$g = v128.load(w$g, 4 + 16 * $i);
       const low$g = lookup(values, v128.and(v$g, m15)), high$g = lookup(values, v128.and(i16x8.shr_u(v$g, 4), m15));
       const lowEven$g = even(low$g, evenMask), lowOdd$g = odd(low$g);
       const highEven$g = even(high$g, evenMask), highOdd$g = odd(high$g);
@@ -59,14 +58,13 @@ function mxfp4(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
       }
       if ($i % 2 == 1) sum$g$c = settle(sum$g$c, a$g$c, ones);
     }
-    const dw$g = loadE8M0x4(d$g);
+    const dw$g = loadE8M0x4(w$g);
     {
       const dy$c = v128.load_splat<u32>(y, 4 * $c);
       const total$g$c = f32x4.convert_i32x4_s(sum$g$c);
       f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
     }
-    d$g += 4;
-    q$g += 64;
+    w$g += 68;
     y += $C * (8 + 32 * STEP);
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
@@ -76,13 +74,13 @@ function mxfp4(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
 export function repackMXFP4(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
   const nb = k >> 5;
   const m15 = v128.load_splat<u32>(M15);
-  const qs = dst + (nb << 2);
   for (let r: u32 = 0; r < nRows; r++) {
     let block = src + <usize>r * rowBytes;
-    for (let b: u32 = 0; b < nb; b++, block += 17) {
-      store<u8>(dst + (b << 2) + r, load<u8>(block));
+    let to = dst;
+    for (let b: u32 = 0; b < nb; b++, block += 17, to += 68) {
+      store<u8>(to + r, load<u8>(block));
       const v = v128.load(block, 1);
-      storeLane(qs + (b << 6) + (r << 2), pairNibbles(v128.and(v, m15), v128.and(i16x8.shr_u(v, 4), m15)));
+      storeLane(to + (r << 2) + 4, pairNibbles(v128.and(v, m15), v128.and(i16x8.shr_u(v, 4), m15)));
     }
   }
 }
@@ -90,12 +88,11 @@ export function repackMXFP4(src: usize, rowBytes: usize, nRows: u32, k: u32, dst
 /** Row `lane` of a group as k f32. */
 export function dequantizeMXFP4(group: usize, lane: u32, k: u32, out: usize): void {
   const nb = k >> 5;
-  const qs = group + (nb << 2);
-  for (let b: u32 = 0; b < nb; b++) {
-    const e = <u32>load<u8>(group + (b << 2) + lane);
+  for (let b: u32 = 0; b < nb; b++, group += 68) {
+    const e = <u32>load<u8>(group + lane);
     const d = reinterpret<f32>(e < 2 ? (e + 1) << 21 : (e - 1) << 23);
     for (let i: u32 = 0; i < 32; i++, out += 4) {
-      store<f32>(out, d * <f32>load<i8>(MXFP4_VALUES + nibbleAt(qs + (b << 6), lane, i)));
+      store<f32>(out, d * <f32>load<i8>(MXFP4_VALUES + nibbleAt(group + 4, lane, i)));
     }
   }
 }

@@ -6,9 +6,9 @@
 //   byte 0x7f is 0 and 0xff is not
 //   sub-block j, element e < 8: low nibble of qs[8j + e]; else high of qs[8j + e - 8]
 //
-// R4 group of 4 rows, nb = K / 64 blocks:
-//   [nb x 16 B]    scales of block b, byte 4j + r: row r, sub-block j
-//   [nb x 128 B]   sub-block j: two vectors; vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
+// R4 block of 4 rows, 144 bytes:
+//   0    [16 B]     scales, byte 4j + r: row r, sub-block j
+//   16   [4 x 32 B] sub-block j: two vectors; vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
 import { M15, ONES, dotMinus, dotSigned, evenSigned, oddSigned, settleSigned } from "../lanes";
 import { MXFP4_VALUES } from "./mxfp4";
@@ -35,21 +35,24 @@ export function loadUE4M3x4(p: usize): v128 {
 
 /**
  * One tile, per sub-block: acc = sum values[q] * y, f = f + acc * (s * d_y).
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function nvfp4(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
   const zero = i32x4.splat(0), ones = v128.load_splat<u32>(ONES), m15 = v128.load_splat<u32>(M15);
   const values = v128.load(MXFP4_VALUES);
-  let d$g = w + groupBytes * $g;
-  let q$g = d$g + (k >> 2);
+  let w$g = w + groupBytes * $g, d$g = w$g;
   let f$g$c = f32x4.splat(0);
   // a block of the activations is half a block of weights
   for (let b: u32 = 0; b < nb; b++) {
+    if ((b & 1) == 0) {
+      d$g = w$g;
+      w$g += 16;
+    }
     for (let $j = 0; $j < 2; $j++) {
       let plus$g$c = zero, minus$g$c = zero;
       for (let $i = 0; $i < 2; $i++) {
-        const v$g = v128.load(q$g, 32 * $j + 16 * $i);
+        const v$g = v128.load(w$g, 32 * $j + 16 * $i);
         const low$g = i8x16.swizzle(values, v128.and(v$g, m15));
         const high$g = i8x16.swizzle(values, v128.and(i16x8.shr_u(v$g, 4), m15));
         const lowEven$g = evenSigned(low$g), lowOdd$g = oddSigned(low$g);
@@ -75,7 +78,7 @@ function nvfp4(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
       }
     }
     d$g += 8;
-    q$g += 64;
+    w$g += 64;
     y += $C * 68;
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
@@ -86,10 +89,11 @@ export function repackNVFP4(src: usize, rowBytes: usize, nRows: u32, k: u32, dst
   const nb = k >> 6;
   for (let r: u32 = 0; r < nRows; r++) {
     let block = src + <usize>r * rowBytes;
-    let d = dst + r, q = dst + (k >> 2) + (r << 2);
-    for (let b: u32 = 0; b < nb; b++, block += 36, d += 16, q += 128) {
+    let to = dst;
+    for (let b: u32 = 0; b < nb; b++, block += 36, to += 144) {
+      const q = to + (r << 2) + 16;
       for (let j: u32 = 0; j < 4; j++) {
-        store<u8>(d + (j << 2), load<u8>(block + j));
+        store<u8>(to + (j << 2) + r, load<u8>(block + j));
         const first = load<u32>(block + (j << 3), 4), second = load<u32>(block + (j << 3), 8);
         store<u32>(q + (j << 5), (first & 0x0f0f0f0f) | ((second & 0x0f0f0f0f) << 4));
         store<u32>(q + (j << 5), ((first >> 4) & 0x0f0f0f0f) | (second & 0xf0f0f0f0), 16);
@@ -100,9 +104,11 @@ export function repackNVFP4(src: usize, rowBytes: usize, nRows: u32, k: u32, dst
 
 /** Row `lane` of a group as k f32. */
 export function dequantizeNVFP4(group: usize, lane: u32, k: u32, out: usize): void {
-  let d = group, q = group + (k >> 2) + (lane << 2);
-  for (const end = d + (k >> 2); d < end; d += 4, q += 32) {
-    const byte = <u32>load<u8>(d + lane), b = byte & 127, mantissa = b & 7;
+  const nSubBlocks = k >> 4;
+  for (let j: u32 = 0; j < nSubBlocks; j++) {
+    const block = group + <usize>(j >> 2) * 144;
+    const q = block + ((j & 3) << 5) + (lane << 2) + 16;
+    const byte = <u32>load<u8>(block + ((j & 3) << 2) + lane), b = byte & 127, mantissa = b & 7;
     const s: f32 = byte == 127 ? 0
       : b < 8 ? <f32>mantissa * <f32>0.0009765625
       : reinterpret<f32>((b << 20) + 0x3b800000);

@@ -3,9 +3,9 @@
 // GGUF block, 18 bytes:      0        2                  18
 //                            | d f16  | qs 16 B          |   e: bit e % 8 of qs[e / 8]
 //
-// R4 group of 4 rows, nb = K / 128 blocks:
-//   [nb x 4 f16]   d of block b, rows 0..3
-//   [nb x 64 B]    elements 32i .. 32i + 31: vector i, byte 4r + k: row r, element 4n + k of them in bit n
+// R4 block of 4 rows, 72 bytes:
+//   0    [4 f16]    d of rows 0..3
+//   8    [4 x 16 B] elements 32i .. 32i + 31: vector i, byte 4r + k: row r, element 4n + k of them in bit n
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
 import { EVEN, M1, ONES, STEP, dot, even, odd, settle } from "../lanes";
@@ -13,19 +13,19 @@ import { packFifthBits } from "./fifth-bits";
 
 /**
  * One tile, per 32 weights: acc = 2 * sum bit * y - sum y, f = f + acc * (d_w * d_y).
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function q1_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 7;
   const zero = i32x4.splat(0), m1 = v128.load_splat<u32>(M1);
   const evenMask = v128.load_splat<u32>(EVEN), ones = v128.load_splat<u32>(ONES);
-  let d$g = w + groupBytes * $g;
-  let q$g = d$g + (nb << 3);
+  let w$g = w + groupBytes * $g;
   let f$g$c = f32x4.splat(0);
   for (let b: u32 = 0; b < nb; b++) {
-    const dw$g = loadFiniteF16x4(d$g);
+    const dw$g = loadFiniteF16x4(w$g);
+    w$g += 8;
     for (let j: u32 = 0; j < 4; j++) {
-      const v$g = v128.load(q$g);
+      const v$g = v128.load(w$g);
       let a$g$c = zero;
       for (let $n = 0; $n < 8; $n++) {
         const u$g = v128.and($n == 0 ? v$g : i16x8.shr_u(v$g, $n), m1);
@@ -41,10 +41,9 @@ function q1_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
         const total$g$c = f32x4.convert_i32x4_s(i32x4.add(i32x4.shl(settle(zero, a$g$c, ones), 1), sum$c));
         f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
       }
-      q$g += 16;
+      w$g += 16;
       y += $C * (8 + 32 * STEP);
     }
-    d$g += 8;
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }
@@ -54,10 +53,11 @@ export function repackQ1_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
   const nb = k >> 7;
   for (let r: u32 = 0; r < nRows; r++) {
     let block = src + <usize>r * rowBytes;
-    let lane = dst + (nb << 3) + (r << 2);
-    for (let b: u32 = 0; b < nb; b++, block += 18, lane += 64) {
-      store<u16>(dst + (b << 3) + (r << 1), load<u16>(block));
-      for (let i: u32 = 0; i < 4; i++) store<u32>(lane + (i << 4), packFifthBits(load<u32>(block + (i << 2), 2)));
+    let to = dst;
+    for (let b: u32 = 0; b < nb; b++, block += 18, to += 72) {
+      store<u16>(to + (r << 1), load<u16>(block));
+      const lane = to + (r << 2);
+      for (let i: u32 = 0; i < 4; i++) store<u32>(lane + (i << 4), packFifthBits(load<u32>(block + (i << 2), 2)), 8);
     }
   }
 }
@@ -65,10 +65,11 @@ export function repackQ1_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
 /** Row `lane` of a group as k f32. */
 export function dequantizeQ1_0(group: usize, lane: u32, k: u32, out: usize): void {
   const nb = k >> 7;
-  const q = group + (nb << 3) + (lane << 2);
-  for (let e: u32 = 0; e < k; e++, out += 4) {
-    const d = f16ToF32(load<u16>(group + ((e >> 7) << 3) + (lane << 1)));
-    const bit = (<u32>load<u8>(q + ((e >> 5) << 4) + (e & 3)) >> ((e >> 2) & 7)) & 1;
-    store<f32>(out, bit ? d : -d);
+  for (let b: u32 = 0; b < nb; b++, group += 72) {
+    const d = f16ToF32(load<u16>(group + (lane << 1)));
+    for (let e: u32 = 0; e < 128; e++, out += 4) {
+      const bit = (<u32>load<u8>(group + (lane << 2) + ((e >> 5) << 4) + (e & 3), 8) >> ((e >> 2) & 7)) & 1;
+      store<f32>(out, bit ? d : -d);
+    }
   }
 }

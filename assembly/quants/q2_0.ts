@@ -3,9 +3,9 @@
 // GGUF block, 18 bytes:      0        2                  18
 //                            | d f16  | qs 16 B          |   e: bits 2 * (e % 4) and the next of qs[e / 4]
 //
-// R4 group of 4 rows, nb = K / 64 blocks:
-//   [nb x 4 f16]   d of block b, rows 0..3
-//   [nb x 64 B]    elements 16i .. 16i + 15: vector i, byte 4r + k: row r, element 4n + k of them in bits 2n and 2n + 1
+// R4 block of 4 rows, 72 bytes:
+//   0    [4 f16]    d of rows 0..3
+//   8    [4 x 16 B] elements 16i .. 16i + 15: vector i, byte 4r + k: row r, element 4n + k of them in bits 2n and 2n + 1
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
 import { EVEN, M3, ONES, STEP, dot, even, odd, settle, startAt } from "../lanes";
@@ -13,22 +13,22 @@ import { twoBitsAt } from "./two-bits";
 
 /**
  * One tile, per 32 weights: acc = sum q * y - sum y, f = f + acc * (d_w * d_y).
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function q2_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 6;
   const zero = i32x4.splat(0), m3 = v128.load_splat<u32>(M3);
   const evenMask = v128.load_splat<u32>(EVEN), ones = v128.load_splat<u32>(ONES);
-  let d$g = w + groupBytes * $g;
-  let q$g = d$g + (nb << 3);
+  let w$g = w + groupBytes * $g;
   let f$g$c = f32x4.splat(0);
   for (let b: u32 = 0; b < nb; b++) {
-    const dw$g = loadFiniteF16x4(d$g);
+    const dw$g = loadFiniteF16x4(w$g);
+    w$g += 8;
     for (let j: u32 = 0; j < 2; j++) {
       const start$c = startAt(v128.load_splat<u32>(y, 4 * ($C + $c)));
       let a$g$c = start$c;
       for (let $n = 0; $n < 8; $n++) {
-        const v$g = v128.load(q$g, 16 * ($n >> 2));
+        const v$g = v128.load(w$g, 16 * ($n >> 2));
         const u$g = v128.and($n % 4 == 0 ? v$g : i16x8.shr_u(v$g, 2 * ($n % 4)), m3);
         const qEven$g = even(u$g, evenMask), qOdd$g = odd(u$g);
         {
@@ -42,10 +42,9 @@ function q2_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
         const total$g$c = f32x4.convert_i32x4_s(settle(zero, a$g$c, ones));
         f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
       }
-      q$g += 32;
+      w$g += 32;
       y += $C * (8 + 32 * STEP);
     }
-    d$g += 8;
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }
@@ -55,15 +54,16 @@ export function repackQ2_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
   const nb = k >> 6;
   for (let r: u32 = 0; r < nRows; r++) {
     let block = src + <usize>r * rowBytes;
-    let lane = dst + (nb << 3) + (r << 2);
-    for (let b: u32 = 0; b < nb; b++, block += 18, lane += 64) {
-      store<u16>(dst + (b << 3) + (r << 1), load<u16>(block));
+    let to = dst;
+    for (let b: u32 = 0; b < nb; b++, block += 18, to += 72) {
+      store<u16>(to + (r << 1), load<u16>(block));
+      const lane = to + (r << 2);
       for (let i: u32 = 0; i < 4; i++) {
         const codes = load<u32>(block + (i << 2), 2);
         // GGUF's byte n holds element 4n + k in bits 2k: a transpose of 4 x 4 codes
         let word: u32 = 0;
         for (let e: u32 = 0; e < 16; e++) word |= ((codes >> (e << 1)) & 3) << (((e & 3) << 3) + ((e >> 2) << 1));
-        store<u32>(lane + (i << 4), word);
+        store<u32>(lane + (i << 4), word, 8);
       }
     }
   }
@@ -72,9 +72,10 @@ export function repackQ2_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
 /** Row `lane` of a group as k f32. */
 export function dequantizeQ2_0(group: usize, lane: u32, k: u32, out: usize): void {
   const nb = k >> 6;
-  const q = group + (nb << 3) + (lane << 2);
-  for (let e: u32 = 0; e < k; e++, out += 4) {
-    const d = f16ToF32(load<u16>(group + ((e >> 6) << 3) + (lane << 1)));
-    store<f32>(out, <f32>(twoBitsAt(q + ((e >> 4) << 4), e & 15) - 1) * d);
+  for (let b: u32 = 0; b < nb; b++, group += 72) {
+    const d = f16ToF32(load<u16>(group + (lane << 1)));
+    for (let e: u32 = 0; e < 64; e++, out += 4) {
+      store<f32>(out, <f32>(twoBitsAt(group + (lane << 2) + ((e >> 4) << 4) + 8, e & 15) - 1) * d);
+    }
   }
 }

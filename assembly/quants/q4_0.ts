@@ -3,30 +3,28 @@
 // GGUF block, 18 bytes:      0        2                  18
 //                            | d f16  | qs 16 B          |   e < 16: low nibble of qs[e]; else high of qs[e - 16]
 //
-// R4 group of 4 rows, nb = K / 32 blocks:
-//   [nb x 4 f16]   d of block b, rows 0..3
-//   [nb x 64 B]    block b: four vectors; vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
-//   [16 B]         mark: not 0 where some d is subnormal or zero (half.ts, markGroup)
+// R4 group of 4 rows: [16 B] a mark, not 0 where some d is subnormal or zero (half.ts, markGroup), then K / 32 blocks of 72 bytes:
+//   0    [4 f16]    d of rows 0..3
+//   8    [4 x 16 B] vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
-import { f16ToF32, loadFiniteF16x4, loadNormalF16x4, markGroup } from "../half";
+import { f16ToF32, loadFiniteF16x4, loadNormalF16x4, MARK_BYTES, markGroup } from "../half";
 import { M15, NIBBLE, ONES, STEP, dot, highEven, highOdd, lowEven, lowOdd, settle } from "../lanes";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
 
 /**
  * One tile: acc = sum q * y - 8 * sum y, f = f + acc * (d_w * d_y).
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function q4_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
   const nibble = v128.load_splat<u32>(NIBBLE), ones = v128.load_splat<u32>(ONES);
-  let d$g = w + groupBytes * $g;
-  let q$g = d$g + (nb << 3);
+  let w$g = w + groupBytes * $g + MARK_BYTES;
   let f$g$c = f32x4.splat(0);
   for (let b: u32 = 0; b < nb; b++) {
     const start$c = i32x4.shl(v128.load_splat<u32>(y, 4 * ($C + $c)), 3);
     let a$g$c = start$c;
     for (let $i = 0; $i < 4; $i++) {
-      const v$g = v128.load(q$g, 16 * $i);
+      const v$g = v128.load(w$g, 8 + 16 * $i);
       const lowEven$g = lowEven(v$g, nibble), lowOdd$g = lowOdd(v$g, nibble);
       const highEven$g = highEven(v$g, nibble), highOdd$g = highOdd(v$g);
       {
@@ -40,14 +38,13 @@ function q4_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
         a$g$c = dot(false, a$g$c, highEven$g, highOdd$g, y$c, z$c);
       }
     }
-    const dw$g = $exact ? loadFiniteF16x4(d$g) : loadNormalF16x4(d$g);
+    const dw$g = $exact ? loadFiniteF16x4(w$g) : loadNormalF16x4(w$g);
     {
       const dy$c = v128.load_splat<u32>(y, 4 * $c);
       const total$g$c = f32x4.convert_i32x4_s(settle(start$c, a$g$c, ones));
       f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
     }
-    d$g += 8;
-    q$g += 64;
+    w$g += 72;
     y += $C * (8 + 32 * STEP);
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
@@ -57,27 +54,27 @@ function q4_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
 export function repackQ4_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
   const nb = k >> 5;
   const m15 = v128.load_splat<u32>(M15);
-  const qs = dst + (nb << 3);
   for (let r: u32 = 0; r < nRows; r++) {
     let block = src + <usize>r * rowBytes;
-    for (let b: u32 = 0; b < nb; b++, block += 18) {
-      store<u16>(dst + (b << 3) + (r << 1), load<u16>(block));
+    let to = dst + MARK_BYTES;
+    for (let b: u32 = 0; b < nb; b++, block += 18, to += 72) {
+      store<u16>(to + (r << 1), load<u16>(block));
       const v = v128.load(block, 2);
       const words = pairNibbles(v128.and(v, m15), v128.and(i16x8.shr_u(v, 4), m15));
-      storeLane(qs + (b << 6) + (r << 2), words);
+      storeLane(to + (r << 2) + 8, words);
     }
   }
-  markGroup(qs + (nb << 6), dst, nb);
+  markGroup(dst, 72, nb);
 }
 
 /** Row `lane` of a group as k f32. */
 export function dequantizeQ4_0(group: usize, lane: u32, k: u32, out: usize): void {
   const nb = k >> 5;
-  const qs = group + (nb << 3);
-  for (let b: u32 = 0; b < nb; b++) {
-    const d = f16ToF32(load<u16>(group + (b << 3) + (lane << 1)));
+  let block = group + MARK_BYTES;
+  for (let b: u32 = 0; b < nb; b++, block += 72) {
+    const d = f16ToF32(load<u16>(block + (lane << 1)));
     for (let e: u32 = 0; e < 32; e++, out += 4) {
-      store<f32>(out, <f32>(nibbleAt(qs + (b << 6), lane, e) - 8) * d);
+      store<f32>(out, <f32>(nibbleAt(block + 8, lane, e) - 8) * d);
     }
   }
 }

@@ -4,11 +4,10 @@
 //                            | d f16  | qh u32   | qs 16 B          |
 //   element e: bit 4 is bit e of qh; low bits: e < 16: low nibble of qs[e]; else high of qs[e - 16]
 //
-// R4 group of 4 rows, nb = K / 32 blocks:
-//   [nb x 4 f16]   d of block b, rows 0..3
-//   [nb x 80 B]    block b:
-//     0    [16 B]     byte 4r + k, bit s: bit 4 of row r, element 4s + k
-//     16   [4 x 16 B] vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
+// R4 block of 4 rows, 88 bytes:
+//   0    [4 f16]    d of rows 0..3
+//   8    [16 B]     byte 4r + k, bit s: bit 4 of row r, element 4s + k
+//   24   [4 x 16 B] vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
 import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
 import { EVEN, M15, M16, ONES, STEP, dot, even, odd, settle } from "../lanes";
@@ -17,21 +16,20 @@ import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
 
 /**
  * One tile: acc = sum q * y - 16 * sum y, f = f + acc * (d_w * d_y).
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function q5_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
   const m15 = v128.load_splat<u32>(M15), evenMask = v128.load_splat<u32>(EVEN), ones = v128.load_splat<u32>(ONES);
   const m16 = v128.load_splat<u32>(M16);
-  let d$g = w + groupBytes * $g;
-  let q$g = d$g + (nb << 3);
+  let w$g = w + groupBytes * $g;
   let f$g$c = f32x4.splat(0);
   for (let b: u32 = 0; b < nb; b++) {
     const start$c = i32x4.shl(v128.load_splat<u32>(y, 4 * ($C + $c)), 4);
     let a$g$c = start$c, sum$g$c = start$c;
-    const h$g = v128.load(q$g);
+    const h$g = v128.load(w$g, 8);
     for (let $i = 0; $i < 4; $i++) {
-      const v$g = v128.load(q$g, 16 + 16 * $i);
+      const v$g = v128.load(w$g, 24 + 16 * $i);
       const low$g = v128.or(v128.and(v$g, m15), fifthBits(h$g, 2 * $i, m16));
       const high$g = v128.or(v128.and(i16x8.shr_u(v$g, 4), m15), fifthBits(h$g, 2 * $i + 1, m16));
       const lowEven$g = even(low$g, evenMask), lowOdd$g = odd(low$g);
@@ -48,19 +46,18 @@ function q5_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
       }
       if ($i % 2 == 1) sum$g$c = settle(sum$g$c, a$g$c, ones);
     }
-    let dw$g = loadNormalF16x4(d$g);
+    let dw$g = loadNormalF16x4(w$g);
     let allNormal = ALL_NORMAL;
-    allNormal &= normal(d$g);
+    allNormal &= normal(w$g);
     if (allNormal != ALL_NORMAL) {
-      dw$g = loadFiniteF16x4(d$g);
+      dw$g = loadFiniteF16x4(w$g);
     }
     {
       const dy$c = v128.load_splat<u32>(y, 4 * $c);
       const total$g$c = f32x4.convert_i32x4_s(sum$g$c);
       f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
     }
-    d$g += 8;
-    q$g += 80;
+    w$g += 88;
     y += $C * (8 + 32 * STEP);
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
@@ -72,12 +69,13 @@ export function repackQ5_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
   const m15 = v128.load_splat<u32>(M15);
   for (let r: u32 = 0; r < nRows; r++) {
     let block = src + <usize>r * rowBytes;
-    let lane = dst + (nb << 3) + (r << 2);
-    for (let b: u32 = 0; b < nb; b++, block += 22, lane += 80) {
-      store<u16>(dst + (b << 3) + (r << 1), load<u16>(block));
-      store<u32>(lane, packFifthBits(load<u32>(block, 2)));
+    let to = dst;
+    for (let b: u32 = 0; b < nb; b++, block += 22, to += 88) {
+      store<u16>(to + (r << 1), load<u16>(block));
+      const lane = to + (r << 2);
+      store<u32>(lane, packFifthBits(load<u32>(block, 2)), 8);
       const v = v128.load(block, 6);
-      storeLane(lane + 16, pairNibbles(v128.and(v, m15), v128.and(i16x8.shr_u(v, 4), m15)));
+      storeLane(lane + 24, pairNibbles(v128.and(v, m15), v128.and(i16x8.shr_u(v, 4), m15)));
     }
   }
 }
@@ -85,11 +83,10 @@ export function repackQ5_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
 /** Row `lane` of a group as k f32. */
 export function dequantizeQ5_0(group: usize, lane: u32, k: u32, out: usize): void {
   const nb = k >> 5;
-  let q = group + (nb << 3);
-  for (let b: u32 = 0; b < nb; b++, q += 80) {
-    const d = f16ToF32(load<u16>(group + (b << 3) + (lane << 1)));
+  for (let b: u32 = 0; b < nb; b++, group += 88) {
+    const d = f16ToF32(load<u16>(group + (lane << 1)));
     for (let e: u32 = 0; e < 32; e++, out += 4) {
-      store<f32>(out, <f32>((nibbleAt(q + 16, lane, e) | fifthBitAt(q, lane, e)) - 16) * d);
+      store<f32>(out, <f32>((nibbleAt(group + 24, lane, e) | fifthBitAt(group + 8, lane, e)) - 16) * d);
     }
   }
 }

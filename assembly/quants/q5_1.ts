@@ -17,7 +17,7 @@ import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
 
 /**
  * One tile: f = f + (sum q * y) * (d_w * d_y), then f = f + (sum y) * (m_w * d_y).
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function q5_1(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;

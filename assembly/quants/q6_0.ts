@@ -4,10 +4,10 @@
 //                            | d f16  | qh 8 B   | qs 16 B          |   e < 16: low nibble of qs[e]; else high of qs[e - 16]
 //   bits 4-5 of element e, j = e % 16: bits of qh[j % 8] from 4 * (j / 8) on, two further where e >= 16
 //
-// R4 group of 4 rows, nb = K / 32 blocks:
-//   [nb x 4 f16]   d of block b, rows 0..3
-//   [nb x 96 B]    block b: two vectors of bits 4-5: vector h, byte 4r + k: row r, element 16h + 4n + k in bits 2n and 2n + 1;
-//                  four of bits 0-3: vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
+// R4 block of 4 rows, 104 bytes:
+//   0    [4 f16]    d of rows 0..3
+//   8    [2 x 16 B] bits 4-5: vector h, byte 4r + k: row r, element 16h + 4n + k in bits 2n and 2n + 1
+//   40   [4 x 16 B] bits 0-3: vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
 import { EVEN, M15, M48, ONES, STEP, dot, even, odd, settle } from "../lanes";
@@ -23,20 +23,19 @@ export function highBits6(h: v128, n: i32, m48: v128): v128 {
 
 /**
  * One tile: acc = sum q * y - 32 * sum y, f = f + acc * (d_w * d_y).
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function q6_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
   const m15 = v128.load_splat<u32>(M15), m48 = v128.load_splat<u32>(M48);
   const evenMask = v128.load_splat<u32>(EVEN), ones = v128.load_splat<u32>(ONES);
-  let d$g = w + groupBytes * $g;
-  let q$g = d$g + (nb << 3);
+  let w$g = w + groupBytes * $g;
   let f$g$c = f32x4.splat(0);
   for (let b: u32 = 0; b < nb; b++) {
     const start$c = i32x4.shl(v128.load_splat<u32>(y, 4 * ($C + $c)), 5);
     let a$g$c = start$c, sum$g$c = start$c;
     for (let $i = 0; $i < 4; $i++) {
-      const v$g = v128.load(q$g, 32 + 16 * $i), h$g = v128.load(q$g, 16 * ($i >> 1));
+      const v$g = v128.load(w$g, 40 + 16 * $i), h$g = v128.load(w$g, 8 + 16 * ($i >> 1));
       const low$g = v128.or(v128.and(v$g, m15), highBits6(h$g, 2 * ($i & 1), m48));
       const high$g = v128.or(v128.and(i16x8.shr_u(v$g, 4), m15), highBits6(h$g, 2 * ($i & 1) + 1, m48));
       const lowEven$g = even(low$g, evenMask), lowOdd$g = odd(low$g);
@@ -53,14 +52,13 @@ function q6_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
       }
       sum$g$c = settle(sum$g$c, a$g$c, ones);
     }
-    const dw$g = loadFiniteF16x4(d$g);
+    const dw$g = loadFiniteF16x4(w$g);
     {
       const dy$c = v128.load_splat<u32>(y, 4 * $c);
       const total$g$c = f32x4.convert_i32x4_s(sum$g$c);
       f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
     }
-    d$g += 8;
-    q$g += 96;
+    w$g += 104;
     y += $C * (8 + 32 * STEP);
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
@@ -72,16 +70,17 @@ export function repackQ6_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
   const m15 = v128.load_splat<u32>(M15), m3 = i8x16.splat(3);
   for (let r: u32 = 0; r < nRows; r++) {
     let block = src + <usize>r * rowBytes;
-    let lane = dst + (nb << 3) + (r << 2);
-    for (let b: u32 = 0; b < nb; b++, block += 26, lane += 96) {
-      store<u16>(dst + (b << 3) + (r << 1), load<u16>(block));
+    let to = dst;
+    for (let b: u32 = 0; b < nb; b++, block += 26, to += 104) {
+      store<u16>(to + (r << 1), load<u16>(block));
+      const lane = to + (r << 2);
       const qh = v128.load64_zero(block, 2);
       // bytes 0-7: elements 0-7 (16-23), bytes 8-15: the nibbles above
       const both = v128.or(qh, v128.shuffle<i64>(i32x4.splat(0), i16x8.shr_u(qh, 4), 0, 2));
-      store<u32>(lane, packTwoBits(v128.and(both, m3)));
-      store<u32>(lane, packTwoBits(v128.and(i16x8.shr_u(both, 2), m3)), 16);
+      store<u32>(lane, packTwoBits(v128.and(both, m3)), 8);
+      store<u32>(lane, packTwoBits(v128.and(i16x8.shr_u(both, 2), m3)), 24);
       const v = v128.load(block, 10);
-      storeLane(lane + 32, pairNibbles(v128.and(v, m15), v128.and(i16x8.shr_u(v, 4), m15)));
+      storeLane(lane + 40, pairNibbles(v128.and(v, m15), v128.and(i16x8.shr_u(v, 4), m15)));
     }
   }
 }
@@ -89,12 +88,11 @@ export function repackQ6_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
 /** Row `lane` of a group as k f32. */
 export function dequantizeQ6_0(group: usize, lane: u32, k: u32, out: usize): void {
   const nb = k >> 5;
-  let q = group + (nb << 3);
-  for (let b: u32 = 0; b < nb; b++, q += 96) {
-    const d = f16ToF32(load<u16>(group + (b << 3) + (lane << 1)));
+  for (let b: u32 = 0; b < nb; b++, group += 104) {
+    const d = f16ToF32(load<u16>(group + (lane << 1)));
     for (let e: u32 = 0; e < 32; e++, out += 4) {
-      const high = twoBitsAt(q + (lane << 2) + ((e >> 4) << 4), e & 15);
-      store<f32>(out, <f32>((nibbleAt(q + 32, lane, e) | (high << 4)) - 32) * d);
+      const high = twoBitsAt(group + (lane << 2) + ((e >> 4) << 4) + 8, e & 15);
+      store<f32>(out, <f32>((nibbleAt(group + 40, lane, e) | (high << 4)) - 32) * d);
     }
   }
 }

@@ -3,28 +3,26 @@
 // GGUF block, 34 bytes:      0        2                  34
 //                            | d f16  | qs 32 x i8       |
 //
-// R4 group of 4 rows, nb = K / 32 blocks:
-//   [nb x 4 f16]   d of block b, rows 0..3
-//   [nb x 128 B]   block b: eight vectors; vector i, byte 4r + k: row r, element 4i + k
-//   [16 B]         mark: not 0 where some d is subnormal or zero (half.ts, markGroup)
+// R4 group of 4 rows: [16 B] a mark, not 0 where some d is subnormal or zero (half.ts, markGroup), then K / 32 blocks of 136 bytes:
+//   0    [4 f16]    d of rows 0..3
+//   8    [8 x 16 B] vector i, byte 4r + k: row r, element 4i + k
 
-import { f16ToF32, loadFiniteF16x4, loadNormalF16x4, markGroup } from "../half";
+import { f16ToF32, loadFiniteF16x4, loadNormalF16x4, MARK_BYTES, markGroup } from "../half";
 import { ONES, dotMinus, dotSigned, evenSigned, oddSigned, settleSigned } from "../lanes";
 
 /**
  * One tile: acc = sum q * y, f = f + acc * (d_w * d_y).
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function q8_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
   const zero = i32x4.splat(0), ones = v128.load_splat<u32>(ONES);
-  let d$g = w + groupBytes * $g;
-  let q$g = d$g + (nb << 3);
+  let w$g = w + groupBytes * $g + MARK_BYTES;
   let f$g$c = f32x4.splat(0);
   for (let b: u32 = 0; b < nb; b++) {
     let plus$g$c = zero, minus$g$c = zero;
     for (let $i = 0; $i < 8; $i++) {
-      const v$g = v128.load(q$g, 16 * $i);
+      const v$g = v128.load(w$g, 8 + 16 * $i);
       const even$g = evenSigned(v$g), odd$g = oddSigned(v$g);
       {
         const y$c = v128.load_splat<u32>(y, 4 * ($C * (1 + 2 * $i) + $c));
@@ -33,14 +31,13 @@ function q8_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
         minus$g$c = dotMinus(minus$g$c, v$g, z$c);
       }
     }
-    const dw$g = $exact ? loadFiniteF16x4(d$g) : loadNormalF16x4(d$g);
+    const dw$g = $exact ? loadFiniteF16x4(w$g) : loadNormalF16x4(w$g);
     {
       const dy$c = v128.load_splat<u32>(y, 4 * $c);
       const total$g$c = f32x4.convert_i32x4_s(settleSigned(plus$g$c, minus$g$c));
       f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
     }
-    d$g += 8;
-    q$g += 128;
+    w$g += 136;
     y += $C * 68;
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
@@ -51,21 +48,22 @@ export function repackQ8_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
   const nb = k >> 5;
   for (let r: u32 = 0; r < nRows; r++) {
     let block = src + <usize>r * rowBytes;
-    let qs = dst + (nb << 3) + (r << 2);
-    for (let b: u32 = 0; b < nb; b++, block += 34) {
-      store<u16>(dst + (b << 3) + (r << 1), load<u16>(block));
-      for (let i: u32 = 0; i < 8; i++, qs += 16) store<u32>(qs, load<u32>(block + (i << 2), 2));
+    let to = dst + MARK_BYTES;
+    for (let b: u32 = 0; b < nb; b++, block += 34, to += 136) {
+      store<u16>(to + (r << 1), load<u16>(block));
+      for (let i: u32 = 0; i < 8; i++) store<u32>(to + (r << 2) + (i << 4), load<u32>(block + (i << 2), 2), 8);
     }
   }
-  markGroup(dst + nb * 136, dst, nb);
+  markGroup(dst, 136, nb);
 }
 
 /** Row `lane` of a group as k f32. */
 export function dequantizeQ8_0(group: usize, lane: u32, k: u32, out: usize): void {
   const nb = k >> 5;
-  let qs = group + (nb << 3) + (lane << 2);
-  for (let b: u32 = 0; b < nb; b++) {
-    const d = f16ToF32(load<u16>(group + (b << 3) + (lane << 1)));
+  let block = group + MARK_BYTES;
+  for (let b: u32 = 0; b < nb; b++, block += 136) {
+    const d = f16ToF32(load<u16>(block + (lane << 1)));
+    let qs = block + (lane << 2) + 8;
     for (let i: u32 = 0; i < 8; i++, qs += 16) {
       for (let j: u32 = 0; j < 4; j++, out += 4) store<f32>(out, <f32>load<i8>(qs + j) * d);
     }

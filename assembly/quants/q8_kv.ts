@@ -11,7 +11,7 @@ import { ONES, dotMinus, dotSigned, evenSigned, oddSigned, settleSigned } from "
 
 /**
  * One tile, per 32 weights: acc = sum q * y, f = f + acc * (d_row * d_y).
- * @tiles 4x1 1x1 2x4 1x4
+ * @tiles 1x1 2x4 1x4
  */
 function q8_KV(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
