@@ -37,6 +37,22 @@ function f16Rows(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outS
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }
 
+/** Elements [first, first + n) of a group as an F32 group of n weights a row; n is even. */
+export function widenF16(group: usize, first: u32, n: u32, dst: usize): void {
+  let w = group + (<usize>first << 3);
+  for (const end = w + (<usize>n << 3); w < end; w += 16, dst += 32) {
+    const h = v128.load(w);
+    if (i16x8.all_true(normalLanes(h))) {
+      const upper = upperHalves(h);
+      v128.store(dst, widenLow(h, upper));
+      v128.store(dst, widenHigh(h, upper), 16);
+    } else {
+      v128.store(dst, loadF16x4(w));
+      v128.store(dst, loadF16x4(w + 8), 16);
+    }
+  }
+}
+
 /** Row `lane` of a group as k f32. */
 export function dequantizeF16(group: usize, lane: u32, k: u32, out: usize): void {
   for (let e: u32 = 0; e < k; e++) {

@@ -1,12 +1,12 @@
 // F32: plain weights. R4 group of 4 rows: [K][4] f32, element k of rows 0..3 side by side.
 
 /**
- * One tile: f = f + w * x, k ascending.
+ * One tile, added to what `out` holds: f = f + w * x, k ascending.
  * @tiles 4x1 1x1 2x4 1x4
  */
 function f32Rows(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   let w$g = w + groupBytes * $g;
-  let f$g$c = f32x4.splat(0);
+  let f$g$c = v128.load(out + outStride * $c, 16 * $g);
   for (let e: u32 = 0; e < k; e++) {
     const v$g = v128.load(w$g);
     {
