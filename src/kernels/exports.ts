@@ -19,6 +19,8 @@ export interface KernelExports {
   leave(control: number): void;
   awaitLeft(control: number, count: number, milliseconds: number): boolean | number;
   flushesDenormals(): boolean | number;
+  /** See assembly/matmul/dot-loop.ts. */
+  dotLoop(w: number, y: number, rounds: number): number;
   // weights
   isSupported(type: number): boolean | number;
   /** The type's number with `weights: "fast"`, for all that takes one; the type itself where there is no faster form. */

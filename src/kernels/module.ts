@@ -4,7 +4,7 @@
 import { instantiateSync } from "@assemblyscript/loader";
 import { SamebitError } from "../errors.ts";
 import { platform } from "../platform/index.ts";
-import { PROBE_HASH, probeBuild } from "./probe.ts";
+import { PROBE_HASH, probeBuild, timeDots } from "./probe.ts";
 import type { KernelExports } from "./exports.ts";
 
 /** `dot32`: relaxed 8-bit dot product. `rel16`: relaxed 8-to-16-bit dot product. `base`: plain 128-bit SIMD. */
@@ -74,48 +74,62 @@ export async function chooseKernels(wanted?: KernelBuild): Promise<Kernels> {
 }
 
 /**
- * How long each look at a relaxed build may take, in milliseconds. There are two at each, taking turns: what the engine compiles
- * in the background during one is there for the next (measured on an overloaded machine, bench/RESULTS.md).
+ * How long each look at a relaxed build's dot product may take, in milliseconds, and how many there are at each, taking turns:
+ * what the engine compiles in the background during one is there for the next.
  */
-const CALIBRATION_MS = 3;
+const LOOK_MS = 1,
+  LOOKS = 3;
 /** dot32 must be this much faster to be preferred: where the 8-bit dot is emulated the two differ by more, the other way. */
 const CLEARLY = 0.9;
 
 async function choose(): Promise<Kernels> {
-  if (!relaxedIsBroken()) {
-    const rel16 = await calibrated("rel16"),
-      dot32 = await calibrated("dot32");
-    // base is never the faster one where relaxed instructions are real and right
-    if (rel16 && dot32) {
-      const best = ({ module, microseconds }: NonNullable<typeof rel16>) =>
-        Math.min(microseconds, probe(module, CALIBRATION_MS).microseconds);
-      return best(dot32) < CLEARLY * best(rel16) ? dot32 : rel16;
+  // base is never the faster one where relaxed instructions are real and right
+  const [rel16, dot32] = await Promise.all([candidate("rel16"), candidate("dot32")]);
+  if (rel16 && dot32) {
+    for (let look = 0; look < LOOKS; look++) {
+      rel16.look();
+      dot32.look();
     }
-    if (rel16 ?? dot32) return (rel16 ?? dot32)!;
+    if (rel16.right && dot32.right)
+      return (dot32.best < CLEARLY * rel16.best ? dot32 : rel16).kernels;
   }
+  for (const found of [rel16, dot32]) if (found?.right) return found.kernels;
   return { build: "base", module: await compile("base") };
 }
 
-/** A relaxed build and its speed here, or undefined where it does not compile or computes something else. */
-async function calibrated(
-  build: "rel16" | "dot32",
-): Promise<(Kernels & { microseconds: number }) | undefined> {
+/** A relaxed build that computes right here, and how fast its dot product was so far. */
+interface Candidate {
+  readonly kernels: Kernels;
+  /** False once two looks have disagreed. */
+  right: boolean;
+  /** Milliseconds of a call. */
+  best: number;
+  look(): void;
+}
+
+/** A relaxed build, or undefined where it does not compile or computes something else. */
+async function candidate(build: "rel16" | "dot32"): Promise<Candidate | undefined> {
+  if (relaxedIsBroken()) return undefined;
   try {
     const module = await compile(build),
-      { hash, microseconds } = probe(module, CALIBRATION_MS);
-    return hash === PROBE_HASH ? { build, module, microseconds } : undefined;
+      memory = probeMemory(),
+      kernels = instantiateKernels(module, memory);
+    if (probeBuild(kernels, memory) !== PROBE_HASH) return undefined;
+    const found: Candidate = {
+      kernels: { build, module },
+      right: true,
+      best: Infinity,
+      look() {
+        const milliseconds = timeDots(kernels, memory, LOOK_MS);
+        if (milliseconds === undefined) this.right = false;
+        else this.best = Math.min(this.best, milliseconds);
+      },
+    };
+    return found;
   } catch (error) {
     if (error instanceof WebAssembly.CompileError) return undefined; // no relaxed SIMD here
     throw error;
   }
-}
-
-function probe(
-  module: WebAssembly.Module,
-  milliseconds: number,
-): { hash: number; microseconds: number } {
-  const memory = probeMemory();
-  return probeBuild(instantiateKernels(module, memory), memory, milliseconds);
 }
 
 /** Small memory for an instance that serves no bank: elementary functions, probing. */

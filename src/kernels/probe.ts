@@ -1,5 +1,5 @@
-// A small product that shows whether a build computes right here, and how fast it is. Q4_K and Q8_0 with one column
-// and with a tile of columns: the types whose speed differs most between builds.
+// A small product that shows whether a build computes right here: Q4_K and Q8_0 with one column and with a tile of columns,
+// the types in which builds differ most. And a look at how fast its dot product is.
 
 import type { KernelExports } from "./exports.ts";
 
@@ -7,22 +7,13 @@ const K = 1024,
   GROUPS = 32;
 /** What every build must compute (test/src/kernels/probe.test.ts); it changes with the numerics. */
 export const PROBE_HASH = 813034565;
-/** The first calls run in the engine's baseline compiler; how long it takes to leave it varies, so time decides. */
-const MIN_ROUNDS = 4;
 const TYPES = [
   { id: 12, rowBytes: (K / 256) * 144 },
   { id: 8, rowBytes: (K / 32) * 34 },
 ] as const;
 
-/**
- * Hash of the results, and the best time of a product summed over types and tiles. It repeats each product for
- * `milliseconds`, and folds the hash over the first and the last result: baseline and optimised code must agree.
- */
-export function probeBuild(
-  kernels: KernelExports,
-  memory: WebAssembly.Memory,
-  milliseconds: number,
-): { hash: number; microseconds: number } {
+/** Hash of the results of every product, done twice. */
+export function probeBuild(kernels: KernelExports, memory: WebAssembly.Memory): number {
   const bytes = new Uint8Array(memory.buffer);
   let next = (kernels.heapBase() + 63) & ~63;
   const take = (n: number) => {
@@ -38,8 +29,7 @@ export function probeBuild(
   for (let i = 0; i < floats.length; i++) floats[i] = ((random() % 2001) - 1000) / 256;
 
   const scratch = take(kernels.scratchBytes());
-  let hash = 0x811c9dc5,
-    microseconds = 0;
+  let hash = 0x811c9dc5;
   for (const { id, rowBytes } of TYPES) {
     const group = kernels.groupBytes(id, K),
       raw = take(rowBytes * 4),
@@ -60,26 +50,43 @@ export function probeBuild(
       const tile = take(kernels.packTileBytes(format, c, K)),
         out = take(GROUPS * 16 * 8);
       kernels.packTile(format, c, x, K * 4, c, K, 0, kernels.packUnits(format, K), tile);
-      let best = Infinity;
-      const begin = performance.now(),
-        fold = () => {
-          for (const byte of bytes.subarray(out, out + GROUPS * 16 * c))
-            hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-        };
-      for (
-        let round = 0, now = begin;
-        round < MIN_ROUNDS || now - begin < milliseconds / (2 * TYPES.length);
-        round++
-      ) {
+      for (let round = 0; round < 2; round++) {
         kernels.matmulTile(id, GROUPS, weights, group, tile, K, c, out, GROUPS * 16, scratch);
-        const end = performance.now();
-        best = Math.min(best, end - now);
-        now = end;
-        if (round === 0) fold();
+        for (const byte of bytes.subarray(out, out + GROUPS * 16 * c))
+          hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
       }
-      fold();
-      microseconds += best * 1000;
     }
   }
-  return { hash, microseconds };
+  return hash;
+}
+
+/** Rounds of one call of dotLoop: about 20 microseconds when it is optimised. */
+const LOOP_ROUNDS = 1000;
+/** Bytes of nibbles, and of activations, that dotLoop reads. */
+const LOOP_WEIGHTS = 64,
+  LOOP_BYTES = LOOP_WEIGHTS + 256;
+
+/**
+ * Milliseconds of the fastest call of the dot product's loop, called for `milliseconds`; undefined when two calls give
+ * different sums, as baseline and optimised code must not.
+ */
+export function timeDots(
+  kernels: KernelExports,
+  memory: WebAssembly.Memory,
+  milliseconds: number,
+): number | undefined {
+  const w = (kernels.heapBase() + 63) & ~63,
+    y = w + LOOP_WEIGHTS,
+    bytes = new Uint8Array(memory.buffer, w, LOOP_BYTES);
+  for (let i = 0; i < LOOP_BYTES; i++) bytes[i] = (i * 37) % 255;
+  let sum: number | undefined,
+    best = Infinity;
+  for (let begin = performance.now(), now = begin; now - begin < milliseconds;) {
+    const found = kernels.dotLoop(w, y, LOOP_ROUNDS),
+      end = performance.now();
+    if ((sum ??= found) !== found) return undefined;
+    best = Math.min(best, end - now);
+    now = end;
+  }
+  return best;
 }
