@@ -123,6 +123,11 @@ export function dot(fresh: bool, acc: v128, wEven: v128, wOdd: v128, y: v128, yO
 @inline
 export const STEPS5: i32 = REL16 ? 4 : 8;
 
+/** Steps of 6-bit weights that one accumulator takes, of the four of a sub-block. */
+// @ts-ignore: decorator
+@inline
+export const STEPS6: i32 = REL16 ? 2 : 4;
+
 /** An accumulator of `dot` that begins at an i32x4 of numbers that fit i16; rel16: in the first sum of each row. */
 // @ts-ignore: decorator
 @inline

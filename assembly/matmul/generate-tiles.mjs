@@ -2,6 +2,9 @@
 // A template is a function written for one group of rows and one column; the notation:
 //
 //   @tiles 4x1 1x1 2x4 1x4     in its doc comment: the tiles to make, groups x columns
+//   @of slabQ6_K steps=2, slabQ3_K steps=4
+//                              in its doc comment, behind @tiles: the functions to make instead of one of the template's
+//                              own name, and what $steps stands for in each
 //   name$g, name$c, name$g$c   one variable per group, per column, per both: the statement that holds it is
 //                              repeated for each
 //   $g $c $G $C                the group, the column, the tile's numbers of groups and columns
@@ -132,6 +135,15 @@ function collectImports(source, stem, imports) {
     add(`../quants/${stem}`, name);
 }
 
+/** The functions that a template makes: itself, or those of its @of list, each with its constants. */
+function functionsOf(template, list) {
+  if (!list) return [{ name: template, constants: {} }];
+  return list.split(",").map((entry) => {
+    const [name, ...pairs] = entry.trim().split(/\s+/);
+    return { name, constants: Object.fromEntries(pairs.map((pair) => pair.split("="))) };
+  });
+}
+
 /** The text of tiles.generated.ts. */
 export function generateTiles() {
   const imports = new Map();
@@ -141,12 +153,14 @@ export function generateTiles() {
     .sort()) {
     const source = readFileSync(join(quants, file), "utf8");
     const found = [
-      ...source.matchAll(/@tiles ([\dx ]+)\n?[^]*?\*\/\s*function (\w+)\(([^)]*)\): void \{/g),
+      ...source.matchAll(
+        /@tiles ([\dx ]+)\n(?: \* @of ([^\n]+)\n)?[^]*?\*\/\s*function (\w+)\(([^)]*)\): void \{/g,
+      ),
     ];
     if (found.length === 0) continue;
     collectImports(source, file.replace(/\.ts$/, ""), imports);
     for (const match of found) {
-      const [whole, tiles, name, parameters] = match;
+      const [whole, tiles, list, template, parameters] = match;
       const open = match.index + whole.length - 1;
       const body = source
         .slice(open + 1, closing(source, open) - 1)
@@ -158,14 +172,17 @@ export function generateTiles() {
         .split(" ")
         .map((tile) => tile.split("x").map(Number));
       const copies = names(body, "exact") ? [0, 1] : [0];
-      for (const [groups, columns] of sizes) {
-        for (const exact of copies) {
-          const lines = expand(statements, groups, columns, { G: groups, C: columns, exact }, "  ");
-          const copy = `${name}_${groups}x${columns}${exact ? "_exact" : ""}`;
-          output.push(`export function ${copy}(${parameters}): void {`, ...lines, "}", "");
+      for (const { name, constants } of functionsOf(template, list)) {
+        for (const [groups, columns] of sizes) {
+          for (const exact of copies) {
+            const values = { G: groups, C: columns, exact, ...constants };
+            const lines = expand(statements, groups, columns, values, "  ");
+            const copy = `${name}_${groups}x${columns}${exact ? "_exact" : ""}`;
+            output.push(`export function ${copy}(${parameters}): void {`, ...lines, "}", "");
+          }
         }
+        output.push(...driver(name, sizes, copies.length > 1), "");
       }
-      output.push(...driver(name, sizes, copies.length > 1), "");
       if (copies.length > 1) addImport(imports, "../half", "marked");
     }
   }

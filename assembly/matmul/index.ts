@@ -4,7 +4,7 @@
 import { packColumn } from "../quants/activations";
 import { FAST, GgmlType, SlabKind, slabKind } from "../quants/types";
 import { Slabs, slabTiles } from "./slabs";
-import { Widened, widenedTiles } from "./widened";
+import { Unpacked, unpackedTiles, unpacksForTiles } from "./unpacked";
 import {
   bf16Rows, codes, f16Rows, f32Rows, iq1_bn, iq2_bn, iq4_nl, iq4_xs, mxfp4, nvfp4, q1_0, q2_0, q2_K, q3_K, q4_0, q4_1, q4_K, q5_0, q5_1, q5_K, q6_0,
   q6_K, q8_0, q8_KV, tq1_0, tq2_0,
@@ -28,7 +28,7 @@ export function packTile(
 
 /** Bytes of scratch memory that matmulTiles and dequantizeRow want. */
 export function scratchBytes(): u32 {
-  return max<u32>(Slabs.bytes, Widened.bytes);
+  return max<u32>(Slabs.bytes, Unpacked.bytes);
 }
 
 /**
@@ -43,9 +43,8 @@ export function matmulTiles(
   if (slabKind(type) != SlabKind.none || (type >= FAST && nTiles > 1)) {
     return slabTiles(type, nGroups, w, groupBytes, y, tileBytes, nTiles, k, columns, out, outStride, scratch);
   }
-  // measured with 48 columns: 39 GOP/s instead of 20
-  if (type == GgmlType.F16 && nTiles > 1 && (k & 1) == 0) {
-    return widenedTiles(nGroups, w, groupBytes, y, tileBytes, nTiles, k, columns, out, outStride, scratch);
+  if (nTiles > 1 && unpacksForTiles(type, k)) {
+    return unpackedTiles(type, nGroups, w, groupBytes, y, tileBytes, nTiles, k, columns, out, outStride, scratch);
   }
   for (let t: u32 = 0; t < nTiles; t++, y += tileBytes, out += outStride * columns) {
     matmulTile(type, nGroups, w, groupBytes, y, k, columns, out, outStride, scratch);

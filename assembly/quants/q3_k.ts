@@ -16,7 +16,8 @@
 //                   then bit 7 of v2)
 
 import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
-import { EVEN, M15, M255, M3, M32, M4, M7, STEP, dot, even, factor, odd, startAt } from "../lanes";
+import { EVEN, M15, M255, M3, M32, M4, M7, STEP, dot, even, factor, factorPair, odd, startAt } from "../lanes";
+import { Slab } from "./slab";
 
 /**
  * One tile: total = sum over sub-blocks of (sc - 32) * (sum q * y - 4 * sum y),
@@ -83,6 +84,35 @@ function q3_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** n R4 blocks to slabs, weights with their offset of 4. */
+export function unpackQ3_K(block: usize, n: u32, slab: usize): void {
+  const m255 = v128.load_splat<u32>(M255), m15 = v128.load_splat<u32>(M15), m3 = v128.load_splat<u32>(M3);
+  const m4 = v128.load_splat<u32>(M4), m7 = v128.load_splat<u32>(M7), m32 = i32x4.splat(32);
+  for (; n > 0; n--, slab += Slab.bytes) {
+    v128.store(slab, loadFiniteF16x4(block));
+    for (let i: u32 = 0, to = slab; i < 4; i++) {
+      const low = v128.and(i16x8.shr_u(v128.load(block + ((i & 1) << 4), 8), (i & 2) << 1), m15);
+      let sc = v128.or(low, i16x8.shl(v128.and(i16x8.shr_u(v128.load(block, 40), i << 1), m3), 4));
+      for (let j: u32 = 0; j < 4; j++, to += 16) {
+        v128.store(to, factorPair(i32x4.sub(v128.and(sc, m255), m32)), Slab.scales);
+        sc = i32x4.shr_u(sc, 8);
+      }
+    }
+    block += 56;
+    for (let to = slab, end = slab + 1024; to < end; to += 128, block += 48) {
+      const v0 = v128.load(block), v1 = v128.load(block, 16), v2 = v128.load(block, 32);
+      v128.store(to, v128.and(v0, m7), Slab.weights);
+      v128.store(to, v128.and(i16x8.shr_u(v0, 3), m7), Slab.weights + 16);
+      v128.store(to, v128.and(v1, m7), Slab.weights + 32);
+      v128.store(to, v128.and(i16x8.shr_u(v1, 3), m7), Slab.weights + 48);
+      v128.store(to, v128.and(v2, m7), Slab.weights + 64);
+      v128.store(to, v128.and(i16x8.shr_u(v2, 3), m7), Slab.weights + 80);
+      v128.store(to, v128.or(v128.and(i16x8.shr_u(v0, 6), m3), v128.and(i16x8.shr_u(v2, 4), m4)), Slab.weights + 96);
+      v128.store(to, v128.or(v128.and(i16x8.shr_u(v1, 6), m3), v128.and(i16x8.shr_u(v2, 5), m4)), Slab.weights + 112);
+    }
+  }
 }
 
 /**

@@ -16,6 +16,7 @@ import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "
 import {
   EVEN, M15, M255, M48, M63, NIBBLE, STEP, addScaled, dot, factor, highEven, highOdd, lowEven, lowOdd,
 } from "../lanes";
+import { KSlab } from "./k-slab";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
 
 /**
@@ -84,6 +85,41 @@ function q4_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** d, dmin, minima and scales of an R4 block of Q4_K or Q5_K to its slab. */
+export function unpackScales6(block: usize, slab: usize): void {
+  const evenMask = v128.load_splat<u32>(EVEN), m255 = v128.load_splat<u32>(M255);
+  const m15 = v128.load_splat<u32>(M15), m63 = v128.load_splat<u32>(M63), m48 = v128.load_splat<u32>(M48);
+  v128.store(slab, loadFiniteF16x4(block));
+  v128.store(slab, loadFiniteF16x4(block + 8), 16);
+  const u = v128.load(block, 16), v = v128.load(block, 32), x = v128.load(block, 48);
+  const mn = v128.and(v, m63), mnHigh = v128.or(v128.and(i32x4.shr_u(x, 4), m15), v128.and(i32x4.shr_u(v, 2), m48));
+  v128.store(slab, v128.and(mn, evenMask), KSlab.minima);
+  v128.store(slab, i16x8.shr_u(mn, 8), KSlab.minima + 16);
+  v128.store(slab, v128.and(mnHigh, evenMask), KSlab.minima + 32);
+  v128.store(slab, i16x8.shr_u(mnHigh, 8), KSlab.minima + 48);
+  let sc = v128.and(u, m63), scHigh = v128.or(v128.and(x, m15), v128.and(i32x4.shr_u(u, 2), m48));
+  for (const end = slab + 64; slab < end; slab += 16) {
+    v128.store(slab, factor(v128.and(sc, m255)), KSlab.scales);
+    v128.store(slab, factor(v128.and(scHigh, m255)), KSlab.scales + 64);
+    sc = i32x4.shr_u(sc, 8);
+    scHigh = i32x4.shr_u(scHigh, 8);
+  }
+}
+
+/** n R4 blocks to slabs. */
+export function unpackQ4_K(block: usize, n: u32, slab: usize): void {
+  const m15 = v128.load_splat<u32>(M15);
+  for (; n > 0; n--, slab += KSlab.bytes) {
+    unpackScales6(block, slab);
+    block += 64;
+    for (let to = slab, end = slab + 1024; to < end; to += 32, block += 16) {
+      const q = v128.load(block);
+      v128.store(to, v128.and(q, m15), KSlab.weights);
+      v128.store(to, v128.and(i16x8.shr_u(q, 4), m15), KSlab.weights + 16);
+    }
+  }
 }
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */

@@ -19,7 +19,8 @@ import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "
 import {
   EVEN, M128, M15, M24, M255, M31, M48, M63, STEP, STEPS5, addScaled, dot, even, factor, odd,
 } from "../lanes";
-import { min6, scale6 } from "./q4_k";
+import { KSlab } from "./k-slab";
+import { min6, scale6, unpackScales6 } from "./q4_k";
 
 /**
  * One tile: f = f - sum(mn * sum y) * (dmin * d_y), then f = f + sum(sc * acc) * (d * d_y).
@@ -92,6 +93,31 @@ function q5_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** n R4 blocks to slabs. */
+export function unpackQ5_K(block: usize, n: u32, slab: usize): void {
+  const m31 = v128.load_splat<u32>(M31), m24 = v128.load_splat<u32>(M24), m128 = v128.load_splat<u32>(M128);
+  for (; n > 0; n--, slab += KSlab.bytes) {
+    unpackScales6(block, slab);
+    block += 64;
+    for (let to = slab, end = slab + 1024; to < end; to += 128, block += 80) {
+      const v0 = v128.load(block), v1 = v128.load(block, 16), v2 = v128.load(block, 32), v3 = v128.load(block, 48);
+      const v4 = v128.load(block, 64);
+      const q0 = v128.and(v0, m31), q2 = v128.and(v2, m31), q4 = v128.and(v4, m31);
+      const q5 = v128.or(i16x8.shr_u(v128.xor(v0, q0), 5), v128.and(i16x8.shr_u(v1, 2), m24));
+      const q6 = v128.or(i16x8.shr_u(v128.xor(v2, q2), 5), v128.and(i16x8.shr_u(v3, 2), m24));
+      const top = v128.or(v128.and(v3, m128), i16x8.shr_u(v128.and(v1, m128), 1));
+      v128.store(to, q0, KSlab.weights);
+      v128.store(to, v128.and(v1, m31), KSlab.weights + 16);
+      v128.store(to, q2, KSlab.weights + 32);
+      v128.store(to, v128.and(v3, m31), KSlab.weights + 48);
+      v128.store(to, q4, KSlab.weights + 64);
+      v128.store(to, q5, KSlab.weights + 80);
+      v128.store(to, q6, KSlab.weights + 96);
+      v128.store(to, i16x8.shr_u(v128.or(top, i16x8.shr_u(v128.xor(v4, q4), 2)), 3), KSlab.weights + 112);
+    }
+  }
 }
 
 /**

@@ -12,7 +12,8 @@
 //                    and two bits of element 12 + k in bits 6-7: bits 0-1 in v0, 2-3 in v1, 4-5 in v2
 
 import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
-import { EVEN, M63, ONES, STEP, dot, even, odd, settle } from "../lanes";
+import { EVEN, M63, ONES, STEP, dot, even, factorPair, odd, settle } from "../lanes";
+import { Slab } from "./slab";
 
 /**
  * One tile: total = sum over sub-blocks of scale * (sum q * y - 32 * sum y), f = f + total * (d_w * d_y).
@@ -68,6 +69,32 @@ function q6_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** n R4 blocks to slabs, weights with their offset of 32. */
+export function unpackQ6_K(block: usize, n: u32, slab: usize): void {
+  const m63 = v128.load_splat<u32>(M63);
+  for (; n > 0; n--, slab += Slab.bytes) {
+    v128.store(slab, loadFiniteF16x4(block));
+    for (let i: u32 = 0, to = slab; i < 4; i++) {
+      let sc = v128.load(block + (i << 4), 8);
+      for (let j: u32 = 0; j < 4; j++, to += 16) {
+        v128.store(to, factorPair(i32x4.shr_s(i32x4.shl(sc, 24), 24)), Slab.scales);
+        sc = i32x4.shr_u(sc, 8);
+      }
+    }
+    block += 72;
+    for (let to = slab, end = slab + 1024; to < end; to += 64, block += 48) {
+      const v0 = v128.load(block), v1 = v128.load(block, 16), v2 = v128.load(block, 32);
+      const q0 = v128.and(v0, m63), q1 = v128.and(v1, m63), q2 = v128.and(v2, m63);
+      const high0 = i16x8.shr_u(v128.xor(v0, q0), 2);
+      const high1 = i16x8.shr_u(v128.or(high0, v128.xor(v1, q1)), 2);
+      v128.store(to, q0, Slab.weights);
+      v128.store(to, q1, Slab.weights + 16);
+      v128.store(to, q2, Slab.weights + 32);
+      v128.store(to, i16x8.shr_u(v128.or(high1, v128.xor(v2, q2)), 2), Slab.weights + 48);
+    }
+  }
 }
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
