@@ -1,6 +1,6 @@
 // Slabs of k-quants: for many columns, four rows by 256 weights are unpacked once into plain bytes in cache (matmul/unpacked.ts),
-// which saves every tile the unpacking and leaves it registers. (Against multiplying the blocks as they are: Q4_K 124 to 138
-// GOP/s, Q5_K 93 to 128, Q6_K 80 to 96.) The sums are those of q3_K to q6_K, in the same order.
+// which saves every tile the unpacking and leaves it registers. (Against multiplying the blocks as they are: Q3_K 90 to 112 GOP/s,
+// Q4_K 124 to 138, Q5_K 93 to 127, Q6_K 80 to 95.) The sums are those of q3_K to q6_K, in the same order.
 //
 // Slab of Q4_K and Q5_K, 1248 bytes:
 //   0    [4 f32]      d
