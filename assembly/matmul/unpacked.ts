@@ -1,17 +1,24 @@
 // Matrix products with many columns of types that one column multiplies as they lie in memory: a part of a few groups is unpacked
 // in cache, and every column tile multiplies it before the next one takes its place. The sums are the same, in the same order.
-// F16 becomes F32; Q3_K to Q6_K become the slabs of quants/k-slab.ts.
+// F16 becomes F32; Q3_K to Q6_K become the slabs of quants/k-slab.ts; Q4_0, Q5_0, Q6_0 and MXFP4 those of quants/offset-slab.ts.
 
 import { packTileBytes } from "../quants/activations";
 import { widenF16 } from "../quants/f16";
 import { KSlab } from "../quants/k-slab";
+import { unpackMXFP4 } from "../quants/mxfp4";
+import { OffsetSlab } from "../quants/offset-slab";
 import { unpackQ3_K } from "../quants/q3_k";
+import { unpackQ4_0 } from "../quants/q4_0";
 import { unpackQ4_K } from "../quants/q4_k";
+import { unpackQ5_0 } from "../quants/q5_0";
 import { unpackQ5_K } from "../quants/q5_k";
+import { unpackQ6_0 } from "../quants/q6_0";
 import { unpackQ6_K } from "../quants/q6_k";
 import { Slab } from "../quants/slab";
-import { GgmlType, blockBytes, packFormat } from "../quants/types";
-import { f32Rows, slabQ3_K, slabQ4_K, slabQ5_K, slabQ6_K } from "./tiles.generated";
+import { GgmlType, blockBytes, blockWeights, markBytes, packFormat } from "../quants/types";
+import {
+  f32Rows, slabMXFP4, slabQ3_K, slabQ4_0, slabQ4_K, slabQ5_0, slabQ5_K, slabQ6_0, slabQ6_K,
+} from "./tiles.generated";
 
 /** Groups of a part: two of the largest tile. */
 const GROUPS: u32 = 4;
@@ -32,6 +39,10 @@ function unitBytes(type: u32, k: u32): u32 {
     case GgmlType.Q5_K: return KSlab.bytes;
     case GgmlType.Q3_K:
     case GgmlType.Q6_K: return Slab.bytes;
+    case GgmlType.Q4_0:
+    case GgmlType.Q5_0:
+    case GgmlType.Q6_0:
+    case GgmlType.MXFP4: return OffsetSlab.bytes * (UNIT / 32);
     default: return 0;
   }
 }
@@ -69,8 +80,13 @@ export function unpackedTiles(
 /** `elements` weights a row of a group, from unit `first` on. */
 function unpackUnits(type: u32, group: usize, first: u32, elements: u32, dst: usize): void {
   if (type == GgmlType.F16) return widenF16(group, first * UNIT, elements, dst);
-  const block = group + <usize>first * (blockBytes(type) << 2), n = elements / UNIT;
+  const weights = blockWeights(type), n = elements / weights;
+  const block = group + markBytes(type) + <usize>first * (UNIT / weights) * (blockBytes(type) << 2);
   switch (type) {
+    case GgmlType.MXFP4: return unpackMXFP4(block, n, dst);
+    case GgmlType.Q4_0: return unpackQ4_0(block, n, dst);
+    case GgmlType.Q5_0: return unpackQ5_0(block, n, dst);
+    case GgmlType.Q6_0: return unpackQ6_0(block, n, dst);
     case GgmlType.Q3_K: return unpackQ3_K(block, n, dst);
     case GgmlType.Q4_K: return unpackQ4_K(block, n, dst);
     case GgmlType.Q5_K: return unpackQ5_K(block, n, dst);
@@ -85,6 +101,10 @@ function multiplyPart(
 ): void {
   switch (type) {
     case GgmlType.F16: return f32Rows(groups, part, rowBytes, elements, tile, columns, out, outStride);
+    case GgmlType.MXFP4: return slabMXFP4(groups, part, rowBytes, elements, tile, columns, out, outStride);
+    case GgmlType.Q4_0: return slabQ4_0(groups, part, rowBytes, elements, tile, columns, out, outStride);
+    case GgmlType.Q5_0: return slabQ5_0(groups, part, rowBytes, elements, tile, columns, out, outStride);
+    case GgmlType.Q6_0: return slabQ6_0(groups, part, rowBytes, elements, tile, columns, out, outStride);
     case GgmlType.Q3_K: return slabQ3_K(groups, part, rowBytes, elements, tile, columns, out, outStride);
     case GgmlType.Q4_K: return slabQ4_K(groups, part, rowBytes, elements, tile, columns, out, outStride);
     case GgmlType.Q5_K: return slabQ5_K(groups, part, rowBytes, elements, tile, columns, out, outStride);

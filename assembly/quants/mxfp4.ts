@@ -9,6 +9,7 @@
 
 import { EVEN, M15, ONES, STEP, dot, even, lookup, odd, settle } from "../lanes";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
+import { OffsetSlab } from "./offset-slab";
 
 /** Address of the 16 values, i8: twice those of E2M1. LAYOUTS.md section 2, kvalues_mxfp4. */
 export const MXFP4_VALUES: usize = memory.data<i8>([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], 16);
@@ -68,6 +69,19 @@ function mxfp4(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
     y += $C * (8 + 32 * STEP);
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** n R4 blocks to slabs. */
+export function unpackMXFP4(block: usize, n: u32, slab: usize): void {
+  const m15 = v128.load_splat<u32>(M15), values = v128.load(MXFP4_SHIFTED);
+  for (; n > 0; n--, block += 68, slab += OffsetSlab.bytes) {
+    v128.store(slab, loadE8M0x4(block));
+    for (let i: u32 = 0; i < 4; i++) {
+      const q = v128.load(block + (i << 4), 4), to = slab + (i << 5);
+      v128.store(to, lookup(values, v128.and(q, m15)), OffsetSlab.weights);
+      v128.store(to, lookup(values, v128.and(i16x8.shr_u(q, 4), m15)), OffsetSlab.weights + 16);
+    }
+  }
 }
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */

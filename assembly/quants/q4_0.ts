@@ -10,6 +10,7 @@
 import { f16ToF32, loadFiniteF16x4, loadNormalF16x4, MARK_BYTES, markGroup } from "../half";
 import { M15, NIBBLE, ONES, STEP, dot, highEven, highOdd, lowEven, lowOdd, settle } from "../lanes";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
+import { OffsetSlab } from "./offset-slab";
 
 /**
  * One tile: acc = sum q * y - 8 * sum y, f = f + acc * (d_w * d_y).
@@ -48,6 +49,19 @@ function q4_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     y += $C * (8 + 32 * STEP);
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** n R4 blocks to slabs. */
+export function unpackQ4_0(block: usize, n: u32, slab: usize): void {
+  const m15 = v128.load_splat<u32>(M15);
+  for (; n > 0; n--, block += 72, slab += OffsetSlab.bytes) {
+    v128.store(slab, loadFiniteF16x4(block));
+    for (let i: u32 = 0; i < 4; i++) {
+      const q = v128.load(block + (i << 4), 8), to = slab + (i << 5);
+      v128.store(to, v128.and(q, m15), OffsetSlab.weights);
+      v128.store(to, v128.and(i16x8.shr_u(q, 4), m15), OffsetSlab.weights + 16);
+    }
+  }
 }
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */

@@ -13,6 +13,7 @@ import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "
 import { EVEN, M15, M16, ONES, STEP, dot, even, odd, settle } from "../lanes";
 import { fifthBitAt, fifthBits, packFifthBits } from "./fifth-bits";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
+import { OffsetSlab } from "./offset-slab";
 
 /**
  * One tile: acc = sum q * y - 16 * sum y, f = f + acc * (d_w * d_y).
@@ -61,6 +62,26 @@ function q5_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     y += $C * (8 + 32 * STEP);
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** n R4 blocks to slabs. */
+export function unpackQ5_0(block: usize, n: u32, slab: usize): void {
+  const m15 = v128.load_splat<u32>(M15), m16 = v128.load_splat<u32>(M16);
+  for (; n > 0; n--, block += 88, slab += OffsetSlab.bytes) {
+    v128.store(slab, loadFiniteF16x4(block));
+    const h = v128.load(block, 8);
+    unpackPair(slab, v128.load(block, 24), m15, fifthBits(h, 0, m16), fifthBits(h, 1, m16));
+    unpackPair(slab + 32, v128.load(block, 40), m15, fifthBits(h, 2, m16), fifthBits(h, 3, m16));
+    unpackPair(slab + 64, v128.load(block, 56), m15, fifthBits(h, 4, m16), fifthBits(h, 5, m16));
+    unpackPair(slab + 96, v128.load(block, 72), m15, fifthBits(h, 6, m16), fifthBits(h, 7, m16));
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function unpackPair(slab: usize, q: v128, m15: v128, low: v128, high: v128): void {
+  v128.store(slab, v128.or(v128.and(q, m15), low), OffsetSlab.weights);
+  v128.store(slab, v128.or(v128.and(i16x8.shr_u(q, 4), m15), high), OffsetSlab.weights + 16);
 }
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */

@@ -12,6 +12,7 @@
 import { f16ToF32, loadFiniteF16x4 } from "../half";
 import { EVEN, M15, M48, ONES, STEP, dot, even, odd, settle } from "../lanes";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
+import { OffsetSlab } from "./offset-slab";
 import { packTwoBits, twoBitsAt } from "./two-bits";
 
 /** Bits 2n and 2n + 1 of every byte, as bits 4-5. */
@@ -62,6 +63,21 @@ function q6_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     y += $C * (8 + 32 * STEP);
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** n R4 blocks to slabs. */
+export function unpackQ6_0(block: usize, n: u32, slab: usize): void {
+  const m15 = v128.load_splat<u32>(M15), m48 = v128.load_splat<u32>(M48);
+  for (; n > 0; n--, block += 104, slab += OffsetSlab.bytes) {
+    v128.store(slab, loadFiniteF16x4(block));
+    for (let i: u32 = 0; i < 4; i++) {
+      const q = v128.load(block + (i << 4), 40), h = v128.load(block + ((i >> 1) << 4), 8), to = slab + (i << 5);
+      const low = i & 1 ? highBits6(h, 2, m48) : highBits6(h, 0, m48);
+      const high = i & 1 ? highBits6(h, 3, m48) : highBits6(h, 1, m48);
+      v128.store(to, v128.or(v128.and(q, m15), low), OffsetSlab.weights);
+      v128.store(to, v128.or(v128.and(i16x8.shr_u(q, 4), m15), high), OffsetSlab.weights + 16);
+    }
+  }
 }
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */

@@ -1,0 +1,47 @@
+// Slabs of types with blocks of 32 weights and one scale: for many columns, four rows are unpacked once into plain bytes in cache
+// (matmul/unpacked.ts), as in k-slab.ts. The sums are those of q4_0, q5_0, q6_0 and mxfp4, in the same order.
+//
+// Slab of a block of 32, 144 bytes:
+//   0    [4 f32]    d
+//   16   [8 x 16 B] vector n, byte 4r + k: row r, element 4n + k, with its offset (8, 16, 32, 12)
+
+import { EVEN, ONES, STEP, STEPS5, STEPS6, dot, even, odd, settle } from "../lanes";
+
+export enum OffsetSlab { bytes = 144, weights = 16 }
+
+/**
+ * One tile, added to what `out` holds: acc = sum q * y - offset * sum y, f = f + acc * (d_w * d_y); the offset is 2^shift, or
+ * half of that more. rel16: `steps` steps fit an i16: 8 * 2 * 15 * 127 = 30480, 4 * 2 * 31 * 127 = 31496,
+ * 2 * 2 * 63 * 127 = 32004, 4 * 2 * 24 * 127 = 24384.
+ * @tiles 2x4 1x4
+ * @of slabQ4_0 steps=8 shift=3 more=0, slabQ5_0 steps=STEPS5 shift=4 more=0, slabQ6_0 steps=STEPS6 shift=5 more=0, slabMXFP4 steps=STEPS5 shift=3 more=1
+ */
+function offset32Slab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const nb = k >> 5;
+  const evenMask = v128.load_splat<u32>(EVEN), ones = v128.load_splat<u32>(ONES);
+  let w$g = w + groupBytes * $g;
+  let f$g$c = v128.load(out + outStride * $c, 16 * $g);
+  for (let b: u32 = 0; b < nb; b++) {
+    const dy$c = v128.load_splat<u32>(y, 4 * $c), sum$c = v128.load_splat<u32>(y, 4 * ($C + $c));
+    const start$c = $more == 1 ? i32x4.add(i32x4.shl(sum$c, $shift), i32x4.shl(sum$c, $shift - 1)) : i32x4.shl(sum$c, $shift);
+    let a$g$c = start$c, total$g$c = start$c;
+    y += 8 * $C;
+    for (let $n = 0; $n < 8; $n++) {
+      const q$g = v128.load(w$g, 16 + 16 * $n);
+      const qEven$g = even(q$g, evenMask), qOdd$g = odd(q$g);
+      {
+        const y$c = v128.load_splat<u32>(y, 4 * $c);
+        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C + $c)) : y$c;
+        a$g$c = dot($n % $steps == 0, a$g$c, qEven$g, qOdd$g, y$c, z$c);
+      }
+      y += 4 * STEP * $C;
+      if ($n % $steps == $steps - 1) {
+        total$g$c = settle(total$g$c, a$g$c, ones);
+      }
+    }
+    const d$g = v128.load(w$g);
+    f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
+    w$g += 144;
+  }
+  v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
