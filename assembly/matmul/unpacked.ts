@@ -1,12 +1,13 @@
 // Matrix products with many columns of types that one column multiplies as they lie in memory: a part of a few groups is unpacked
 // in cache, and every column tile multiplies it before the next one takes its place. The sums are the same, in the same order.
-// F16 becomes F32; Q3_K to Q6_K become the slabs of quants/k-slab.ts; Q4_0, Q5_0, Q6_0 and MXFP4 those of quants/offset-slab.ts.
+// F16 becomes F32; Q2_K to Q6_K become the slabs of quants/k-slab.ts; Q4_0, Q5_0, Q6_0 and MXFP4 those of quants/offset-slab.ts.
 
 import { packTileBytes } from "../quants/activations";
 import { widenF16 } from "../quants/f16";
-import { KSlab } from "../quants/k-slab";
+import { KSlab, Q2Slab } from "../quants/k-slab";
 import { unpackMXFP4 } from "../quants/mxfp4";
 import { OffsetSlab } from "../quants/offset-slab";
+import { unpackQ2_K } from "../quants/q2_k";
 import { unpackQ3_K } from "../quants/q3_k";
 import { unpackQ4_0 } from "../quants/q4_0";
 import { unpackQ4_K } from "../quants/q4_k";
@@ -17,7 +18,7 @@ import { unpackQ6_K } from "../quants/q6_k";
 import { Slab } from "../quants/slab";
 import { GgmlType, blockBytes, blockWeights, markBytes, packFormat } from "../quants/types";
 import {
-  f32Rows, slabMXFP4, slabQ3_K, slabQ4_0, slabQ4_K, slabQ5_0, slabQ5_K, slabQ6_0, slabQ6_K,
+  f32Rows, slabMXFP4, slabQ2_K, slabQ3_K, slabQ4_0, slabQ4_K, slabQ5_0, slabQ5_K, slabQ6_0, slabQ6_K,
 } from "./tiles.generated";
 
 /** Groups of a part: two of the largest tile. */
@@ -26,7 +27,7 @@ const GROUPS: u32 = 4;
 const UNIT: u32 = 256;
 /** Bytes of a unit of an F32 group. */
 const F32_UNIT: u32 = UNIT * 16;
-/** A part's units: 2 take 32 KB of F32, 4 take 21 KB of slabs. Half of it is in use by a tile of two groups. */
+/** A part's units: 2 take 32 KB of F32, 4 take up to 25 KB of slabs. Half of it is in use by a tile of two groups. */
 const F32_UNITS: u32 = 2, SLAB_UNITS: u32 = 4;
 
 export enum Unpacked { bytes = 32768 }
@@ -35,6 +36,7 @@ export enum Unpacked { bytes = 32768 }
 function unitBytes(type: u32, k: u32): u32 {
   switch (type) {
     case GgmlType.F16: return k & 1 ? 0 : F32_UNIT;
+    case GgmlType.Q2_K: return Q2Slab.bytes;
     case GgmlType.Q4_K:
     case GgmlType.Q5_K: return KSlab.bytes;
     case GgmlType.Q3_K:
@@ -87,6 +89,7 @@ function unpackUnits(type: u32, group: usize, first: u32, elements: u32, dst: us
     case GgmlType.Q4_0: return unpackQ4_0(block, n, dst);
     case GgmlType.Q5_0: return unpackQ5_0(block, n, dst);
     case GgmlType.Q6_0: return unpackQ6_0(block, n, dst);
+    case GgmlType.Q2_K: return unpackQ2_K(block, n, dst);
     case GgmlType.Q3_K: return unpackQ3_K(block, n, dst);
     case GgmlType.Q4_K: return unpackQ4_K(block, n, dst);
     case GgmlType.Q5_K: return unpackQ5_K(block, n, dst);
@@ -105,6 +108,7 @@ function multiplyPart(
     case GgmlType.Q4_0: return slabQ4_0(groups, part, rowBytes, elements, tile, columns, out, outStride);
     case GgmlType.Q5_0: return slabQ5_0(groups, part, rowBytes, elements, tile, columns, out, outStride);
     case GgmlType.Q6_0: return slabQ6_0(groups, part, rowBytes, elements, tile, columns, out, outStride);
+    case GgmlType.Q2_K: return slabQ2_K(groups, part, rowBytes, elements, tile, columns, out, outStride);
     case GgmlType.Q3_K: return slabQ3_K(groups, part, rowBytes, elements, tile, columns, out, outStride);
     case GgmlType.Q4_K: return slabQ4_K(groups, part, rowBytes, elements, tile, columns, out, outStride);
     case GgmlType.Q5_K: return slabQ5_K(groups, part, rowBytes, elements, tile, columns, out, outStride);

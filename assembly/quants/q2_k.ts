@@ -13,6 +13,7 @@
 
 import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
 import { EVEN, M15, M255, M3, STEP, dot, even, factor, odd } from "../lanes";
+import { Q2Slab } from "./k-slab";
 
 /**
  * One tile: f = f - sum(mn * sum y) * (dmin * d_y), then f = f + sum(sc * acc) * (d * d_y).
@@ -77,6 +78,33 @@ function q2_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** n R4 blocks to slabs. */
+export function unpackQ2_K(block: usize, n: u32, slab: usize): void {
+  const m255 = v128.load_splat<u32>(M255), m15 = v128.load_splat<u32>(M15), m3 = v128.load_splat<u32>(M3);
+  for (; n > 0; n--, slab += Q2Slab.bytes) {
+    v128.store(slab, loadFiniteF16x4(block));
+    v128.store(slab, loadFiniteF16x4(block + 8), 16);
+    block += 16;
+    for (let to = slab, end = slab + 256; to < end; block += 16) {
+      const both = v128.load(block);
+      let sc = v128.and(both, m15), mn = v128.and(i16x8.shr_u(both, 4), m15);
+      for (const four = to + 64; to < four; to += 16) {
+        v128.store(to, factor(v128.and(sc, m255)), Q2Slab.scales);
+        v128.store(to, v128.and(mn, m255), Q2Slab.minima);
+        sc = i32x4.shr_u(sc, 8);
+        mn = i32x4.shr_u(mn, 8);
+      }
+    }
+    for (let to = slab, end = slab + 1024; to < end; to += 64, block += 16) {
+      const q = v128.load(block);
+      v128.store(to, v128.and(q, m3), Q2Slab.weights);
+      v128.store(to, v128.and(i16x8.shr_u(q, 2), m3), Q2Slab.weights + 16);
+      v128.store(to, v128.and(i16x8.shr_u(q, 4), m3), Q2Slab.weights + 32);
+      v128.store(to, v128.and(i16x8.shr_u(q, 6), m3), Q2Slab.weights + 48);
+    }
+  }
 }
 
 /**
