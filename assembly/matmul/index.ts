@@ -43,7 +43,7 @@ export function matmulTiles(
   if (slabKind(type) != SlabKind.none || (type >= FAST && nTiles > 1)) {
     return slabTiles(type, nGroups, w, groupBytes, y, tileBytes, nTiles, k, columns, out, outStride, scratch);
   }
-  if (nTiles > 1 && unpacksForTiles(type, k)) {
+  if (columns > 1 && nTiles > 1 && unpacksForTiles(type, k)) {
     return unpackedTiles(type, nGroups, w, groupBytes, y, tileBytes, nTiles, k, columns, out, outStride, scratch);
   }
   for (let t: u32 = 0; t < nTiles; t++, y += tileBytes, out += outStride * columns) {

@@ -49,7 +49,7 @@ function unitBytes(type: u32, k: u32): u32 {
   }
 }
 
-/** Whether a product of rows of k weights with several tiles should go through unpackedTiles. */
+/** Whether a product of rows of k weights with several tiles of several columns should go through unpackedTiles. */
 export function unpacksForTiles(type: u32, k: u32): bool {
   return unitBytes(type, k) != 0;
 }
