@@ -254,6 +254,13 @@ export function factorPair(k: v128): v128 {
   return REL16 ? v128.or(v128.and(k, v128.load_splat<u32>(LOW16)), i32x4.shl(k, 16)) : k;
 }
 
+/** Sums of the products of pairs of bytes, as i16: y signed (-127..127), w 0..127, so that |sum| <= 32258. Not for base. */
+// @ts-ignore: decorator
+@inline
+export function pairDots(y: v128, w: v128): v128 {
+  return BASE ? unreachable() : v128.relaxed_dot<i16>(y, w);
+}
+
 /** Sums of pairs of bytes of v, 0..127 each, as i16; m1: every byte 1. */
 // @ts-ignore: decorator
 @inline

@@ -11,6 +11,9 @@
 //   { .. }                     a bare block that names a column is repeated per column as a whole, the statements
 //                              in it per group: the order in which loads and dots stand decides the speed
 //
+//   @rows IQ2XS IQ2S           instead of @tiles, for the four rows of one group and one column: $g is the row; one copy a grid,
+//                              whose table is $GRID, a constant, as offsets of loads must be
+//
 // Everything else is copied. Templates are valid AssemblyScript, so editors and linters can read them.
 
 import { readFileSync, readdirSync } from "node:fs";
@@ -141,18 +144,26 @@ export function generateTiles() {
     .sort()) {
     const source = readFileSync(join(quants, file), "utf8");
     const found = [
-      ...source.matchAll(/@tiles ([\dx ]+)\n?[^]*?\*\/\s*function (\w+)\(([^)]*)\): void \{/g),
+      ...source.matchAll(/@(tiles|rows) ([\w ]+)\n?[^]*?\*\/\s*function (\w+)\(([^)]*)\): void \{/g),
     ];
     if (found.length === 0) continue;
     collectImports(source, file.replace(/\.ts$/, ""), imports);
     for (const match of found) {
-      const [whole, tiles, name, parameters] = match;
+      const [whole, kind, tiles, name, parameters] = match;
       const open = match.index + whole.length - 1;
       const body = source
         .slice(open + 1, closing(source, open) - 1)
         .replace(/^\s*\/\/.*$/gm, "")
         .replace(/\s\/\/ .*$/gm, "");
       const statements = parse(body);
+      if (kind === "rows") {
+        for (const grid of tiles.trim().split(" ")) {
+          const lines = expand(statements, 4, 1, { G: 4, C: 1, GRID: `${grid}_GRID` }, "  ");
+          output.push(`export function ${name}_${grid}(${parameters}): void {`, ...lines, "}", "");
+          addImport(imports, "../quants/grids.generated", `${grid}_GRID`);
+        }
+        continue;
+      }
       const sizes = tiles
         .trim()
         .split(" ")
