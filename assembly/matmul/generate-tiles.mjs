@@ -11,7 +11,7 @@
 //   { .. }                     a bare block that names a column is repeated per column as a whole, the statements
 //                              in it per group: the order in which loads and dots stand decides the speed
 //
-//   @rows IQ2XS IQ2S           instead of @tiles, for the four rows of one group and one column: $g is the row; one copy a grid,
+//   @rows IQ2XS IQ2S           instead of @tiles, for one group and one column: $g is a pair of its rows, 0 or 1; one copy a grid,
 //                              whose table is $GRID, a constant, as offsets of loads must be
 //
 // Everything else is copied. Templates are valid AssemblyScript, so editors and linters can read them.
@@ -158,7 +158,7 @@ export function generateTiles() {
       const statements = parse(body);
       if (kind === "rows") {
         for (const grid of tiles.trim().split(" ")) {
-          const lines = expand(statements, 4, 1, { G: 4, C: 1, GRID: `${grid}_GRID` }, "  ");
+          const lines = expand(statements, 2, 1, { G: 2, C: 1, GRID: `${grid}_GRID` }, "  ");
           output.push(`export function ${name}_${grid}(${parameters}): void {`, ...lines, "}", "");
           addImport(imports, "../quants/grids.generated", `${grid}_GRID`);
         }

@@ -1,12 +1,12 @@
-// Products of the grid types with one column, row by row: no slab, no lane for a row until a block ends. Each step takes 16
-// weights of a row from the grid as magnitudes (0..127), gives the signs to the activations instead, and multiplies
-// bytes to pairs of i16, these and the scale to i32. At the end of a block the four rows' sums become lanes, and
-// f = f + f32(total) * (d_w * d_y) is that of slab7 (slab.ts), total being the same integer.
-// Relaxed dots in both builds that have them: y is signed, a magnitude has 7 bits, and pairs of two steps fit i16.
+// Products of the grid types with one column: no slab, and no lane for a row until a block ends. A step takes an octet of two rows from
+// the grid as magnitudes (0..127), gives the signs to the activations instead, and multiplies bytes to pairs of i16; these
+// and the scale make i32. At the end of a block the rows' sums become lanes, and f = f + f32(total) * (d_w * d_y) is that of
+// slab7 (slab.ts), total being the same integer. Relaxed dots in both builds that have them: y is signed, a magnitude has 7 bits.
+// (One row of two octets to a step: as many instructions, but more vectors alive than there are registers; a tenth slower.)
 
-import { lookup, pairDots, select } from "../lanes";
+import { M15, lookup, pairDots, select } from "../lanes";
 import { Column } from "./activations";
-import { BITS, Prepared } from "./grid-rows";
+import { Prepared, SIGNS } from "./grid-rows";
 
 /** Four rows' scales of sub-block n of four, bytes 4n + r, to a pair of i16 in lane r, at PAIRS + 16n. */
 export const PAIRS: usize = memory.data<u8>([
@@ -24,119 +24,162 @@ export const COUPLES: usize = memory.data<u8>([
   8, 128, 12, 128, 9, 128, 13, 128, 10, 128, 14, 128, 11, 128, 15, 128,
 ], 16);
 
-/** Lane r: the sum of the four lanes of row r. */
+/** Bits t of nibbles as bytes of 2 and 0, at DELTAS + 16t. */
+export const DELTAS: usize = memory.data<u8>([
+  0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 0, 2, 2, 0, 0, 2, 2, 0, 0, 2, 2, 0, 0, 2, 2,
+  0, 0, 0, 0, 2, 2, 2, 2, 0, 0, 0, 0, 2, 2, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2,
+], 16);
+
+/** f + f32(total) * (d_w * d_y); ab, cd: two sums each of rows 0 and 1, 2 and 3; extra: for every row, to be added. */
 // @ts-ignore: decorator
 @inline
-export function sumRows(a: v128, b: v128, c: v128, d: v128): v128 {
-  const ab = i32x4.add(v128.shuffle<i32>(a, b, 0, 4, 1, 5), v128.shuffle<i32>(a, b, 2, 6, 3, 7));
-  const cd = i32x4.add(v128.shuffle<i32>(c, d, 0, 4, 1, 5), v128.shuffle<i32>(c, d, 2, 6, 3, 7));
-  return i32x4.add(v128.shuffle<i64>(ab, cd, 0, 2), v128.shuffle<i64>(ab, cd, 1, 3));
+export function addBlock(f: v128, ab: v128, cd: v128, extra: v128, d: v128, dy: v128): v128 {
+  const sums = i32x4.add(v128.shuffle<i32>(ab, cd, 0, 2, 4, 6), v128.shuffle<i32>(ab, cd, 1, 3, 5, 7));
+  return f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(i32x4.add(sums, extra)), f32x4.mul(d, dy)));
 }
 
-/** y with the signs that bit `bit` of the planes' bytes gives; less: -y. */
+/** y, with the other sign where the bit of `nibbles` is set that `table` (SIGNS) shows; less: -y. */
 // @ts-ignore: decorator
 @inline
-export function signed(y: v128, less: v128, plane: v128, bit: v128): v128 {
-  return select(less, y, i8x16.eq(v128.and(plane, bit), bit));
+export function signed(y: v128, less: v128, nibbles: v128, table: v128): v128 {
+  return select(less, y, lookup(table, nibbles));
 }
+
+// Templates (matmul/generate-tiles.mjs): $g is a pair of rows; h and i: of 64 weights, the half and its half, 16. `planes` are the signs
+// of n blocks, planeBytes from one's to the next's.
 
 /**
- * n prepared blocks, a scale for 16 weights, times a column, added to what `out` holds.
+ * n prepared blocks of octets, a scale for 16 weights, times a column, added to what `out` holds. Two octets' pairs of products
+ * fit i16: 2 * 2 * 43 * 127 = 21844.
  * @rows IQ2XS IQ2S
  */
-function octets16(n: u32, p: usize, y: usize, out: usize): void {
-  const zero = i32x4.splat(0);
+function octets16(n: u32, p: usize, planes: usize, planeBytes: usize, y: usize, out: usize): void {
+  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15);
   let f = v128.load(out);
-  for (; n > 0; n--, p += Prepared.bytes, y += Column.bytes) {
+  for (; n > 0; n--, p += Prepared.bytes, planes += planeBytes, y += Column.bytes) {
     let t$g = zero;
     let x = y, k = p, q = p;
-    for (let s = p, end = p + 128; s < end; s += 64) {
-      const s$g = v128.load(s, Prepared.signs + 16 * $g);
+    for (let s = planes, end = planes + 128; s < end; s += 32) {
+      const s$g = v128.load(s, 16 * $g);
+      const scales = v128.load(k, Prepared.scales);
       for (let $h = 0; $h < 2; $h++) {
-        const scales = v128.load(k, Prepared.scales + 16 * $h);
-        for (let $n = 0; $n < 4; $n++) {
-          const bit = v128.load_splat<u32>(BITS + 16 * $h + 4 * $n);
-          const plus = v128.load(x, Column.steps + 64 * $h + 16 * $n), less = i8x16.sub(zero, plus);
-          const pairs = lookup(scales, v128.load(PAIRS + 16 * $n));
-          t$g = i32x4.add(t$g, i32x4.dot_i16x8_s(pairDots(signed(plus, less, s$g, bit), v128.load64_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 16 * $n + 4 * $g + 2), v128.load64_zero(<usize>load<u16>(q, Prepared.places + 64 * $h + 16 * $n + 4 * $g), $GRID), 1, $GRID)), v128.shuffle<i32>(pairs, pairs, $g, $g, $g, $g)));
+        const n$g = v128.and($h ? i16x8.shr_u(s$g, 4) : s$g, m15);
+        for (let $i = 0; $i < 2; $i++) {
+          const both = v128.load(x, Column.steps + 32 * $h + 16 * $i);
+          const a = v128.shuffle<i64>(both, both, 0, 0), b = v128.shuffle<i64>(both, both, 1, 1);
+          const lessA = i8x16.sub(zero, a), lessB = i8x16.sub(zero, b);
+          const tableA = v128.load(SIGNS + 32 * $i), tableB = v128.load(SIGNS + 32 * $i + 16);
+          const pairs = lookup(scales, v128.load(PAIRS + 32 * $h + 16 * $i));
+          const a$g = pairDots(signed(a, lessA, n$g, tableA), v128.load64_lane(
+            <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g + 2),
+            v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g), $GRID), 1, $GRID,
+          ));
+          const b$g = pairDots(signed(b, lessB, n$g, tableB), v128.load64_lane(
+            <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g + 2),
+            v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g), $GRID), 1, $GRID,
+          ));
+          const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
+          t$g = i32x4.add(t$g, i32x4.dot_i16x8_s(i16x8.add(a$g, b$g), k$g));
         }
       }
-      x += 128;
-      k += 32;
-      q += 128;
+      x += 64;
+      k += 16;
+      q += 64;
     }
-    f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(sumRows(t_0, t_1, t_2, t_3)), f32x4.mul(v128.load(p), v128.load_splat<u32>(y))));
+    f = addBlock(f, t_0, t_1, zero, v128.load(p), v128.load_splat<u32>(y));
   }
   v128.store(out, f);
 }
 
 /**
- * The same with a scale for 32 weights: two steps' pairs fit i16, 2 * 2 * 43 * 127 = 21844.
+ * The same with a scale for 32 weights.
  * @rows IQ2XXS
  */
-function octets32(n: u32, p: usize, y: usize, out: usize): void {
-  const zero = i32x4.splat(0);
+function octets32(n: u32, p: usize, planes: usize, planeBytes: usize, y: usize, out: usize): void {
+  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15);
   let f = v128.load(out);
-  for (; n > 0; n--, p += Prepared.bytes, y += Column.bytes) {
+  for (; n > 0; n--, p += Prepared.bytes, planes += planeBytes, y += Column.bytes) {
     let t$g = zero;
     let x = y, k = p, q = p;
-    for (let s = p, end = p + 128; s < end; s += 64) {
-      const s$g = v128.load(s, Prepared.signs + 16 * $g);
-      const scales = v128.load(k, Prepared.scales);
-      for (let $n = 0; $n < 4; $n++) {
-        const bit = v128.load_splat<u32>(BITS + 8 * $n);
-        const plus = v128.load(x, Column.steps + 32 * $n), less = i8x16.sub(zero, plus);
-        const a$g = pairDots(signed(plus, less, s$g, bit), v128.load64_lane(<usize>load<u16>(q, Prepared.places + 32 * $n + 4 * $g + 2), v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $n + 4 * $g), $GRID), 1, $GRID));
-        const bit2 = v128.load_splat<u32>(BITS + 8 * $n + 4);
-        const plus2 = v128.load(x, Column.steps + 32 * $n + 16), less2 = i8x16.sub(zero, plus2);
-        const pairs = lookup(scales, v128.load(PAIRS + 16 * $n));
-        t$g = i32x4.add(t$g, i32x4.dot_i16x8_s(i16x8.add(a$g, pairDots(signed(plus2, less2, s$g, bit2), v128.load64_lane(<usize>load<u16>(q, Prepared.places + 32 * $n + 4 * $g + 18), v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $n + 4 * $g + 16), $GRID), 1, $GRID))), v128.shuffle<i32>(pairs, pairs, $g, $g, $g, $g)));
+    for (let s = planes, end = planes + 128; s < end; s += 32) {
+      const s$g = v128.load(s, 16 * $g);
+      const scales = v128.load64_zero(k, Prepared.scales);
+      for (let $h = 0; $h < 2; $h++) {
+        const n$g = v128.and($h ? i16x8.shr_u(s$g, 4) : s$g, m15);
+        const pairs = lookup(scales, v128.load(PAIRS + 16 * $h));
+        for (let $i = 0; $i < 2; $i++) {
+          const both = v128.load(x, Column.steps + 32 * $h + 16 * $i);
+          const a = v128.shuffle<i64>(both, both, 0, 0), b = v128.shuffle<i64>(both, both, 1, 1);
+          const lessA = i8x16.sub(zero, a), lessB = i8x16.sub(zero, b);
+          const tableA = v128.load(SIGNS + 32 * $i), tableB = v128.load(SIGNS + 32 * $i + 16);
+          const a$g = pairDots(signed(a, lessA, n$g, tableA), v128.load64_lane(
+            <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g + 2),
+            v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g), $GRID), 1, $GRID,
+          ));
+          const b$g = pairDots(signed(b, lessB, n$g, tableB), v128.load64_lane(
+            <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g + 2),
+            v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g), $GRID), 1, $GRID,
+          ));
+          const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
+          t$g = i32x4.add(t$g, i32x4.dot_i16x8_s(i16x8.add(a$g, b$g), k$g));
+        }
       }
-      x += 128;
-      k += 16;
-      q += 128;
+      x += 64;
+      k += 8;
+      q += 64;
     }
-    f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(sumRows(t_0, t_1, t_2, t_3)), f32x4.mul(v128.load(p), v128.load_splat<u32>(y))));
+    f = addBlock(f, t_0, t_1, zero, v128.load(p), v128.load_splat<u32>(y));
   }
   v128.store(out, f);
 }
 
 /**
- * Quads with a scale for 32 weights: two steps' pairs fit i16, 2 * 2 * 62 * 127 = 31496.
+ * Quads, with a scale for 32 weights: 2 * 2 * 62 * 127 = 31496.
  * @rows IQ3XXS IQ3S
  */
-function quads32(n: u32, p: usize, y: usize, out: usize): void {
-  const zero = i32x4.splat(0);
+function quads32(n: u32, p: usize, planes: usize, planeBytes: usize, y: usize, out: usize): void {
+  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15);
   let f = v128.load(out);
-  for (; n > 0; n--, p += Prepared.bytes, y += Column.bytes) {
+  for (; n > 0; n--, p += Prepared.bytes, planes += planeBytes, y += Column.bytes) {
     let t$g = zero;
     let x = y, k = p, q = p;
-    for (let s = p, end = p + 128; s < end; s += 64) {
-      const s$g = v128.load(s, Prepared.signs + 16 * $g);
-      const scales = v128.load(k, Prepared.scales);
-      for (let $n = 0; $n < 4; $n++) {
-        const bit = v128.load_splat<u32>(BITS + 8 * $n);
-        const plus = v128.load(x, Column.steps + 32 * $n), less = i8x16.sub(zero, plus);
-        const w$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $n + 8 * $g + 2), v128.load32_zero(<usize>load<u16>(q, Prepared.places + 64 * $n + 8 * $g), $GRID), 1, $GRID);
-        const a$g = pairDots(signed(plus, less, s$g, bit), v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $n + 8 * $g + 6), v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $n + 8 * $g + 4), w$g, 2, $GRID), 3, $GRID));
-        const bit2 = v128.load_splat<u32>(BITS + 8 * $n + 4);
-        const plus2 = v128.load(x, Column.steps + 32 * $n + 16), less2 = i8x16.sub(zero, plus2);
-        const pairs = lookup(scales, v128.load(PAIRS + 16 * $n));
-        const v$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $n + 8 * $g + 34), v128.load32_zero(<usize>load<u16>(q, Prepared.places + 64 * $n + 8 * $g + 32), $GRID), 1, $GRID);
-        t$g = i32x4.add(t$g, i32x4.dot_i16x8_s(i16x8.add(a$g, pairDots(signed(plus2, less2, s$g, bit2), v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $n + 8 * $g + 38), v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $n + 8 * $g + 36), v$g, 2, $GRID), 3, $GRID))), v128.shuffle<i32>(pairs, pairs, $g, $g, $g, $g)));
+    for (let s = planes, end = planes + 128; s < end; s += 32) {
+      const s$g = v128.load(s, 16 * $g);
+      const scales = v128.load64_zero(k, Prepared.scales);
+      for (let $h = 0; $h < 2; $h++) {
+        const n$g = v128.and($h ? i16x8.shr_u(s$g, 4) : s$g, m15);
+        const pairs = lookup(scales, v128.load(PAIRS + 16 * $h));
+        for (let $i = 0; $i < 2; $i++) {
+          const both = v128.load(x, Column.steps + 32 * $h + 16 * $i);
+          const a = v128.shuffle<i64>(both, both, 0, 0), b = v128.shuffle<i64>(both, both, 1, 1);
+          const lessA = i8x16.sub(zero, a), lessB = i8x16.sub(zero, b);
+          const tableA = v128.load(SIGNS + 32 * $i), tableB = v128.load(SIGNS + 32 * $i + 16);
+          let v$g = v128.load32_zero(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 8 * $g), $GRID);
+          v$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 8 * $g + 2), v$g, 1, $GRID);
+          v$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 8 * $g + 4), v$g, 2, $GRID);
+          v$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 8 * $g + 6), v$g, 3, $GRID);
+          const a$g = pairDots(signed(a, lessA, n$g, tableA), v$g);
+          let w$g = v128.load32_zero(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 16 + 8 * $g), $GRID);
+          w$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 16 + 8 * $g + 2), w$g, 1, $GRID);
+          w$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 16 + 8 * $g + 4), w$g, 2, $GRID);
+          w$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 16 + 8 * $g + 6), w$g, 3, $GRID);
+          const b$g = pairDots(signed(b, lessB, n$g, tableB), w$g);
+          const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
+          t$g = i32x4.add(t$g, i32x4.dot_i16x8_s(i16x8.add(a$g, b$g), k$g));
+        }
       }
-      x += 128;
-      k += 16;
-      q += 256;
+      x += 64;
+      k += 8;
+      q += 128;
     }
-    f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(sumRows(t_0, t_1, t_2, t_3)), f32x4.mul(v128.load(p), v128.load_splat<u32>(y))));
+    f = addBlock(f, t_0, t_1, zero, v128.load(p), v128.load_splat<u32>(y));
   }
   v128.store(out, f);
 }
 
 /**
  * IQ1_S: w = g - 16 + delta, g = 8, 16, 24 from the grid, delta = 1 or -1 for 32 weights: total = sum of s * g * y less the sum of
- * c * y over 32, c = s * (16 - delta), 255 at most. Two steps' pairs: 2 * 2 * 24 * 127 = 12192.
+ * c * y over 32, c = s * (16 - delta), 255 at most. Four octets' pairs: 4 * 2 * 24 * 127 = 24384.
  * @rows IQ1S
  */
 function ternary32(n: u32, p: usize, y: usize, out: usize): void {
@@ -144,26 +187,37 @@ function ternary32(n: u32, p: usize, y: usize, out: usize): void {
   let f = v128.load(out);
   for (; n > 0; n--, p += Prepared.bytes, y += Column.bytes) {
     let t$g = zero;
-    let least = zero;
-    let x = y, k = p, q = p;
-    for (let $h = 0; $h < 2; $h++) {
-      const c = v128.load(p, Prepared.signs + 16 * $h);
-      least = i32x4.add(least, i32x4.dot_i16x8_s(lookup(c, v128.load(COUPLES)), v128.load_splat<u32>(y + Column.pairs + 8 * $h)));
-      least = i32x4.add(least, i32x4.dot_i16x8_s(lookup(c, v128.load(COUPLES + 16)), v128.load_splat<u32>(y + Column.pairs + 8 * $h + 4)));
+    let least = zero, x = y, k = p, q = p;
+    for (const end = p + 32; k < end; k += 16, x += 8) {
+      const c = v128.load(k, Prepared.signs);
+      least = i32x4.sub(least, i32x4.dot_i16x8_s(lookup(c, v128.load(COUPLES)), v128.load_splat<u32>(x, Column.pairs)));
+      least = i32x4.sub(least, i32x4.dot_i16x8_s(lookup(c, v128.load(COUPLES + 16)), v128.load_splat<u32>(x, Column.pairs + 4)));
     }
-    for (const end = p + 256; q < end; q += 128) {
-      const scales = v128.load(k, Prepared.scales);
-      for (let $n = 0; $n < 4; $n++) {
-        const plus = v128.load(x, Column.steps + 32 * $n), plus2 = v128.load(x, Column.steps + 32 * $n + 16);
-        const pairs = lookup(scales, v128.load(PAIRS + 16 * $n));
-        const a$g = pairDots(plus, v128.load64_lane(<usize>load<u16>(q, Prepared.places + 32 * $n + 4 * $g + 2), v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $n + 4 * $g), $GRID), 1, $GRID));
-        t$g = i32x4.add(t$g, i32x4.dot_i16x8_s(i16x8.add(a$g, pairDots(plus2, v128.load64_lane(<usize>load<u16>(q, Prepared.places + 32 * $n + 4 * $g + 18), v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $n + 4 * $g + 16), $GRID), 1, $GRID))), v128.shuffle<i32>(pairs, pairs, $g, $g, $g, $g)));
+    k = p;
+    x = y;
+    for (const end = p + 256; q < end; q += 64, k += 8, x += 64) {
+      const scales = v128.load64_zero(k, Prepared.scales);
+      for (let $h = 0; $h < 2; $h++) {
+        const pairs = lookup(scales, v128.load(PAIRS + 16 * $h));
+        let sum$g = zero;
+        for (let $i = 0; $i < 2; $i++) {
+          const both = v128.load(x, Column.steps + 32 * $h + 16 * $i);
+          const a = v128.shuffle<i64>(both, both, 0, 0), b = v128.shuffle<i64>(both, both, 1, 1);
+          const a$g = pairDots(a, v128.load64_lane(
+            <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g + 2),
+            v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g), $GRID), 1, $GRID,
+          ));
+          const b$g = pairDots(b, v128.load64_lane(
+            <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g + 2),
+            v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g), $GRID), 1, $GRID,
+          ));
+          sum$g = $i ? i16x8.add(sum$g, i16x8.add(a$g, b$g)) : i16x8.add(a$g, b$g);
+        }
+        const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
+        t$g = i32x4.add(t$g, i32x4.dot_i16x8_s(sum$g, k$g));
       }
-      x += 128;
-      k += 16;
     }
-    const total = i32x4.sub(sumRows(t_0, t_1, t_2, t_3), least);
-    f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(v128.load(p), v128.load_splat<u32>(y))));
+    f = addBlock(f, t_0, t_1, least, v128.load(p), v128.load_splat<u32>(y));
   }
   v128.store(out, f);
 }
@@ -174,34 +228,52 @@ function ternary32(n: u32, p: usize, y: usize, out: usize): void {
  * @rows IQ1S
  */
 function ternary16(n: u32, p: usize, y: usize, out: usize): void {
-  const zero = i32x4.splat(0), two = v128.load_splat<u32>(BITS + 4);
+  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15);
   let f = v128.load(out);
   for (; n > 0; n--, p += Prepared.bytes, y += Column.bytes) {
     let t$g = zero;
-    let least = zero;
-    let x = y, k = p, q = p, l = y;
-    for (let s = p, end = p + 128; s < end; s += 64) {
-      const s$g = v128.load(s, Prepared.signs + 16 * $g);
+    let least = zero, x = y, k = p, q = p;
+    for (const end = p + 64; k < end; k += 32, x += 32) {
       // the sums are negative
-      const sums = i16x8.narrow_i32x4_s(v128.load(l, Column.sums), v128.load(l, Column.sums + 16));
+      const sums = i16x8.narrow_i32x4_s(v128.load(x, Column.sums), v128.load(x, Column.sums + 16));
+      for (let $i = 0; $i < 2; $i++) {
+        const scales = v128.load(k, Prepared.scales + 16 * $i);
+        const first = v128.shuffle<i32>(sums, sums, 2 * $i, 2 * $i, 2 * $i, 2 * $i);
+        const second = v128.shuffle<i32>(sums, sums, 2 * $i + 1, 2 * $i + 1, 2 * $i + 1, 2 * $i + 1);
+        least = i32x4.add(least, i32x4.dot_i16x8_s(lookup(scales, v128.load(COUPLES + 32)), first));
+        least = i32x4.add(least, i32x4.dot_i16x8_s(lookup(scales, v128.load(COUPLES + 48)), second));
+      }
+    }
+    least = i32x4.sub(i32x4.shl(least, 4), least);
+    k = p;
+    x = y;
+    for (let s = p, end = p + 128; s < end; s += 32) {
+      const s$g = v128.load(s, Prepared.signs + 16 * $g);
+      const scales = v128.load(k, Prepared.scales);
       for (let $h = 0; $h < 2; $h++) {
-        const scales = v128.load(k, Prepared.scales + 16 * $h);
-        least = i32x4.add(least, i32x4.dot_i16x8_s(lookup(scales, v128.load(COUPLES + 32)), v128.shuffle<i32>(sums, sums, 2 * $h, 2 * $h, 2 * $h, 2 * $h)));
-        least = i32x4.add(least, i32x4.dot_i16x8_s(lookup(scales, v128.load(COUPLES + 48)), v128.shuffle<i32>(sums, sums, 2 * $h + 1, 2 * $h + 1, 2 * $h + 1, 2 * $h + 1)));
-        for (let $n = 0; $n < 4; $n++) {
-          const plus = v128.load(x, Column.steps + 64 * $h + 16 * $n);
-          const pairs = lookup(scales, v128.load(PAIRS + 16 * $n));
-          const b$g = v128.and(4 * $h + $n == 0 ? i16x8.shl(s$g, 1) : i16x8.shr_u(s$g, 4 * $h + $n - 1), two);
-          t$g = i32x4.add(t$g, i32x4.dot_i16x8_s(pairDots(plus, i8x16.sub(v128.load64_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 16 * $n + 4 * $g + 2), v128.load64_zero(<usize>load<u16>(q, Prepared.places + 64 * $h + 16 * $n + 4 * $g), $GRID), 1, $GRID), b$g)), v128.shuffle<i32>(pairs, pairs, $g, $g, $g, $g)));
+        const n$g = v128.and($h ? i16x8.shr_u(s$g, 4) : s$g, m15);
+        for (let $i = 0; $i < 2; $i++) {
+          const both = v128.load(x, Column.steps + 32 * $h + 16 * $i);
+          const a = v128.shuffle<i64>(both, both, 0, 0), b = v128.shuffle<i64>(both, both, 1, 1);
+          const tableA = v128.load(DELTAS + 32 * $i), tableB = v128.load(DELTAS + 32 * $i + 16);
+          const pairs = lookup(scales, v128.load(PAIRS + 32 * $h + 16 * $i));
+          const a$g = pairDots(a, i8x16.sub(v128.load64_lane(
+            <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g + 2),
+            v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g), $GRID), 1, $GRID,
+          ), lookup(tableA, n$g)));
+          const b$g = pairDots(b, i8x16.sub(v128.load64_lane(
+            <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g + 2),
+            v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g), $GRID), 1, $GRID,
+          ), lookup(tableB, n$g)));
+          const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
+          t$g = i32x4.add(t$g, i32x4.dot_i16x8_s(i16x8.add(a$g, b$g), k$g));
         }
       }
-      x += 128;
-      k += 32;
-      q += 128;
-      l += 32;
+      x += 64;
+      k += 16;
+      q += 64;
     }
-    const total = i32x4.add(sumRows(t_0, t_1, t_2, t_3), i32x4.sub(i32x4.shl(least, 4), least));
-    f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(v128.load(p), v128.load_splat<u32>(y))));
+    f = addBlock(f, t_0, t_1, least, v128.load(p), v128.load_splat<u32>(y));
   }
   v128.store(out, f);
 }

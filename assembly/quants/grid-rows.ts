@@ -5,41 +5,46 @@
 // Prepared block, 720 bytes:
 //   0    [4 f32]          d
 //   16   [16 x 4 u8]      2s + 1 of sub-block j, rows 0..3; [8 x 4 u8] where 32 weights share a scale
-//   80   [2 x 4 x 16 B]   signs: byte i of vector 4h + r, bit t: row r's weight 16 (8h + t) + i is negative; IQ1: iq1_s.ts, iq1_m.ts
-//   208  [16 x 4 x 2 u16] sub-block j, row r: where its two octets lie in the grid, in bytes; [16 x 4 x 4 u16]: its four quads
+//   80   [4 x 2 x 16 B]   signs: byte 8i + n of vector 2c + g, bit t: weight n of octet 8c + t of row 2g + i is negative (not copied here
+//                         from where they are kept so); IQ1: iq1_s.ts, iq1_m.ts
+//   208  [32 x 4 u16]     octet l, row r: where it begins in the grid, in bytes; [32 x 4 x 2 u16]: its two quads
 //
 // How the blocks of memory keep these:
 //   places  8 bits of each, rotated, so that two ands give both bytes of its offset in the grid: octets (entries of 8 bytes) have
-//           place << 3 | place >> 5, two sub-blocks to a vector, byte 8 (j % 2) + 2r + o; quads place << 2 | place >> 6, byte 4r + o.
-//           Further bits are kept apart, in the same order of bytes.
+//           place << 3 | place >> 5 in byte 4l + r, quads place << 2 | place >> 6 in byte 8l + 2r + o. Further bits are kept
+//           apart, in the same order of bytes.
 //   signs   planes as above, 16 bytes each. Where the eighth sign of an octet makes the number of negative ones even, 14 bytes:
-//           a[i] = the signs 0 to i added, modulo 2, so that sign i = a[i] ^ a[i - 1], and the eighth = a[6]
+//           7 of a row, a[n] = the signs 0 to n added, modulo 2, so that sign n = a[n] ^ a[n - 1], and the eighth = a[6]
 //   scales  nibbles: byte 16 (j >> 3) + 4 (j % 4) + r, the upper one where j & 4
 
-import { M1, M64, SPREAD, lookup, spreadScales } from "../lanes";
-import { Slab, withSigns } from "./slab";
+import { M1, M15, M64, SPREAD, lookup, spreadScales } from "../lanes";
+import { Slab, storeOctets, withSigns } from "./slab";
 
 export enum Prepared { bytes = 720, scales = 16, signs = 80, places = 208 }
 
-const MASKS: usize = memory.data<u32>([0x1e1e1e1e, 0xf8f8f8f8, 0xfcfcfcfc], 16);
-const M30: usize = MASKS, M248: usize = MASKS + 4, M252: usize = MASKS + 8;
+const MASKS: usize = memory.data<u32>([0x1e1e1e1e, 0xf8f8f8f8, 0xfcfcfcfc, 0x31313131, 0x02020202], 16);
+const M30: usize = MASKS, M248: usize = MASKS + 4, M252: usize = MASKS + 8, M49: usize = MASKS + 12, M2: usize = MASKS + 16;
+/** Bytes r of four rows eight times: rows 0 and 1, 2 and 3. */
+const ROW_OCTETS: usize = memory.data<u8>([
+  0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3,
+], 16);
 const GAPS: usize = memory.data<u8>([0, 1, 2, 3, 4, 5, 6, 128, 7, 8, 9, 10, 11, 12, 13, 128], 16);
-/** Every byte 1 << t, at BITS + 4t. */
-export const BITS: usize = memory.data<u32>([
-  0x01010101, 0x02020202, 0x04040404, 0x08080808, 0x10101010, 0x20202020, 0x40404040, 0x80808080,
+/** Bits t of nibbles as bytes of 255 and 0, at SIGNS + 16t. */
+export const SIGNS: usize = memory.data<u8>([
+  0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 0, 255, 255, 0, 0, 255, 255, 0, 0, 255, 255, 0, 0, 255, 255,
+  0, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255,
 ], 16);
 
 // Interleaving: of one row, in the file's order.
 
-/** Keeps the sign bytes of octets 2t + o of a half (byte t of x) as 8 bytes of a plane. */
-// @ts-ignore: decorator
-@inline
-export function storeSigns(plane: usize, x: u64): void {
-  store<u64>(plane, transposeBits(x));
+/** Keeps the signs of row r's octets 8c + t (byte t of x) in planes of 16 bytes. */
+export function storeSigns(planes: usize, c: u32, r: u32, x: u64): void {
+  store<u64>(planes + (((c << 1) + (r >> 1)) << 4) + ((r & 1) << 3), transposeBits(x));
 }
 
-/** The same as 7 bytes, from 7 signs each. */
-export function storeEvenSigns(plane: usize, x: u64): void {
+/** The same in planes of 14 bytes, from 7 signs each. */
+export function storeEvenSigns(planes: usize, c: u32, r: u32, x: u64): void {
+  const plane = planes + 14 * ((c << 1) + (r >> 1)) + 7 * (r & 1);
   x = transposeBits(x);
   x ^= x << 8;
   x ^= x << 16;
@@ -56,13 +61,6 @@ function transposeBits(x: u64): u64 {
   x ^= t ^ (t << 14);
   t = (x ^ (x >> 28)) & 0x00000000f0f0f0f0;
   return x ^ t ^ (t << 28);
-}
-
-/** Where octet l of row r has its byte among the 128 of a block. */
-// @ts-ignore: decorator
-@inline
-export function octetByte(l: u32, r: u32): u32 {
-  return ((l >> 1) << 3) + (r << 1) + (l & 1);
 }
 
 /** The low 8 bits of an octet's place, as they are kept. */
@@ -108,13 +106,6 @@ export function prepareEvenSigns(p: usize, planes: usize): void {
   }
 }
 
-/** Eight planes of 16 bytes. */
-// @ts-ignore: decorator
-@inline
-export function prepareSigns(p: usize, planes: usize): void {
-  memory.copy(p + Prepared.signs, planes, 128);
-}
-
 /** 16 octets' places; high: what the upper bytes of their offsets have from bit 3 on. */
 // @ts-ignore: decorator
 @inline
@@ -149,74 +140,73 @@ function slabScales(p: usize, shared: u32, slab: usize): void {
   }
 }
 
-export function octetSlab(p: usize, grid: usize, shared: u32, slab: usize): void {
-  const m64 = v128.load_splat<u32>(M64);
+/** planes: signs, 128 bytes. */
+export function octetSlab(p: usize, planes: usize, grid: usize, shared: u32, slab: usize): void {
+  const m64 = v128.load_splat<u32>(M64), m15 = v128.load_splat<u32>(M15);
   slabScales(p, shared, slab);
-  for (let signs = p, end = p + 128; signs < end; signs += 64) {
-    const s0 = v128.load(signs, Prepared.signs), s1 = v128.load(signs, Prepared.signs + 16);
-    const s2 = v128.load(signs, Prepared.signs + 32), s3 = v128.load(signs, Prepared.signs + 48);
-    for (let b = BITS; b < BITS + 32; b += 4, p += 16, slab += 64) {
-      const bit = v128.load_splat<u32>(b);
-      const w0 = withSigns(octets(p, grid), i8x16.eq(v128.and(s0, bit), bit), m64);
-      const w1 = withSigns(octets(p + 4, grid), i8x16.eq(v128.and(s1, bit), bit), m64);
-      const w2 = withSigns(octets(p + 8, grid), i8x16.eq(v128.and(s2, bit), bit), m64);
-      const w3 = withSigns(octets(p + 12, grid), i8x16.eq(v128.and(s3, bit), bit), m64);
-      storeRows(slab, w0, w1, w2, w3);
+  for (const end = planes + 128; planes < end; planes += 32) {
+    let s01 = v128.load(planes), s23 = v128.load(planes, 16);
+    for (let t: usize = 0; t < 128; t += 16, p += 8, slab += 32) {
+      const table = v128.load(SIGNS + (t & 48));
+      const w01 = withSigns(octets(p, grid), lookup(table, v128.and(s01, m15)), m64);
+      const w23 = withSigns(octets(p + 4, grid), lookup(table, v128.and(s23, m15)), m64);
+      storeOctets(slab + Slab.weights, w01, w23);
+      if (t == 48) {
+        s01 = i16x8.shr_u(s01, 4);
+        s23 = i16x8.shr_u(s23, 4);
+      }
     }
   }
 }
 
-export function quadSlab(p: usize, grid: usize, slab: usize): void {
-  const m64 = v128.load_splat<u32>(M64);
+export function quadSlab(p: usize, planes: usize, grid: usize, slab: usize): void {
+  const m64 = v128.load_splat<u32>(M64), m15 = v128.load_splat<u32>(M15);
   slabScales(p, 1, slab);
-  for (let signs = p, end = p + 128; signs < end; signs += 64) {
-    const s0 = v128.load(signs, Prepared.signs), s1 = v128.load(signs, Prepared.signs + 16);
-    const s2 = v128.load(signs, Prepared.signs + 32), s3 = v128.load(signs, Prepared.signs + 48);
-    for (let b = BITS; b < BITS + 32; b += 4, p += 32, slab += 64) {
-      const bit = v128.load_splat<u32>(b);
-      const w0 = withSigns(quads(p, grid), i8x16.eq(v128.and(s0, bit), bit), m64);
-      const w1 = withSigns(quads(p + 8, grid), i8x16.eq(v128.and(s1, bit), bit), m64);
-      const w2 = withSigns(quads(p + 16, grid), i8x16.eq(v128.and(s2, bit), bit), m64);
-      const w3 = withSigns(quads(p + 24, grid), i8x16.eq(v128.and(s3, bit), bit), m64);
-      storeRows(slab, w0, w1, w2, w3);
+  for (const end = planes + 128; planes < end; planes += 32) {
+    let s01 = v128.load(planes), s23 = v128.load(planes, 16);
+    for (let t: usize = 0; t < 128; t += 16, p += 16, slab += 32) {
+      const table = v128.load(SIGNS + (t & 48));
+      const w01 = withSigns(quads(p, grid), lookup(table, v128.and(s01, m15)), m64);
+      const w23 = withSigns(quads(p + 8, grid), lookup(table, v128.and(s23, m15)), m64);
+      storeOctets(slab + Slab.weights, w01, w23);
+      if (t == 48) {
+        s01 = i16x8.shr_u(s01, 4);
+        s23 = i16x8.shr_u(s23, 4);
+      }
     }
   }
 }
 
 /** IQ1_S: bytes [8 x 4] at `deltas` are added to the weights of 32. */
-export function sharedDeltaSlab(p: usize, grid: usize, deltas: usize, slab: usize): void {
+export function sharedDeltaSlab(p: usize, deltas: usize, grid: usize, slab: usize): void {
+  const spread = v128.load(ROW_OCTETS), spread2 = v128.load(ROW_OCTETS + 16);
   slabScales(p, 1, slab);
-  for (let j: u32 = 0; j < 16; j++, p += 16, slab += 64) {
-    const at = deltas + ((j >> 1) << 2);
-    storeRows(
-      slab, i8x16.add(octets(p, grid), v128.load_splat<u8>(at)), i8x16.add(octets(p + 4, grid), v128.load_splat<u8>(at + 1)),
-      i8x16.add(octets(p + 8, grid), v128.load_splat<u8>(at + 2)), i8x16.add(octets(p + 12, grid), v128.load_splat<u8>(at + 3)),
-    );
+  for (let l: u32 = 0; l < 32; l++, p += 8, slab += 32) {
+    const rows = v128.load32_zero(deltas + (l & 28));
+    const w01 = i8x16.add(octets(p, grid), lookup(rows, spread)), w23 = i8x16.add(octets(p + 4, grid), lookup(rows, spread2));
+    storeOctets(slab + Slab.weights, w01, w23);
   }
 }
 
 /** IQ1_M: 49, or 47 where the bit of a plane is set, is added to a weight. */
 export function deltaSlab(p: usize, grid: usize, slab: usize): void {
-  const up = i8x16.splat(49), step = i8x16.splat(2);
+  const up = v128.load_splat<u32>(M49), two = v128.load_splat<u32>(M2), m15 = v128.load_splat<u32>(M15);
   slabScales(p, 0, slab);
-  for (let planes = p, end = p + 128; planes < end; planes += 64) {
-    const s0 = v128.load(planes, Prepared.signs), s1 = v128.load(planes, Prepared.signs + 16);
-    const s2 = v128.load(planes, Prepared.signs + 32), s3 = v128.load(planes, Prepared.signs + 48);
-    for (let b = BITS; b < BITS + 32; b += 4, p += 16, slab += 64) {
-      const bit = v128.load_splat<u32>(b);
-      const d0 = i8x16.sub(up, v128.and(i8x16.eq(v128.and(s0, bit), bit), step));
-      const d1 = i8x16.sub(up, v128.and(i8x16.eq(v128.and(s1, bit), bit), step));
-      const d2 = i8x16.sub(up, v128.and(i8x16.eq(v128.and(s2, bit), bit), step));
-      const d3 = i8x16.sub(up, v128.and(i8x16.eq(v128.and(s3, bit), bit), step));
-      storeRows(
-        slab, i8x16.add(octets(p, grid), d0), i8x16.add(octets(p + 4, grid), d1), i8x16.add(octets(p + 8, grid), d2),
-        i8x16.add(octets(p + 12, grid), d3),
-      );
+  for (let planes = p, end = p + 128; planes < end; planes += 32) {
+    let s01 = v128.load(planes, Prepared.signs), s23 = v128.load(planes, Prepared.signs + 16);
+    for (let t: usize = 0; t < 128; t += 16, p += 8, slab += 32) {
+      const table = v128.and(v128.load(SIGNS + (t & 48)), two);
+      const d01 = i8x16.sub(up, lookup(table, v128.and(s01, m15))), d23 = i8x16.sub(up, lookup(table, v128.and(s23, m15)));
+      storeOctets(slab + Slab.weights, i8x16.add(octets(p, grid), d01), i8x16.add(octets(p + 4, grid), d23));
+      if (t == 48) {
+        s01 = i16x8.shr_u(s01, 4);
+        s23 = i16x8.shr_u(s23, 4);
+      }
     }
   }
 }
 
-/** Two octets. */
+/** An octet of two rows. */
 // @ts-ignore: decorator
 @inline
 function octets(p: usize, grid: usize): v128 {
@@ -224,7 +214,7 @@ function octets(p: usize, grid: usize): v128 {
   return v128.load64_lane(grid + load<u16>(p, Prepared.places + 2), first, 1);
 }
 
-/** Four quads. */
+/** Two quads of two rows. */
 // @ts-ignore: decorator
 @inline
 function quads(p: usize, grid: usize): v128 {
@@ -232,16 +222,4 @@ function quads(p: usize, grid: usize): v128 {
   four = v128.load32_lane(grid + load<u16>(p, Prepared.places + 2), four, 1);
   four = v128.load32_lane(grid + load<u16>(p, Prepared.places + 4), four, 2);
   return v128.load32_lane(grid + load<u16>(p, Prepared.places + 6), four, 3);
-}
-
-/** 16 weights of four rows to four vectors of a slab. */
-// @ts-ignore: decorator
-@inline
-function storeRows(slab: usize, a: v128, b: v128, c: v128, d: v128): void {
-  const ab = v128.shuffle<i32>(a, b, 0, 4, 1, 5), cd = v128.shuffle<i32>(c, d, 0, 4, 1, 5);
-  v128.store(slab, v128.shuffle<i64>(ab, cd, 0, 2), Slab.weights);
-  v128.store(slab, v128.shuffle<i64>(ab, cd, 1, 3), Slab.weights + 16);
-  const ef = v128.shuffle<i32>(a, b, 2, 6, 3, 7), gh = v128.shuffle<i32>(c, d, 2, 6, 3, 7);
-  v128.store(slab, v128.shuffle<i64>(ef, gh, 0, 2), Slab.weights + 32);
-  v128.store(slab, v128.shuffle<i64>(ef, gh, 1, 3), Slab.weights + 48);
 }

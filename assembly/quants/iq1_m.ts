@@ -11,15 +11,15 @@
 //   0    [4 f16]        d
 //   8    [8 x 16 B]     places, 8 bits
 //   136  [3 x 16 B]     bits 8-10 of the places
-//   184  [2 x 4 x 2 B]  bit 3 of the nibbles: byte o of vector 4h + r, bit t: octet 2 (8h + t) + o of row r
+//   184  [4 x 4 B]      bit 3 of the nibbles: byte r of word c, bit t: octet 8c + t of row r
 //   200  [16 B][8 B]    scales of sub-block 4f + i: bits 0-1 are bits 2f and the next of byte 4i + r; bit 2 is bit (i & 2) * 2 + f of
 //                       byte 4 (i & 1) + r of the 8
 //
-// Prepared: in place of the signs [2 x 4 x 16 B]: byte 8o + i of vector 4h + r is the byte above.
+// Prepared: in place of the signs [4 x 4 x 8 B]: each of these bytes eight times.
 
 import { loadF16x4 } from "../half";
 import { M1, lookup } from "../lanes";
-import { BITS, Prepared } from "./grid-rows";
+import { Prepared } from "./grid-rows";
 import { prepareTernaryPlaces, storeTernaryPlace } from "./iq1_s";
 import { EIGHTH } from "./slab";
 
@@ -35,7 +35,7 @@ const UPPER: usize = memory.data<u64>([
   0x0101010101010101, 0x1010101010101010, 0x0202020202020202, 0x2020202020202020,
   0x0404040404040404, 0x4040404040404040, 0x0808080808080808, 0x8080808080808080,
 ], 16);
-const M6: usize = memory.data<u32>([0x06060606], 16);
+const M6: usize = memory.data<u32>([0x06060606, 0x08080808], 16), M8: usize = M6 + 4;
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackIQ1_M(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
@@ -61,8 +61,8 @@ export function repackIQ1_M(src: usize, rowBytes: usize, nRows: u32, k: u32, dst
       for (let l: u32 = 0; l < 32; l++) {
         const nibble = (<u32>load<u8>(block + (l >> 1), 32) >> ((l & 1) << 2)) & 15;
         storeTernaryPlace(to + 8, to + 136, l, r, <u32>load<u8>(block + l) | ((nibble & 7) << 8));
-        const plane = to + ((4 * (l >> 4) + r) << 1) + (l & 1);
-        store<u8>(plane, load<u8>(plane, 184) | ((nibble >> 3) << ((l >> 1) & 7)), 184);
+        const bits = to + ((l >> 3) << 2) + r;
+        store<u8>(bits, load<u8>(bits, 184) | ((nibble >> 3) << (l & 7)), 184);
       }
     }
   }
@@ -70,7 +70,7 @@ export function repackIQ1_M(src: usize, rowBytes: usize, nRows: u32, k: u32, dst
 
 /** n blocks: d = d / 8, 2s + 1. */
 export function prepareIQ1_M(block: usize, n: u32, p: usize): void {
-  const m1 = v128.load_splat<u32>(M1), m6 = v128.load_splat<u32>(M6), m8 = v128.load_splat<u32>(BITS + 12);
+  const m1 = v128.load_splat<u32>(M1), m6 = v128.load_splat<u32>(M6), m8 = v128.load_splat<u32>(M8);
   for (; n > 0; n--, block += 224, p += Prepared.bytes) {
     v128.store(p, f32x4.mul(loadF16x4(block), v128.load_splat<u32>(EIGHTH)));
     const low = v128.load(block, 200), high = v128.load_splat<u64>(block + 216);

@@ -19,16 +19,17 @@
 
 import { loadFiniteF16x4 } from "../half";
 import { M1 } from "../lanes";
-import { BITS, Prepared, octetByte, octetPlace, prepareOctets, storeScale } from "./grid-rows";
+import { Prepared, octetPlace, prepareOctets, storeScale } from "./grid-rows";
 import { EIGHTH } from "./slab";
 
-const MASKS: usize = memory.data<u32>([0x38383838, 0x30303030, 0x18181818, 0x0e0e0e0e, 0x31313131, 0xf0f0f0f0], 16);
+const MASKS: usize = memory.data<u32>([0x38383838, 0x30303030, 0x18181818, 0x0e0e0e0e, 0x31313131, 0xf0f0f0f0, 0x02020202, 0x08080808, 0x20202020], 16);
 const M56: usize = MASKS, M48: usize = MASKS + 4, M24: usize = MASKS + 8, M14: usize = MASKS + 12;
 const PLUS_49: usize = MASKS + 16, M240: usize = MASKS + 20;
+const M2: usize = MASKS + 24, M8: usize = MASKS + 28, M32: usize = MASKS + 32;
 
 /** Adds octet l of row r, whose place is `place`, to the places and their upper bits at `high`, which were zero. */
 export function storeTernaryPlace(places: usize, high: usize, l: u32, r: u32, place: u32): void {
-  const at = octetByte(l, r), v = at >> 4, bits = place >> 8;
+  const at = (l << 2) + r, v = at >> 4, bits = place >> 8;
   store<u8>(places + at, octetPlace(place));
   high += at & 15;
   if (v < 6) return addBits(high + ((v >> 1) << 4), bits << (v & 1 ? 0 : 3));
@@ -47,7 +48,7 @@ function addBits(p: usize, bits: u32): void {
 /** Offsets of a block's octets from places and high. */
 export function prepareTernaryPlaces(p: usize, places: usize, high: usize): void {
   const m56 = v128.load_splat<u32>(M56), m24 = v128.load_splat<u32>(M24), m48 = v128.load_splat<u32>(M48);
-  const m8 = v128.load_splat<u32>(BITS + 12), m32 = v128.load_splat<u32>(BITS + 20);
+  const m8 = v128.load_splat<u32>(M8), m32 = v128.load_splat<u32>(M32);
   const a = v128.load(high), b = v128.load(high, 16), c = v128.load(high, 32);
   prepareOctets(p, v128.load(places), v128.and(a, m56));
   prepareOctets(p + 32, v128.load(places, 16), v128.and(i16x8.shl(a, 3), m56));
@@ -97,13 +98,13 @@ export function prepareIQ1_S(block: usize, n: u32, p: usize): void {
 // @ts-ignore: decorator
 @inline
 function prepareShared(p: usize, h: v128): void {
-  const m8 = v128.load_splat<u32>(BITS + 12);
+  const m8 = v128.load_splat<u32>(M8);
   const scale = v128.or(v128.and(i16x8.shl(h, 1), v128.load_splat<u32>(M14)), v128.load_splat<u32>(M1));
   const down = i8x16.eq(v128.and(h, m8), m8);
   // 8 delta * scale is scale, or - scale where down
   const shift = i8x16.sub(v128.xor(scale, down), down);
   v128.store(p, scale, Prepared.scales);
   v128.store(p, i8x16.sub(v128.and(i16x8.shl(scale, 4), v128.load_splat<u32>(M240)), shift), Prepared.signs);
-  const two = v128.load_splat<u32>(BITS + 4);
+  const two = v128.load_splat<u32>(M2);
   v128.store(p, i8x16.sub(v128.load_splat<u32>(PLUS_49), v128.and(down, two)), Prepared.signs + 32);
 }

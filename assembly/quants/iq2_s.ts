@@ -9,14 +9,17 @@
 // R4 block of 4 rows, 328 bytes (grid-rows.ts):
 //   0    [4 f16]        d
 //   8    [8 x 16 B]     places, 8 bits
-//   136  [2 x 4 x 16 B] signs
+//   136  [4 x 2 x 16 B] signs
 //   264  [2 x 16 B]     bits 8-9 of the places: those of vector 4v + i are bits 6 - 2i and the next of vector v
 //   296  [2 x 16 B]     scales
 
 import { loadFiniteF16x4 } from "../half";
 import { M24 } from "../lanes";
-import { Prepared, octetByte, octetPlace, prepareOctets, prepareScales, prepareSigns, storeScale, storeSigns } from "./grid-rows";
+import { Prepared, octetPlace, prepareOctets, prepareScales, storeScale, storeSigns } from "./grid-rows";
 import { EIGHTH } from "./slab";
+
+/** Where the signs of a block are: products read them there. */
+export const IQ2_S_SIGNS: usize = 136;
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackIQ2_S(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
@@ -28,19 +31,13 @@ export function repackIQ2_S(src: usize, rowBytes: usize, nRows: u32, k: u32, dst
     for (let b: u32 = 0; b < nb; b++, block += 82, to += 328) {
       store<u16>(to + (r << 1), load<u16>(block));
       for (let l: u32 = 0; l < 32; l++) {
-        const at = octetByte(l, r);
+        const at = (l << 2) + r;
         store<u8>(to + at, octetPlace(load<u8>(block + l, 2)), 8);
         const bits = (<u32>load<u8>(block + (l >> 2), 66) >> ((l & 3) << 1)) & 3;
         const high = to + ((at >> 6) << 4) + (at & 15);
         store<u8>(high, load<u8>(high, 264) | (bits << (6 - ((at >> 3) & 6))), 264);
       }
-      for (let h: u32 = 0; h < 2; h++) {
-        for (let o: u32 = 0; o < 2; o++) {
-          let signs: u64 = 0;
-          for (let t: u32 = 0; t < 8; t++) signs |= <u64>load<u8>(block + (h << 4) + (t << 1) + o, 34) << (t << 3);
-          storeSigns(to + 136 + 16 * (4 * h + r) + 8 * o, signs);
-        }
-      }
+      for (let c: u32 = 0; c < 4; c++) storeSigns(to + IQ2_S_SIGNS, c, r, load<u64>(block + (c << 3), 34));
       for (let j: u32 = 0; j < 16; j++) storeScale(to + 296, j, r, (load<u8>(block + (j >> 1), 74) >> ((j & 1) << 2)) & 15);
     }
   }
@@ -53,7 +50,6 @@ export function prepareIQ2_S(block: usize, n: u32, p: usize): void {
     v128.store(p, f32x4.mul(loadFiniteF16x4(block), v128.load_splat<u32>(EIGHTH)));
     prepareScales(p, v128.load(block, 296));
     prepareScales(p + 32, v128.load(block, 312));
-    prepareSigns(p, block + 136);
     const high = v128.load(block, 264);
     prepareOctets(p, v128.load(block, 8), v128.and(i16x8.shr_u(high, 3), m24));
     prepareOctets(p + 32, v128.load(block, 24), v128.and(i16x8.shr_u(high, 1), m24));

@@ -8,15 +8,17 @@
 // R4 block of 4 rows, 296 bytes (grid-rows.ts):
 //   0    [4 f16]        d
 //   8    [8 x 16 B]     places, 8 bits
-//   136  [2 x 4 x 14 B] signs
+//   136  [4 x 2 x 14 B] signs
 //   248  [16 B]         bit 8 of the places: that of vector t is bit (3 - t) & 7
 //   264  [2 x 16 B]     scales
 
 import { loadFiniteF16x4 } from "../half";
 import {
-  BITS, Prepared, octetByte, octetPlace, prepareEvenSigns, prepareOctets, prepareScales, storeEvenSigns, storeScale,
+  Prepared, octetPlace, prepareEvenSigns, prepareOctets, prepareScales, storeEvenSigns, storeScale,
 } from "./grid-rows";
 import { EIGHTH } from "./slab";
+
+const M8: usize = memory.data<u32>([0x08080808], 16);
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackIQ2_XS(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
@@ -29,20 +31,17 @@ export function repackIQ2_XS(src: usize, rowBytes: usize, nRows: u32, k: u32, ds
       store<u16>(to + (r << 1), load<u16>(block));
       for (let l: u32 = 0; l < 32; l++) {
         const place = <u32>load<u16>(block + (l << 1), 2) & 511;
-        const at = octetByte(l, r);
+        const at = (l << 2) + r;
         store<u8>(to + at, octetPlace(place), 8);
         const high = to + (at & 15);
         store<u8>(high, load<u8>(high, 248) | ((place >> 8) << ((3 - (at >> 4)) & 7)), 248);
       }
-      for (let h: u32 = 0; h < 2; h++) {
-        for (let o: u32 = 0; o < 2; o++) {
-          let signs: u64 = 0;
-          for (let t: u32 = 0; t < 8; t++) {
-            const l = (h << 4) + (t << 1) + o;
-            signs |= <u64>(load<u16>(block + (l << 1), 2) >> 9) << (t << 3);
-          }
-          storeEvenSigns(to + 136 + 14 * (4 * h + r) + 7 * o, signs);
+      for (let c: u32 = 0; c < 4; c++) {
+        let signs: u64 = 0;
+        for (let t: u32 = 0; t < 8; t++) {
+          signs |= <u64>(load<u16>(block + (c << 4) + (t << 1), 2) >> 9) << (t << 3);
         }
+        storeEvenSigns(to + 136, c, r, signs);
       }
       for (let j: u32 = 0; j < 16; j++) storeScale(to + 264, j, r, (load<u8>(block + (j >> 1), 66) >> ((j & 1) << 2)) & 15);
     }
@@ -51,7 +50,7 @@ export function repackIQ2_XS(src: usize, rowBytes: usize, nRows: u32, k: u32, ds
 
 /** n blocks: d = d / 8, 2s + 1. */
 export function prepareIQ2_XS(block: usize, n: u32, p: usize): void {
-  const m8 = v128.load_splat<u32>(BITS + 12);
+  const m8 = v128.load_splat<u32>(M8);
   for (; n > 0; n--, block += 296, p += Prepared.bytes) {
     v128.store(p, f32x4.mul(loadFiniteF16x4(block), v128.load_splat<u32>(EIGHTH)));
     prepareScales(p, v128.load(block, 264));

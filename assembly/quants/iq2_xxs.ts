@@ -8,11 +8,11 @@
 // R4 block of 4 rows, 264 bytes (grid-rows.ts):
 //   0    [4 f16]        d
 //   8    [8 x 16 B]     places
-//   136  [2 x 4 x 14 B] signs
+//   136  [4 x 2 x 14 B] signs
 //   248  [16 B]         scales of 32
 
 import { loadFiniteF16x4 } from "../half";
-import { Prepared, octetByte, octetPlace, prepareEvenSigns, prepareOctets, prepareScales, storeEvenSigns, storeScale } from "./grid-rows";
+import { Prepared, octetPlace, prepareEvenSigns, prepareOctets, prepareScales, storeEvenSigns, storeScale } from "./grid-rows";
 import { EIGHTH } from "./slab";
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
@@ -26,18 +26,15 @@ export function repackIQ2_XXS(src: usize, rowBytes: usize, nRows: u32, k: u32, d
       store<u16>(to + (r << 1), load<u16>(block));
       for (let l: u32 = 0; l < 32; l++) {
         const place = <u32>load<u8>(block + ((l >> 2) << 3) + (l & 3), 2);
-        store<u8>(to + octetByte(l, r), octetPlace(place), 8);
+        store<u8>(to + (l << 2) + r, octetPlace(place), 8);
       }
-      for (let h: u32 = 0; h < 2; h++) {
-        for (let o: u32 = 0; o < 2; o++) {
-          let signs: u64 = 0;
-          for (let t: u32 = 0; t < 8; t++) {
-            const l = (h << 4) + (t << 1) + o;
-            const word = load<u32>(block + ((l >> 2) << 3), 6);
-            signs |= <u64>((word >> (7 * (l & 3))) & 127) << (t << 3);
-          }
-          storeEvenSigns(to + 136 + 14 * (4 * h + r) + 7 * o, signs);
+      for (let c: u32 = 0; c < 4; c++) {
+        let signs: u64 = 0;
+        for (let t: u32 = 0; t < 8; t++) {
+          const l = (c << 3) + t;
+          signs |= <u64>((load<u32>(block + (l >> 2 << 3), 6) >> (7 * (l & 3))) & 127) << (t << 3);
         }
+        storeEvenSigns(to + 136, c, r, signs);
       }
       for (let j: u32 = 0; j < 8; j++) storeScale(to + 248, j, r, load<u32>(block + (j << 3), 6) >> 28);
     }

@@ -8,13 +8,16 @@
 // R4 block of 4 rows, 440 bytes (grid-rows.ts):
 //   0    [4 f16]        d
 //   8    [16 x 16 B]    places, 8 bits
-//   264  [2 x 4 x 16 B] signs
+//   264  [4 x 2 x 16 B] signs
 //   392  [2 x 16 B]     bit 8 of the places: that of vector 8h + t is bit (2 - t) & 7 of vector h
 //   424  [16 B]         scales of 32
 
 import { loadFiniteF16x4 } from "../half";
 import { M4 } from "../lanes";
-import { Prepared, prepareQuads, prepareScales, prepareSigns, quadPlace, storeScale, storeSigns } from "./grid-rows";
+import { Prepared, prepareQuads, prepareScales, quadPlace, storeScale, storeSigns } from "./grid-rows";
+
+/** Where the signs of a block are: products read them there. */
+export const IQ3_S_SIGNS: usize = 264;
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackIQ3_S(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
@@ -26,19 +29,13 @@ export function repackIQ3_S(src: usize, rowBytes: usize, nRows: u32, k: u32, dst
     for (let b: u32 = 0; b < nb; b++, block += 110, to += 440) {
       store<u16>(to + (r << 1), load<u16>(block));
       for (let t: u32 = 0; t < 64; t++) {
-        const j = t >> 2, lane = (r << 2) + (t & 3);
-        store<u8>(to + (j << 4) + lane, quadPlace(load<u8>(block + t, 2)), 8);
+        const at = ((t >> 1) << 3) + (r << 1) + (t & 1);
+        store<u8>(to + at, quadPlace(load<u8>(block + t, 2)), 8);
         const bit = (<u32>load<u8>(block + (t >> 3), 66) >> (t & 7)) & 1;
-        const high = to + ((j >> 3) << 4) + lane;
-        store<u8>(high, load<u8>(high, 392) | (bit << ((2 - j) & 7)), 392);
+        const high = to + ((at >> 7) << 4) + (at & 15);
+        store<u8>(high, load<u8>(high, 392) | (bit << ((2 - (at >> 4)) & 7)), 392);
       }
-      for (let h: u32 = 0; h < 2; h++) {
-        for (let o: u32 = 0; o < 2; o++) {
-          let signs: u64 = 0;
-          for (let t: u32 = 0; t < 8; t++) signs |= <u64>load<u8>(block + (h << 4) + (t << 1) + o, 74) << (t << 3);
-          storeSigns(to + 264 + 16 * (4 * h + r) + 8 * o, signs);
-        }
-      }
+      for (let c: u32 = 0; c < 4; c++) storeSigns(to + IQ3_S_SIGNS, c, r, load<u64>(block + (c << 3), 74));
       for (let j: u32 = 0; j < 8; j++) storeScale(to + 424, j, r, (load<u8>(block + (j >> 1), 106) >> ((j & 1) << 2)) & 15);
     }
   }
@@ -50,7 +47,6 @@ export function prepareIQ3_S(block: usize, n: u32, p: usize): void {
   for (; n > 0; n--, block += 440, p += Prepared.bytes) {
     v128.store(p, loadFiniteF16x4(block));
     prepareScales(p, v128.load(block, 424));
-    prepareSigns(p, block + 264);
     for (let h: usize = 0; h < 2; h++) {
       const high = v128.load(block + (h << 4), 392), q = block + (h << 7), to = p + (h << 8);
       prepareQuads(to, v128.load(q, 8), v128.and(high, m4));

@@ -8,7 +8,7 @@
 // R4 block of 4 rows, 392 bytes (grid-rows.ts):
 //   0    [4 f16]        d
 //   8    [16 x 16 B]    places
-//   264  [2 x 4 x 14 B] signs
+//   264  [4 x 2 x 14 B] signs
 //   376  [16 B]         scales of 32
 
 import { loadFiniteF16x4 } from "../half";
@@ -24,17 +24,14 @@ export function repackIQ3_XXS(src: usize, rowBytes: usize, nRows: u32, k: u32, d
     let to = dst;
     for (let b: u32 = 0; b < nb; b++, block += 98, to += 392) {
       store<u16>(to + (r << 1), load<u16>(block));
-      for (let t: u32 = 0; t < 64; t++) store<u8>(to + ((t >> 2) << 4) + (r << 2) + (t & 3), quadPlace(load<u8>(block + t, 2)), 8);
-      for (let h: u32 = 0; h < 2; h++) {
-        for (let o: u32 = 0; o < 2; o++) {
-          let signs: u64 = 0;
-          for (let t: u32 = 0; t < 8; t++) {
-            const l = (h << 4) + (t << 1) + o;
-            const word = load<u32>(block + ((l >> 2) << 2), 66);
-            signs |= <u64>((word >> (7 * (l & 3))) & 127) << (t << 3);
-          }
-          storeEvenSigns(to + 264 + 14 * (4 * h + r) + 7 * o, signs);
+      for (let t: u32 = 0; t < 64; t++) store<u8>(to + ((t >> 1) << 3) + (r << 1) + (t & 1), quadPlace(load<u8>(block + t, 2)), 8);
+      for (let c: u32 = 0; c < 4; c++) {
+        let signs: u64 = 0;
+        for (let t: u32 = 0; t < 8; t++) {
+          const l = (c << 3) + t;
+          signs |= <u64>((load<u32>(block + (l >> 2 << 2), 66) >> (7 * (l & 3))) & 127) << (t << 3);
         }
+        storeEvenSigns(to + 264, c, r, signs);
       }
       for (let j: u32 = 0; j < 8; j++) storeScale(to + 376, j, r, load<u32>(block + (j << 2), 66) >> 28);
     }
