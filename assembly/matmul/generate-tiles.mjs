@@ -144,7 +144,7 @@ export function generateTiles() {
     .sort()) {
     const source = readFileSync(join(quants, file), "utf8");
     const found = [
-      ...source.matchAll(/@(tiles|rows) ([\w ]+)\n?[^]*?\*\/\s*function (\w+)\(([^)]*)\): void \{/g),
+      ...source.matchAll(/@(tiles|rows) ([\w/ ]+)\n?[^]*?\*\/\s*function (\w+)\(([^)]*)\): void \{/g),
     ];
     if (found.length === 0) continue;
     collectImports(source, file.replace(/\.ts$/, ""), imports);
@@ -157,8 +157,11 @@ export function generateTiles() {
         .replace(/\s\/\/ .*$/gm, "");
       const statements = parse(body);
       if (kind === "rows") {
-        for (const grid of tiles.trim().split(" ")) {
-          const lines = expand(statements, 2, 1, { G: 2, C: 1, GRID: `${grid}_GRID` }, "  ");
+        for (const [grid, plane] of tiles
+          .trim()
+          .split(" ")
+          .map((word) => word.split("/"))) {
+          const lines = expand(statements, 2, 1, { G: 2, C: 1, GRID: `${grid}_GRID`, PLANE: plane }, "  ");
           output.push(`export function ${name}_${grid}(${parameters}): void {`, ...lines, "}", "");
           addImport(imports, "../quants/grids.generated", `${grid}_GRID`);
         }

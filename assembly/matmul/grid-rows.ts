@@ -2,10 +2,12 @@
 // and multiplied as rows (quants/grid-products.ts).
 
 import { Column } from "../quants/activations";
-import { Prepared } from "../quants/grid-rows";
 import { prepareBlocks } from "../quants/index";
 import { IQ2_S_SIGNS } from "../quants/iq2_s";
+import { IQ2_XS_SIGNS } from "../quants/iq2_xs";
+import { IQ2_XXS_SIGNS } from "../quants/iq2_xxs";
 import { IQ3_S_SIGNS } from "../quants/iq3_s";
+import { IQ3_XXS_SIGNS } from "../quants/iq3_xxs";
 import { GgmlType, blockBytes } from "../quants/types";
 import {
   octets16_IQ2S, octets16_IQ2XS, octets32_IQ2XXS, quads32_IQ3S, quads32_IQ3XXS, ternary16_IQ1S, ternary32_IQ1S,
@@ -28,16 +30,16 @@ export function gridRows(type: u32, nGroups: u32, w: usize, k: u32, y: usize, ou
   }
 }
 
-function multiply(type: u32, n: u32, prepared: usize, w: usize, y: usize, out: usize): void {
-  const signs = prepared + Prepared.signs;
+function multiply(type: u32, n: u32, p: usize, w: usize, y: usize, out: usize): void {
+  const bytes = <usize>blockBytes(type) << 2;
   switch (type) {
-    case GgmlType.IQ2_XXS: return octets32_IQ2XXS(n, prepared, signs, Prepared.bytes, y, out);
-    case GgmlType.IQ2_XS: return octets16_IQ2XS(n, prepared, signs, Prepared.bytes, y, out);
-    case GgmlType.IQ2_S: return octets16_IQ2S(n, prepared, w + IQ2_S_SIGNS, <usize>blockBytes(type) << 2, y, out);
-    case GgmlType.IQ3_XXS: return quads32_IQ3XXS(n, prepared, signs, Prepared.bytes, y, out);
-    case GgmlType.IQ3_S: return quads32_IQ3S(n, prepared, w + IQ3_S_SIGNS, <usize>blockBytes(type) << 2, y, out);
-    case GgmlType.IQ1_S: return ternary32_IQ1S(n, prepared, y, out);
-    case GgmlType.IQ1_M: return ternary16_IQ1S(n, prepared, y, out);
+    case GgmlType.IQ2_XXS: return octets32_IQ2XXS(n, p, w + IQ2_XXS_SIGNS, bytes, y, out);
+    case GgmlType.IQ2_XS: return octets16_IQ2XS(n, p, w + IQ2_XS_SIGNS, bytes, y, out);
+    case GgmlType.IQ2_S: return octets16_IQ2S(n, p, w + IQ2_S_SIGNS, bytes, y, out);
+    case GgmlType.IQ3_XXS: return quads32_IQ3XXS(n, p, w + IQ3_XXS_SIGNS, bytes, y, out);
+    case GgmlType.IQ3_S: return quads32_IQ3S(n, p, w + IQ3_S_SIGNS, bytes, y, out);
+    case GgmlType.IQ1_S: return ternary32_IQ1S(n, p, y, out);
+    case GgmlType.IQ1_M: return ternary16_IQ1S(n, p, y, out);
     default: unreachable();
   }
 }

@@ -19,7 +19,7 @@ const GROUPS: u32 = 4;
 const BLOCKS1: u32 = 4;
 const BLOCKS: u32 = 8;
 
-export enum Slabs { bytes = 42192 }
+export enum Slabs { bytes = 42128 }
 
 /**
  * nGroups R4 groups times nTiles packed tiles of `columns` columns, tileBytes apart. Output of group g and column c of all

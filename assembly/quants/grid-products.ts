@@ -6,7 +6,7 @@
 
 import { M15, lookup, pairDots, select } from "../lanes";
 import { Column } from "./activations";
-import { Prepared, SIGNS } from "./grid-rows";
+import { GAPS, Prepared, ROW_OCTETS, SIGNS, signPlane } from "./grid-rows";
 
 /** Four rows' scales of sub-block n of four, bytes 4n + r, to a pair of i16 in lane r, at PAIRS + 16n. */
 export const PAIRS: usize = memory.data<u8>([
@@ -23,6 +23,9 @@ export const COUPLES: usize = memory.data<u8>([
   0, 128, 4, 128, 1, 128, 5, 128, 2, 128, 6, 128, 3, 128, 7, 128,
   8, 128, 12, 128, 9, 128, 13, 128, 10, 128, 14, 128, 11, 128, 15, 128,
 ], 16);
+
+/** Zero that stays in a register: a constant is made anew at each use. */
+export const ZERO: usize = memory.data<u64>([0, 0], 16);
 
 /** Bits t of nibbles as bytes of 2 and 0, at DELTAS + 16t. */
 export const DELTAS: usize = memory.data<u8>([
@@ -45,22 +48,22 @@ export function signed(y: v128, less: v128, nibbles: v128, table: v128): v128 {
   return select(less, y, lookup(table, nibbles));
 }
 
-// Templates (matmul/generate-tiles.mjs): $g is a pair of rows; h and i: of 64 weights, the half and its half, 16. `planes` are the signs
-// of n blocks, planeBytes from one's to the next's.
+// Templates (matmul/generate-tiles.mjs): $g is a pair of rows; h and i: of 64 weights, the half and its half, 16. `planes` are the signs of
+// the first of n blocks, blockBytes from one's to the next's.
 
 /**
  * n prepared blocks of octets, a scale for 16 weights, times a column, added to what `out` holds. Two octets' pairs of products
  * fit i16: 2 * 2 * 43 * 127 = 21844.
- * @rows IQ2XS IQ2S
+ * @rows IQ2XS/14 IQ2S/16
  */
-function octets16(n: u32, p: usize, planes: usize, planeBytes: usize, y: usize, out: usize): void {
-  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15);
+function octets16(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, out: usize): void {
+  const zero = v128.load(ZERO), m15 = v128.load_splat<u32>(M15), gaps = v128.load(GAPS);
   let f = v128.load(out);
-  for (; n > 0; n--, p += Prepared.bytes, planes += planeBytes, y += Column.bytes) {
+  for (; n > 0; n--, p += Prepared.bytes, planes += blockBytes, y += Column.bytes) {
     let t$g = zero;
     let x = y, k = p, q = p;
-    for (let s = planes, end = planes + 128; s < end; s += 32) {
-      const s$g = v128.load(s, 16 * $g);
+    for (let s = planes, end = planes + 8 * $PLANE; s < end; s += 2 * $PLANE) {
+      const s$g = signPlane(v128.load(s, $PLANE * $g), gaps, $PLANE);
       const scales = v128.load(k, Prepared.scales);
       for (let $h = 0; $h < 2; $h++) {
         const n$g = v128.and($h ? i16x8.shr_u(s$g, 4) : s$g, m15);
@@ -93,16 +96,16 @@ function octets16(n: u32, p: usize, planes: usize, planeBytes: usize, y: usize, 
 
 /**
  * The same with a scale for 32 weights.
- * @rows IQ2XXS
+ * @rows IQ2XXS/14
  */
-function octets32(n: u32, p: usize, planes: usize, planeBytes: usize, y: usize, out: usize): void {
-  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15);
+function octets32(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, out: usize): void {
+  const zero = v128.load(ZERO), m15 = v128.load_splat<u32>(M15), gaps = v128.load(GAPS);
   let f = v128.load(out);
-  for (; n > 0; n--, p += Prepared.bytes, planes += planeBytes, y += Column.bytes) {
+  for (; n > 0; n--, p += Prepared.bytes, planes += blockBytes, y += Column.bytes) {
     let t$g = zero;
     let x = y, k = p, q = p;
-    for (let s = planes, end = planes + 128; s < end; s += 32) {
-      const s$g = v128.load(s, 16 * $g);
+    for (let s = planes, end = planes + 8 * $PLANE; s < end; s += 2 * $PLANE) {
+      const s$g = signPlane(v128.load(s, $PLANE * $g), gaps, $PLANE);
       const scales = v128.load64_zero(k, Prepared.scales);
       for (let $h = 0; $h < 2; $h++) {
         const n$g = v128.and($h ? i16x8.shr_u(s$g, 4) : s$g, m15);
@@ -135,16 +138,16 @@ function octets32(n: u32, p: usize, planes: usize, planeBytes: usize, y: usize, 
 
 /**
  * Quads, with a scale for 32 weights: 2 * 2 * 62 * 127 = 31496.
- * @rows IQ3XXS IQ3S
+ * @rows IQ3XXS/14 IQ3S/16
  */
-function quads32(n: u32, p: usize, planes: usize, planeBytes: usize, y: usize, out: usize): void {
-  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15);
+function quads32(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, out: usize): void {
+  const zero = v128.load(ZERO), m15 = v128.load_splat<u32>(M15), gaps = v128.load(GAPS);
   let f = v128.load(out);
-  for (; n > 0; n--, p += Prepared.bytes, planes += planeBytes, y += Column.bytes) {
+  for (; n > 0; n--, p += Prepared.bytes, planes += blockBytes, y += Column.bytes) {
     let t$g = zero;
     let x = y, k = p, q = p;
-    for (let s = planes, end = planes + 128; s < end; s += 32) {
-      const s$g = v128.load(s, 16 * $g);
+    for (let s = planes, end = planes + 8 * $PLANE; s < end; s += 2 * $PLANE) {
+      const s$g = signPlane(v128.load(s, $PLANE * $g), gaps, $PLANE);
       const scales = v128.load64_zero(k, Prepared.scales);
       for (let $h = 0; $h < 2; $h++) {
         const n$g = v128.and($h ? i16x8.shr_u(s$g, 4) : s$g, m15);
@@ -180,7 +183,7 @@ function quads32(n: u32, p: usize, planes: usize, planeBytes: usize, y: usize, o
 /**
  * IQ1_S: w = g - 16 + delta, g = 8, 16, 24 from the grid, delta = 1 or -1 for 32 weights: total = sum of s * g * y less the sum of
  * c * y over 32, c = s * (16 - delta), 255 at most. Four octets' pairs: 4 * 2 * 24 * 127 = 24384.
- * @rows IQ1S
+ * @rows IQ1S/0
  */
 function ternary32(n: u32, p: usize, y: usize, out: usize): void {
   const zero = i32x4.splat(0);
@@ -189,7 +192,7 @@ function ternary32(n: u32, p: usize, y: usize, out: usize): void {
     let t$g = zero;
     let least = zero, x = y, k = p, q = p;
     for (const end = p + 32; k < end; k += 16, x += 8) {
-      const c = v128.load(k, Prepared.signs);
+      const c = v128.load(k, Prepared.deltas);
       least = i32x4.sub(least, i32x4.dot_i16x8_s(lookup(c, v128.load(COUPLES)), v128.load_splat<u32>(x, Column.pairs)));
       least = i32x4.sub(least, i32x4.dot_i16x8_s(lookup(c, v128.load(COUPLES + 16)), v128.load_splat<u32>(x, Column.pairs + 4)));
     }
@@ -223,9 +226,9 @@ function ternary32(n: u32, p: usize, y: usize, out: usize): void {
 }
 
 /**
- * IQ1_M: w = g - 2b - 15, b the octet's bit of the planes, a scale for 16 weights: total = sum of s * (g - 2b) * y less 15 times the
+ * IQ1_M: w = g - 2b - 15, b the octet's delta bit, a scale for 16 weights: total = sum of s * (g - 2b) * y less 15 times the
  * sum of s * y.
- * @rows IQ1S
+ * @rows IQ1S/0
  */
 function ternary16(n: u32, p: usize, y: usize, out: usize): void {
   const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15);
@@ -247,8 +250,8 @@ function ternary16(n: u32, p: usize, y: usize, out: usize): void {
     least = i32x4.sub(i32x4.shl(least, 4), least);
     k = p;
     x = y;
-    for (let s = p, end = p + 128; s < end; s += 32) {
-      const s$g = v128.load(s, Prepared.signs + 16 * $g);
+    for (let s = p, end = p + 16; s < end; s += 4) {
+      const s$g = lookup(v128.load32_zero(s, Prepared.deltas), v128.load(ROW_OCTETS + 16 * $g));
       const scales = v128.load(k, Prepared.scales);
       for (let $h = 0; $h < 2; $h++) {
         const n$g = v128.and($h ? i16x8.shr_u(s$g, 4) : s$g, m15);

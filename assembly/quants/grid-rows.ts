@@ -2,33 +2,35 @@
 // makes of a block what a product needs beside the grid itself; grid-products.ts multiplies it by one column, `octetSlab`
 // and its like make slabs (slab.ts) of it for many. A sub-block is 16 weights of each row.
 //
-// Prepared block, 720 bytes:
+// Prepared block, 656 bytes:
 //   0    [4 f32]          d
 //   16   [16 x 4 u8]      2s + 1 of sub-block j, rows 0..3; [8 x 4 u8] where 32 weights share a scale
-//   80   [4 x 2 x 16 B]   signs: byte 8i + n of vector 2c + g, bit t: weight n of octet 8c + t of row 2g + i is negative (not copied here
-//                         from where they are kept so); IQ1: iq1_s.ts, iq1_m.ts
-//   208  [32 x 4 u16]     octet l, row r: where it begins in the grid, in bytes; [32 x 4 x 2 u16]: its two quads
+//   80   [64 B]           deltas: iq1_s.ts, iq1_m.ts
+//   144  [32 x 4 u16]     octet l, row r: where it begins in the grid, in bytes; [32 x 4 x 2 u16]: its two quads
 //
 // How the blocks of memory keep these:
 //   places  8 bits of each, rotated, so that two ands give both bytes of its offset in the grid: octets (entries of 8 bytes) have
 //           place << 3 | place >> 5 in byte 4l + r, quads place << 2 | place >> 6 in byte 8l + 2r + o. Further bits are kept
 //           apart, in the same order of bytes.
-//   signs   planes as above, 16 bytes each. Where the eighth sign of an octet makes the number of negative ones even, 14 bytes:
+//   signs   byte 8i + n of plane 2c + g, bit t: weight n of octet 8c + t of row 2g + i is negative. 16 bytes a plane. Where the eighth sign of an octet makes the number of negative ones even, 14 bytes:
 //           7 of a row, a[n] = the signs 0 to n added, modulo 2, so that sign n = a[n] ^ a[n - 1], and the eighth = a[6]
 //   scales  nibbles: byte 16 (j >> 3) + 4 (j % 4) + r, the upper one where j & 4
 
 import { M1, M15, M64, SPREAD, lookup, spreadScales } from "../lanes";
 import { Slab, storeOctets, withSigns } from "./slab";
 
-export enum Prepared { bytes = 720, scales = 16, signs = 80, places = 208 }
+export enum Prepared { bytes = 656, scales = 16, deltas = 80, places = 144 }
 
-const MASKS: usize = memory.data<u32>([0x1e1e1e1e, 0xf8f8f8f8, 0xfcfcfcfc, 0x31313131, 0x02020202], 16);
-const M30: usize = MASKS, M248: usize = MASKS + 4, M252: usize = MASKS + 8, M49: usize = MASKS + 12, M2: usize = MASKS + 16;
+const MASKS: usize = memory.data<u32>([0xf8f8f8f8, 0xfcfcfcfc, 0x1e1e1e1e, 0x31313131, 0x02020202], 16);
+/** Every byte 248, 252. */
+export const M248: usize = MASKS, M252: usize = MASKS + 4;
+const M30: usize = MASKS + 8, M49: usize = MASKS + 12, M2: usize = MASKS + 16;
 /** Bytes r of four rows eight times: rows 0 and 1, 2 and 3. */
-const ROW_OCTETS: usize = memory.data<u8>([
+export const ROW_OCTETS: usize = memory.data<u8>([
   0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3,
 ], 16);
-const GAPS: usize = memory.data<u8>([0, 1, 2, 3, 4, 5, 6, 128, 7, 8, 9, 10, 11, 12, 13, 128], 16);
+/** 14 bytes to twice 7, each with a zero behind. */
+export const GAPS: usize = memory.data<u8>([0, 1, 2, 3, 4, 5, 6, 128, 7, 8, 9, 10, 11, 12, 13, 128], 16);
 /** Bits t of nibbles as bytes of 255 and 0, at SIGNS + 16t. */
 export const SIGNS: usize = memory.data<u8>([
   0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 0, 255, 255, 0, 0, 255, 255, 0, 0, 255, 255, 0, 0, 255, 255,
@@ -94,31 +96,28 @@ export function prepareScales(p: usize, nibbles: v128): void {
   v128.store(p, v128.or(v128.and(i16x8.shr_u(nibbles, 3), m30), m1), Prepared.scales + 16);
 }
 
-/** Eight planes of 14 bytes. */
+/** The signs that 16 or 14 bytes stand for. gaps: load(GAPS). */
 // @ts-ignore: decorator
 @inline
-export function prepareEvenSigns(p: usize, planes: usize): void {
-  const gaps = v128.load(GAPS);
-  for (const end = p + 128; p < end; p += 32, planes += 28) {
-    const a = lookup(v128.load(planes), gaps), b = lookup(v128.load(planes, 14), gaps);
-    v128.store(p, v128.xor(a, i64x2.shl(a, 8)), Prepared.signs);
-    v128.store(p, v128.xor(b, i64x2.shl(b, 8)), Prepared.signs + 16);
-  }
+export function signPlane(bytes: v128, gaps: v128, plane: i32): v128 {
+  if (plane == 16) return bytes;
+  const a = lookup(bytes, gaps);
+  return v128.xor(a, i64x2.shl(a, 8));
 }
 
-/** 16 octets' places; high: what the upper bytes of their offsets have from bit 3 on. */
+/** 16 places of 8 bits; mask: load_splat(M248) for octets, load_splat(M252) for quads. */
 // @ts-ignore: decorator
 @inline
-export function prepareOctets(p: usize, bytes: v128, high: v128): void {
-  const low = v128.and(bytes, v128.load_splat<u32>(M248));
-  storeOffsets(p, low, v128.or(v128.xor(bytes, low), high));
+export function prepareBytes(p: usize, bytes: v128, mask: v128): void {
+  const low = v128.and(bytes, mask);
+  storeOffsets(p, low, v128.xor(bytes, low));
 }
 
-/** 16 quads' places; high: from bit 2 on. */
+/** The same with further bits: high, what the upper bytes of the offsets have above the 8. */
 // @ts-ignore: decorator
 @inline
-export function prepareQuads(p: usize, bytes: v128, high: v128): void {
-  const low = v128.and(bytes, v128.load_splat<u32>(M252));
+export function prepareWide(p: usize, bytes: v128, high: v128, mask: v128): void {
+  const low = v128.and(bytes, mask);
   storeOffsets(p, low, v128.or(v128.xor(bytes, low), high));
 }
 
@@ -140,12 +139,12 @@ function slabScales(p: usize, shared: u32, slab: usize): void {
   }
 }
 
-/** planes: signs, 128 bytes. */
-export function octetSlab(p: usize, planes: usize, grid: usize, shared: u32, slab: usize): void {
-  const m64 = v128.load_splat<u32>(M64), m15 = v128.load_splat<u32>(M15);
+/** planes: the signs in a block, plane: 14 or 16, how many bytes each takes. */
+export function octetSlab(p: usize, planes: usize, plane: i32, grid: usize, shared: u32, slab: usize): void {
+  const m64 = v128.load_splat<u32>(M64), m15 = v128.load_splat<u32>(M15), gaps = v128.load(GAPS);
   slabScales(p, shared, slab);
-  for (const end = planes + 128; planes < end; planes += 32) {
-    let s01 = v128.load(planes), s23 = v128.load(planes, 16);
+  for (const end = planes + 8 * plane; planes < end; planes += 2 * plane) {
+    let s01 = signPlane(v128.load(planes), gaps, plane), s23 = signPlane(v128.load(planes + plane), gaps, plane);
     for (let t: usize = 0; t < 128; t += 16, p += 8, slab += 32) {
       const table = v128.load(SIGNS + (t & 48));
       const w01 = withSigns(octets(p, grid), lookup(table, v128.and(s01, m15)), m64);
@@ -159,11 +158,11 @@ export function octetSlab(p: usize, planes: usize, grid: usize, shared: u32, sla
   }
 }
 
-export function quadSlab(p: usize, planes: usize, grid: usize, slab: usize): void {
-  const m64 = v128.load_splat<u32>(M64), m15 = v128.load_splat<u32>(M15);
+export function quadSlab(p: usize, planes: usize, plane: i32, grid: usize, slab: usize): void {
+  const m64 = v128.load_splat<u32>(M64), m15 = v128.load_splat<u32>(M15), gaps = v128.load(GAPS);
   slabScales(p, 1, slab);
-  for (const end = planes + 128; planes < end; planes += 32) {
-    let s01 = v128.load(planes), s23 = v128.load(planes, 16);
+  for (const end = planes + 8 * plane; planes < end; planes += 2 * plane) {
+    let s01 = signPlane(v128.load(planes), gaps, plane), s23 = signPlane(v128.load(planes + plane), gaps, plane);
     for (let t: usize = 0; t < 128; t += 16, p += 16, slab += 32) {
       const table = v128.load(SIGNS + (t & 48));
       const w01 = withSigns(quads(p, grid), lookup(table, v128.and(s01, m15)), m64);
@@ -188,12 +187,14 @@ export function sharedDeltaSlab(p: usize, deltas: usize, grid: usize, slab: usiz
   }
 }
 
-/** IQ1_M: 49, or 47 where the bit of a plane is set, is added to a weight. */
+/** IQ1_M: 49, or 47 where the bit of its octet is set, is added to a weight. */
 export function deltaSlab(p: usize, grid: usize, slab: usize): void {
   const up = v128.load_splat<u32>(M49), two = v128.load_splat<u32>(M2), m15 = v128.load_splat<u32>(M15);
   slabScales(p, 0, slab);
-  for (let planes = p, end = p + 128; planes < end; planes += 32) {
-    let s01 = v128.load(planes, Prepared.signs), s23 = v128.load(planes, Prepared.signs + 16);
+  const spread = v128.load(ROW_OCTETS), spread2 = v128.load(ROW_OCTETS + 16);
+  for (let bits = p, end = p + 16; bits < end; bits += 4) {
+    const rows = v128.load32_zero(bits, Prepared.deltas);
+    let s01 = lookup(rows, spread), s23 = lookup(rows, spread2);
     for (let t: usize = 0; t < 128; t += 16, p += 8, slab += 32) {
       const table = v128.and(v128.load(SIGNS + (t & 48)), two);
       const d01 = i8x16.sub(up, lookup(table, v128.and(s01, m15))), d23 = i8x16.sub(up, lookup(table, v128.and(s23, m15)));

@@ -12,10 +12,10 @@ import { prepareIQ1_M, repackIQ1_M } from "./iq1_m";
 import { unpackIQ1_M_R4 } from "./iq1_m_r4";
 import { prepareIQ1_S, repackIQ1_S } from "./iq1_s";
 import { IQ2_S_SIGNS, prepareIQ2_S, repackIQ2_S } from "./iq2_s";
-import { prepareIQ2_XS, repackIQ2_XS } from "./iq2_xs";
-import { prepareIQ2_XXS, repackIQ2_XXS } from "./iq2_xxs";
+import { IQ2_XS_SIGNS, prepareIQ2_XS, repackIQ2_XS } from "./iq2_xs";
+import { IQ2_XXS_SIGNS, prepareIQ2_XXS, repackIQ2_XXS } from "./iq2_xxs";
 import { IQ3_S_SIGNS, prepareIQ3_S, repackIQ3_S } from "./iq3_s";
-import { prepareIQ3_XXS, repackIQ3_XXS } from "./iq3_xxs";
+import { IQ3_XXS_SIGNS, prepareIQ3_XXS, repackIQ3_XXS } from "./iq3_xxs";
 import { unpackIQ2_K, unpackIQ2_KS } from "./iq2_k";
 import { unpackIQ2_KL } from "./iq2_kl";
 import { unpackIQ3_K, unpackIQ3_KS } from "./iq3_k";
@@ -174,12 +174,12 @@ function unpackGridRows(type: u32, block: usize, n: u32, slab: usize): void {
     const p = slab + Slab.bytes;
     prepareBlocks(type, block, 1, p);
     switch (type) {
-      case GgmlType.IQ2_XXS: octetSlab(p, p + Prepared.signs, IQ2XXS_GRID, 1, slab); break;
-      case GgmlType.IQ2_XS: octetSlab(p, p + Prepared.signs, IQ2XS_GRID, 0, slab); break;
-      case GgmlType.IQ2_S: octetSlab(p, block + IQ2_S_SIGNS, IQ2S_GRID, 0, slab); break;
-      case GgmlType.IQ3_XXS: quadSlab(p, p + Prepared.signs, IQ3XXS_GRID, slab); break;
-      case GgmlType.IQ3_S: quadSlab(p, block + IQ3_S_SIGNS, IQ3S_GRID, slab); break;
-      case GgmlType.IQ1_S: sharedDeltaSlab(p, p + Prepared.signs + 32, IQ1S_GRID, slab); break;
+      case GgmlType.IQ2_XXS: octetSlab(p, block + IQ2_XXS_SIGNS, 14, IQ2XXS_GRID, 1, slab); break;
+      case GgmlType.IQ2_XS: octetSlab(p, block + IQ2_XS_SIGNS, 14, IQ2XS_GRID, 0, slab); break;
+      case GgmlType.IQ2_S: octetSlab(p, block + IQ2_S_SIGNS, 16, IQ2S_GRID, 0, slab); break;
+      case GgmlType.IQ3_XXS: quadSlab(p, block + IQ3_XXS_SIGNS, 14, IQ3XXS_GRID, slab); break;
+      case GgmlType.IQ3_S: quadSlab(p, block + IQ3_S_SIGNS, 16, IQ3S_GRID, slab); break;
+      case GgmlType.IQ1_S: sharedDeltaSlab(p, p + Prepared.deltas + 32, IQ1S_GRID, slab); break;
       default: deltaSlab(p, IQ1S_GRID, slab);
     }
   }

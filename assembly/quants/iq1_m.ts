@@ -15,26 +15,14 @@
 //   200  [16 B][8 B]    scales of sub-block 4f + i: bits 0-1 are bits 2f and the next of byte 4i + r; bit 2 is bit (i & 2) * 2 + f of
 //                       byte 4 (i & 1) + r of the 8
 //
-// Prepared: in place of the signs [4 x 4 x 8 B]: each of these bytes eight times.
+// Prepared: deltas are the 16 bytes at 184.
 
 import { loadF16x4 } from "../half";
-import { M1, lookup } from "../lanes";
+import { M1 } from "../lanes";
 import { Prepared } from "./grid-rows";
 import { prepareTernaryPlaces, storeTernaryPlace } from "./iq1_s";
 import { EIGHTH } from "./slab";
 
-/** Bytes 2v and 2v + 1 eight times, at OCTETS + 16v. */
-const OCTETS: usize = memory.data<u8>([
-  0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3,
-  4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7,
-  8, 8, 8, 8, 8, 8, 8, 8, 9, 9, 9, 9, 9, 9, 9, 9, 10, 10, 10, 10, 10, 10, 10, 10, 11, 11, 11, 11, 11, 11, 11, 11,
-  12, 12, 12, 12, 12, 12, 12, 12, 13, 13, 13, 13, 13, 13, 13, 13, 14, 14, 14, 14, 14, 14, 14, 14, 15, 15, 15, 15, 15, 15, 15, 15,
-], 16);
-/** Bit f of the first 8 bytes, bit 4 + f of the others, at UPPER + 16f. */
-const UPPER: usize = memory.data<u64>([
-  0x0101010101010101, 0x1010101010101010, 0x0202020202020202, 0x2020202020202020,
-  0x0404040404040404, 0x4040404040404040, 0x0808080808080808, 0x8080808080808080,
-], 16);
 const M6: usize = memory.data<u32>([0x06060606, 0x08080808], 16), M8: usize = M6 + 4;
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
@@ -73,21 +61,20 @@ export function prepareIQ1_M(block: usize, n: u32, p: usize): void {
   const m1 = v128.load_splat<u32>(M1), m6 = v128.load_splat<u32>(M6), m8 = v128.load_splat<u32>(M8);
   for (; n > 0; n--, block += 224, p += Prepared.bytes) {
     v128.store(p, f32x4.mul(loadF16x4(block), v128.load_splat<u32>(EIGHTH)));
-    const low = v128.load(block, 200), high = v128.load_splat<u64>(block + 216);
-    storeScales(p, v128.and(i16x8.shl(low, 1), m6), high, v128.load(UPPER), m8, m1);
-    storeScales(p + 16, v128.and(i16x8.shr_u(low, 1), m6), high, v128.load(UPPER + 16), m8, m1);
-    storeScales(p + 32, v128.and(i16x8.shr_u(low, 3), m6), high, v128.load(UPPER + 32), m8, m1);
-    storeScales(p + 48, v128.and(i16x8.shr_u(low, 5), m6), high, v128.load(UPPER + 48), m8, m1);
-    const deltas = v128.load(block, 184);
-    for (let v: usize = 0; v < 128; v += 16) v128.store(p + v, lookup(deltas, v128.load(OCTETS + v)), Prepared.signs);
+    const low = v128.load(block, 200), bits = v128.load64_zero(block, 216);
+    const high = v128.shuffle<i64>(bits, i16x8.shr_u(bits, 4), 0, 2);
+    storeScales(p, v128.and(i16x8.shl(low, 1), m6), v128.and(i16x8.shl(high, 3), m8), m1);
+    storeScales(p + 16, v128.and(i16x8.shr_u(low, 1), m6), v128.and(i16x8.shl(high, 2), m8), m1);
+    storeScales(p + 32, v128.and(i16x8.shr_u(low, 3), m6), v128.and(i16x8.shl(high, 1), m8), m1);
+    storeScales(p + 48, v128.and(i16x8.shr_u(low, 5), m6), v128.and(high, m8), m1);
+    v128.store(p, v128.load(block, 184), Prepared.deltas);
     prepareTernaryPlaces(p, block + 8, block + 136);
   }
 }
 
-/** 2s + 1 of 16 scales whose bits 0-1 are in `low`, doubled, and bit 2 is that of `high` which `upper` shows. */
+/** 2s + 1 of 16 scales; low, high: bits 0-1 and bit 2, doubled. */
 // @ts-ignore: decorator
 @inline
-function storeScales(p: usize, low: v128, high: v128, upper: v128, m8: v128, m1: v128): void {
-  const third = v128.and(i8x16.eq(v128.and(high, upper), upper), m8);
-  v128.store(p, v128.or(v128.or(low, third), m1), Prepared.scales);
+function storeScales(p: usize, low: v128, high: v128, m1: v128): void {
+  v128.store(p, v128.or(v128.or(low, high), m1), Prepared.scales);
 }

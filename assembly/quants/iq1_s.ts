@@ -12,14 +12,14 @@
 //   136  [3 x 16 B]     bits 8-10 of the places (ternary places, below)
 //   184  [16 B]         the upper four bits of qh as scales of 32: s and, as bit 3, delta
 //
-// Prepared: in place of the signs [8 x 4 u8] (2s + 1) * (16 - 8 delta), then [8 x 4 u8] 48 + 8 delta, of sub-blocks of 32 and rows.
+// Prepared: deltas are [8 x 4 u8] (2s + 1) * (16 - 8 delta), then [8 x 4 u8] 48 + 8 delta, of sub-blocks of 32 and rows.
 //
 // Ternary places: three bits of each octet, those of vectors 2v and 2v + 1 in bits 3-5 and 0-2 of vector v = 0, 1, 2; of vector 6 in bits
 // 6-7 of the first, bit 6 of the second; of vector 7 in bit 7 of the second, bits 6-7 of the third.
 
 import { loadFiniteF16x4 } from "../half";
 import { M1 } from "../lanes";
-import { Prepared, octetPlace, prepareOctets, storeScale } from "./grid-rows";
+import { M248, Prepared, octetPlace, prepareWide, storeScale } from "./grid-rows";
 import { EIGHTH } from "./slab";
 
 const MASKS: usize = memory.data<u32>([0x38383838, 0x30303030, 0x18181818, 0x0e0e0e0e, 0x31313131, 0xf0f0f0f0, 0x02020202, 0x08080808, 0x20202020], 16);
@@ -48,18 +48,18 @@ function addBits(p: usize, bits: u32): void {
 /** Offsets of a block's octets from places and high. */
 export function prepareTernaryPlaces(p: usize, places: usize, high: usize): void {
   const m56 = v128.load_splat<u32>(M56), m24 = v128.load_splat<u32>(M24), m48 = v128.load_splat<u32>(M48);
-  const m8 = v128.load_splat<u32>(M8), m32 = v128.load_splat<u32>(M32);
+  const m8 = v128.load_splat<u32>(M8), m32 = v128.load_splat<u32>(M32), m248 = v128.load_splat<u32>(M248);
   const a = v128.load(high), b = v128.load(high, 16), c = v128.load(high, 32);
-  prepareOctets(p, v128.load(places), v128.and(a, m56));
-  prepareOctets(p + 32, v128.load(places, 16), v128.and(i16x8.shl(a, 3), m56));
-  prepareOctets(p + 64, v128.load(places, 32), v128.and(b, m56));
-  prepareOctets(p + 96, v128.load(places, 48), v128.and(i16x8.shl(b, 3), m56));
-  prepareOctets(p + 128, v128.load(places, 64), v128.and(c, m56));
-  prepareOctets(p + 160, v128.load(places, 80), v128.and(i16x8.shl(c, 3), m56));
+  prepareWide(p, v128.load(places), v128.and(a, m56), m248);
+  prepareWide(p + 32, v128.load(places, 16), v128.and(i16x8.shl(a, 3), m56), m248);
+  prepareWide(p + 64, v128.load(places, 32), v128.and(b, m56), m248);
+  prepareWide(p + 96, v128.load(places, 48), v128.and(i16x8.shl(b, 3), m56), m248);
+  prepareWide(p + 128, v128.load(places, 64), v128.and(c, m56), m248);
+  prepareWide(p + 160, v128.load(places, 80), v128.and(i16x8.shl(c, 3), m56), m248);
   const sixth = v128.or(v128.and(i16x8.shr_u(a, 2), m48), v128.and(i16x8.shr_u(b, 3), m8));
-  prepareOctets(p + 192, v128.load(places, 96), sixth);
+  prepareWide(p + 192, v128.load(places, 96), sixth, m248);
   const seventh = v128.or(v128.and(i16x8.shr_u(b, 2), m32), v128.and(i16x8.shr_u(c, 3), m24));
-  prepareOctets(p + 224, v128.load(places, 112), seventh);
+  prepareWide(p + 224, v128.load(places, 112), seventh, m248);
 }
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
@@ -104,7 +104,7 @@ function prepareShared(p: usize, h: v128): void {
   // 8 delta * scale is scale, or - scale where down
   const shift = i8x16.sub(v128.xor(scale, down), down);
   v128.store(p, scale, Prepared.scales);
-  v128.store(p, i8x16.sub(v128.and(i16x8.shl(scale, 4), v128.load_splat<u32>(M240)), shift), Prepared.signs);
+  v128.store(p, i8x16.sub(v128.and(i16x8.shl(scale, 4), v128.load_splat<u32>(M240)), shift), Prepared.deltas);
   const two = v128.load_splat<u32>(M2);
-  v128.store(p, i8x16.sub(v128.load_splat<u32>(PLUS_49), v128.and(down, two)), Prepared.signs + 32);
+  v128.store(p, i8x16.sub(v128.load_splat<u32>(PLUS_49), v128.and(down, two)), Prepared.deltas + 32);
 }

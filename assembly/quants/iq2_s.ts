@@ -15,7 +15,7 @@
 
 import { loadFiniteF16x4 } from "../half";
 import { M24 } from "../lanes";
-import { Prepared, octetPlace, prepareOctets, prepareScales, storeScale, storeSigns } from "./grid-rows";
+import { M248, Prepared, octetPlace, prepareWide, prepareScales, storeScale, storeSigns } from "./grid-rows";
 import { EIGHTH } from "./slab";
 
 /** Where the signs of a block are: products read them there. */
@@ -45,20 +45,20 @@ export function repackIQ2_S(src: usize, rowBytes: usize, nRows: u32, k: u32, dst
 
 /** n blocks: d = d / 8, 2s + 1. */
 export function prepareIQ2_S(block: usize, n: u32, p: usize): void {
-  const m24 = v128.load_splat<u32>(M24);
+  const m24 = v128.load_splat<u32>(M24), m248 = v128.load_splat<u32>(M248);
   for (; n > 0; n--, block += 328, p += Prepared.bytes) {
     v128.store(p, f32x4.mul(loadFiniteF16x4(block), v128.load_splat<u32>(EIGHTH)));
     prepareScales(p, v128.load(block, 296));
     prepareScales(p + 32, v128.load(block, 312));
     const high = v128.load(block, 264);
-    prepareOctets(p, v128.load(block, 8), v128.and(i16x8.shr_u(high, 3), m24));
-    prepareOctets(p + 32, v128.load(block, 24), v128.and(i16x8.shr_u(high, 1), m24));
-    prepareOctets(p + 64, v128.load(block, 40), v128.and(i16x8.shl(high, 1), m24));
-    prepareOctets(p + 96, v128.load(block, 56), v128.and(i16x8.shl(high, 3), m24));
+    prepareWide(p, v128.load(block, 8), v128.and(i16x8.shr_u(high, 3), m24), m248);
+    prepareWide(p + 32, v128.load(block, 24), v128.and(i16x8.shr_u(high, 1), m24), m248);
+    prepareWide(p + 64, v128.load(block, 40), v128.and(i16x8.shl(high, 1), m24), m248);
+    prepareWide(p + 96, v128.load(block, 56), v128.and(i16x8.shl(high, 3), m24), m248);
     const high2 = v128.load(block, 280);
-    prepareOctets(p + 128, v128.load(block, 72), v128.and(i16x8.shr_u(high2, 3), m24));
-    prepareOctets(p + 160, v128.load(block, 88), v128.and(i16x8.shr_u(high2, 1), m24));
-    prepareOctets(p + 192, v128.load(block, 104), v128.and(i16x8.shl(high2, 1), m24));
-    prepareOctets(p + 224, v128.load(block, 120), v128.and(i16x8.shl(high2, 3), m24));
+    prepareWide(p + 128, v128.load(block, 72), v128.and(i16x8.shr_u(high2, 3), m24), m248);
+    prepareWide(p + 160, v128.load(block, 88), v128.and(i16x8.shr_u(high2, 1), m24), m248);
+    prepareWide(p + 192, v128.load(block, 104), v128.and(i16x8.shl(high2, 1), m24), m248);
+    prepareWide(p + 224, v128.load(block, 120), v128.and(i16x8.shl(high2, 3), m24), m248);
   }
 }

@@ -14,11 +14,14 @@
 
 import { loadFiniteF16x4 } from "../half";
 import {
-  Prepared, octetPlace, prepareEvenSigns, prepareOctets, prepareScales, storeEvenSigns, storeScale,
+  M248, Prepared, octetPlace, prepareWide, prepareScales, storeEvenSigns, storeScale,
 } from "./grid-rows";
 import { EIGHTH } from "./slab";
 
 const M8: usize = memory.data<u32>([0x08080808], 16);
+
+/** Where the signs of a block are: products read them there. */
+export const IQ2_XS_SIGNS: usize = 136;
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackIQ2_XS(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
@@ -41,7 +44,7 @@ export function repackIQ2_XS(src: usize, rowBytes: usize, nRows: u32, k: u32, ds
         for (let t: u32 = 0; t < 8; t++) {
           signs |= <u64>(load<u16>(block + (c << 4) + (t << 1), 2) >> 9) << (t << 3);
         }
-        storeEvenSigns(to + 136, c, r, signs);
+        storeEvenSigns(to + IQ2_XS_SIGNS, c, r, signs);
       }
       for (let j: u32 = 0; j < 16; j++) storeScale(to + 264, j, r, (load<u8>(block + (j >> 1), 66) >> ((j & 1) << 2)) & 15);
     }
@@ -50,20 +53,19 @@ export function repackIQ2_XS(src: usize, rowBytes: usize, nRows: u32, k: u32, ds
 
 /** n blocks: d = d / 8, 2s + 1. */
 export function prepareIQ2_XS(block: usize, n: u32, p: usize): void {
-  const m8 = v128.load_splat<u32>(M8);
+  const m8 = v128.load_splat<u32>(M8), m248 = v128.load_splat<u32>(M248);
   for (; n > 0; n--, block += 296, p += Prepared.bytes) {
     v128.store(p, f32x4.mul(loadFiniteF16x4(block), v128.load_splat<u32>(EIGHTH)));
     prepareScales(p, v128.load(block, 264));
     prepareScales(p + 32, v128.load(block, 280));
-    prepareEvenSigns(p, block + 136);
     const high = v128.load(block, 248);
-    prepareOctets(p, v128.load(block, 8), v128.and(high, m8));
-    prepareOctets(p + 32, v128.load(block, 24), v128.and(i16x8.shl(high, 1), m8));
-    prepareOctets(p + 64, v128.load(block, 40), v128.and(i16x8.shl(high, 2), m8));
-    prepareOctets(p + 96, v128.load(block, 56), v128.and(i16x8.shl(high, 3), m8));
-    prepareOctets(p + 128, v128.load(block, 72), v128.and(i16x8.shr_u(high, 4), m8));
-    prepareOctets(p + 160, v128.load(block, 88), v128.and(i16x8.shr_u(high, 3), m8));
-    prepareOctets(p + 192, v128.load(block, 104), v128.and(i16x8.shr_u(high, 2), m8));
-    prepareOctets(p + 224, v128.load(block, 120), v128.and(i16x8.shr_u(high, 1), m8));
+    prepareWide(p, v128.load(block, 8), v128.and(high, m8), m248);
+    prepareWide(p + 32, v128.load(block, 24), v128.and(i16x8.shl(high, 1), m8), m248);
+    prepareWide(p + 64, v128.load(block, 40), v128.and(i16x8.shl(high, 2), m8), m248);
+    prepareWide(p + 96, v128.load(block, 56), v128.and(i16x8.shl(high, 3), m8), m248);
+    prepareWide(p + 128, v128.load(block, 72), v128.and(i16x8.shr_u(high, 4), m8), m248);
+    prepareWide(p + 160, v128.load(block, 88), v128.and(i16x8.shr_u(high, 3), m8), m248);
+    prepareWide(p + 192, v128.load(block, 104), v128.and(i16x8.shr_u(high, 2), m8), m248);
+    prepareWide(p + 224, v128.load(block, 120), v128.and(i16x8.shr_u(high, 1), m8), m248);
   }
 }

@@ -12,8 +12,11 @@
 //   248  [16 B]         scales of 32
 
 import { loadFiniteF16x4 } from "../half";
-import { Prepared, octetPlace, prepareEvenSigns, prepareOctets, prepareScales, storeEvenSigns, storeScale } from "./grid-rows";
+import { M248, Prepared, octetPlace, prepareBytes, prepareScales, storeEvenSigns, storeScale } from "./grid-rows";
 import { EIGHTH } from "./slab";
+
+/** Where the signs of a block are: products read them there. */
+export const IQ2_XXS_SIGNS: usize = 136;
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackIQ2_XXS(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
@@ -34,7 +37,7 @@ export function repackIQ2_XXS(src: usize, rowBytes: usize, nRows: u32, k: u32, d
           const l = (c << 3) + t;
           signs |= <u64>((load<u32>(block + (l >> 2 << 3), 6) >> (7 * (l & 3))) & 127) << (t << 3);
         }
-        storeEvenSigns(to + 136, c, r, signs);
+        storeEvenSigns(to + IQ2_XXS_SIGNS, c, r, signs);
       }
       for (let j: u32 = 0; j < 8; j++) storeScale(to + 248, j, r, load<u32>(block + (j << 3), 6) >> 28);
     }
@@ -43,18 +46,17 @@ export function repackIQ2_XXS(src: usize, rowBytes: usize, nRows: u32, k: u32, d
 
 /** n blocks: d = d / 8, 2s + 1. */
 export function prepareIQ2_XXS(block: usize, n: u32, p: usize): void {
-  const zero = i32x4.splat(0);
+  const m248 = v128.load_splat<u32>(M248);
   for (; n > 0; n--, block += 264, p += Prepared.bytes) {
     v128.store(p, f32x4.mul(loadFiniteF16x4(block), v128.load_splat<u32>(EIGHTH)));
     prepareScales(p, v128.load(block, 248));
-    prepareEvenSigns(p, block + 136);
-    prepareOctets(p, v128.load(block, 8), zero);
-    prepareOctets(p + 32, v128.load(block, 24), zero);
-    prepareOctets(p + 64, v128.load(block, 40), zero);
-    prepareOctets(p + 96, v128.load(block, 56), zero);
-    prepareOctets(p + 128, v128.load(block, 72), zero);
-    prepareOctets(p + 160, v128.load(block, 88), zero);
-    prepareOctets(p + 192, v128.load(block, 104), zero);
-    prepareOctets(p + 224, v128.load(block, 120), zero);
+    prepareBytes(p, v128.load(block, 8), m248);
+    prepareBytes(p + 32, v128.load(block, 24), m248);
+    prepareBytes(p + 64, v128.load(block, 40), m248);
+    prepareBytes(p + 96, v128.load(block, 56), m248);
+    prepareBytes(p + 128, v128.load(block, 72), m248);
+    prepareBytes(p + 160, v128.load(block, 88), m248);
+    prepareBytes(p + 192, v128.load(block, 104), m248);
+    prepareBytes(p + 224, v128.load(block, 120), m248);
   }
 }

@@ -14,7 +14,7 @@
 
 import { loadFiniteF16x4 } from "../half";
 import { M4 } from "../lanes";
-import { Prepared, prepareQuads, prepareScales, quadPlace, storeScale, storeSigns } from "./grid-rows";
+import { M252, Prepared, prepareWide, prepareScales, quadPlace, storeScale, storeSigns } from "./grid-rows";
 
 /** Where the signs of a block are: products read them there. */
 export const IQ3_S_SIGNS: usize = 264;
@@ -43,20 +43,20 @@ export function repackIQ3_S(src: usize, rowBytes: usize, nRows: u32, k: u32, dst
 
 /** n blocks: 2s + 1. */
 export function prepareIQ3_S(block: usize, n: u32, p: usize): void {
-  const m4 = v128.load_splat<u32>(M4);
+  const m4 = v128.load_splat<u32>(M4), m252 = v128.load_splat<u32>(M252);
   for (; n > 0; n--, block += 440, p += Prepared.bytes) {
     v128.store(p, loadFiniteF16x4(block));
     prepareScales(p, v128.load(block, 424));
     for (let h: usize = 0; h < 2; h++) {
       const high = v128.load(block + (h << 4), 392), q = block + (h << 7), to = p + (h << 8);
-      prepareQuads(to, v128.load(q, 8), v128.and(high, m4));
-      prepareQuads(to + 32, v128.load(q, 24), v128.and(i16x8.shl(high, 1), m4));
-      prepareQuads(to + 64, v128.load(q, 40), v128.and(i16x8.shl(high, 2), m4));
-      prepareQuads(to + 96, v128.load(q, 56), v128.and(i16x8.shr_u(high, 5), m4));
-      prepareQuads(to + 128, v128.load(q, 72), v128.and(i16x8.shr_u(high, 4), m4));
-      prepareQuads(to + 160, v128.load(q, 88), v128.and(i16x8.shr_u(high, 3), m4));
-      prepareQuads(to + 192, v128.load(q, 104), v128.and(i16x8.shr_u(high, 2), m4));
-      prepareQuads(to + 224, v128.load(q, 120), v128.and(i16x8.shr_u(high, 1), m4));
+      prepareWide(to, v128.load(q, 8), v128.and(high, m4), m252);
+      prepareWide(to + 32, v128.load(q, 24), v128.and(i16x8.shl(high, 1), m4), m252);
+      prepareWide(to + 64, v128.load(q, 40), v128.and(i16x8.shl(high, 2), m4), m252);
+      prepareWide(to + 96, v128.load(q, 56), v128.and(i16x8.shr_u(high, 5), m4), m252);
+      prepareWide(to + 128, v128.load(q, 72), v128.and(i16x8.shr_u(high, 4), m4), m252);
+      prepareWide(to + 160, v128.load(q, 88), v128.and(i16x8.shr_u(high, 3), m4), m252);
+      prepareWide(to + 192, v128.load(q, 104), v128.and(i16x8.shr_u(high, 2), m4), m252);
+      prepareWide(to + 224, v128.load(q, 120), v128.and(i16x8.shr_u(high, 1), m4), m252);
     }
   }
 }

@@ -12,8 +12,11 @@
 //   376  [16 B]         scales of 32
 
 import { loadFiniteF16x4 } from "../half";
-import { Prepared, prepareEvenSigns, prepareQuads, prepareScales, quadPlace, storeEvenSigns, storeScale } from "./grid-rows";
+import { M252, Prepared, prepareBytes, prepareScales, quadPlace, storeEvenSigns, storeScale } from "./grid-rows";
 import { QUARTER } from "./slab";
+
+/** Where the signs of a block are: products read them there. */
+export const IQ3_XXS_SIGNS: usize = 264;
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackIQ3_XXS(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
@@ -31,7 +34,7 @@ export function repackIQ3_XXS(src: usize, rowBytes: usize, nRows: u32, k: u32, d
           const l = (c << 3) + t;
           signs |= <u64>((load<u32>(block + (l >> 2 << 2), 66) >> (7 * (l & 3))) & 127) << (t << 3);
         }
-        storeEvenSigns(to + 264, c, r, signs);
+        storeEvenSigns(to + IQ3_XXS_SIGNS, c, r, signs);
       }
       for (let j: u32 = 0; j < 8; j++) storeScale(to + 376, j, r, load<u32>(block + (j << 2), 66) >> 28);
     }
@@ -40,14 +43,13 @@ export function repackIQ3_XXS(src: usize, rowBytes: usize, nRows: u32, k: u32, d
 
 /** n blocks: d = d / 4, 2s + 1. */
 export function prepareIQ3_XXS(block: usize, n: u32, p: usize): void {
-  const zero = i32x4.splat(0);
+  const m252 = v128.load_splat<u32>(M252);
   for (; n > 0; n--, block += 392, p += Prepared.bytes) {
     v128.store(p, f32x4.mul(loadFiniteF16x4(block), v128.load_splat<u32>(QUARTER)));
     prepareScales(p, v128.load(block, 376));
-    prepareEvenSigns(p, block + 264);
     for (let i: usize = 0; i < 256; i += 32) {
-      prepareQuads(p + 2 * i, v128.load(block + i, 8), zero);
-      prepareQuads(p + 2 * i + 32, v128.load(block + i, 24), zero);
+      prepareBytes(p + 2 * i, v128.load(block + i, 8), m252);
+      prepareBytes(p + 2 * i + 32, v128.load(block + i, 24), m252);
     }
   }
 }

@@ -13,7 +13,7 @@ import {
 } from "../lanes";
 
 /** scratch: room for a slab and what its unpacker needs (grid-rows.ts). */
-export enum Slab { bytes = 1296, scales = 16, weights = 272, scratch = 2016 }
+export enum Slab { bytes = 1296, scales = 16, weights = 272, scratch = 1952 }
 
 /**
  * One tile of slabs, added to what `out` holds: total = sum over sub-blocks of scale * (sum (w + 64) * y - 64 * sum y),
