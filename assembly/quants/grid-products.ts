@@ -1,12 +1,12 @@
-// Products of the grid types with one column: no slab, and no lane for a row until a block ends. A step takes an octet of two rows from
-// the grid as magnitudes (0..127), gives the signs to the activations instead, and multiplies bytes to pairs of i16; these
+// Products of the grid types with one column: no slab, and no lane for a row until a block ends. A step takes an octet of two rows
+// from the grid as magnitudes (0..127), gives the signs to the activations instead, and multiplies bytes to pairs of i16; these
 // and the scale make i32. At the end of a block the rows' sums become lanes, and f = f + f32(total) * (d_w * d_y) is that of
 // slab7 (slab.ts), total being the same integer. Relaxed dots in both builds that have them: y is signed, a magnitude has 7 bits.
-// (One row of two octets to a step: as many instructions, but more vectors alive than there are registers; a tenth slower.)
+// (Two octets of one row to a step: as fast, with more code. Both hang on the loads of 16 bytes, two a cycle.)
 
 import { M15, lookup, pairDots, select } from "../lanes";
 import { Column } from "./activations";
-import { GAPS, Prepared, ROW_OCTETS, SIGNS, signPlane } from "./grid-rows";
+import { GAPS, Prepared, ROW_OCTETS, signPlane } from "./grid-rows";
 
 /** Four rows' scales of sub-block n of four, bytes 4n + r, to a pair of i16 in lane r, at PAIRS + 16n. */
 export const PAIRS: usize = memory.data<u8>([
@@ -27,10 +27,10 @@ export const COUPLES: usize = memory.data<u8>([
 /** Zero that stays in a register: a constant is made anew at each use. */
 export const ZERO: usize = memory.data<u64>([0, 0], 16);
 
-/** Bits t of nibbles as bytes of 2 and 0, at DELTAS + 16t. */
+/** Bit 3 - i of nibbles as bytes of 2 and 0, at DELTAS + 16i. */
 export const DELTAS: usize = memory.data<u8>([
-  0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 0, 2, 2, 0, 0, 2, 2, 0, 0, 2, 2, 0, 0, 2, 2,
-  0, 0, 0, 0, 2, 2, 2, 2, 0, 0, 0, 0, 2, 2, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2,
+  0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2, 0, 0, 0, 0, 2, 2, 2, 2, 0, 0, 0, 0, 2, 2, 2, 2,
+  0, 0, 2, 2, 0, 0, 2, 2, 0, 0, 2, 2, 0, 0, 2, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2,
 ], 16);
 
 /** f + f32(total) * (d_w * d_y); ab, cd: two sums each of rows 0 and 1, 2 and 3; extra: for every row, to be added. */
@@ -41,15 +41,15 @@ export function addBlock(f: v128, ab: v128, cd: v128, extra: v128, d: v128, dy: 
   return f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(i32x4.add(sums, extra)), f32x4.mul(d, dy)));
 }
 
-/** y, with the other sign where the bit of `nibbles` is set that `table` (SIGNS) shows; less: -y. */
+/** y, or less = -y where the highest bit of a plane's byte is set. (With bits from masks or by lookup of nibbles: a tenth slower.) */
 // @ts-ignore: decorator
 @inline
-export function signed(y: v128, less: v128, nibbles: v128, table: v128): v128 {
-  return select(less, y, lookup(table, nibbles));
+export function signed(y: v128, less: v128, plane: v128, zero: v128): v128 {
+  return select(less, y, i8x16.lt_s(plane, zero));
 }
 
-// Templates (matmul/generate-tiles.mjs): $g is a pair of rows; h and i: of 64 weights, the half and its half, 16. `planes` are the signs of
-// the first of n blocks, blockBytes from one's to the next's.
+// Templates (matmul/generate-tiles.mjs): $g is a pair of rows; $h and $i: of 64 weights, the half and its half, 16 or two octets. p: n
+// prepared blocks; planes: the signs of the first of these blocks, in planes of $PLANE bytes, the next block's blockBytes on.
 
 /**
  * n prepared blocks of octets, a scale for 16 weights, times a column, added to what `out` holds. Two octets' pairs of products
@@ -57,30 +57,29 @@ export function signed(y: v128, less: v128, nibbles: v128, table: v128): v128 {
  * @rows IQ2XS/14 IQ2S/16
  */
 function octets16(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, out: usize): void {
-  const zero = v128.load(ZERO), m15 = v128.load_splat<u32>(M15), gaps = v128.load(GAPS);
+  const zero = v128.load(ZERO), gaps = v128.load(GAPS);
   let f = v128.load(out);
   for (; n > 0; n--, p += Prepared.bytes, planes += blockBytes, y += Column.bytes) {
     let t$g = zero;
     let x = y, k = p, q = p;
     for (let s = planes, end = planes + 8 * $PLANE; s < end; s += 2 * $PLANE) {
-      const s$g = signPlane(v128.load(s, $PLANE * $g), gaps, $PLANE);
+      let s$g = signPlane(v128.load(s, $PLANE * $g), gaps, $PLANE);
       const scales = v128.load(k, Prepared.scales);
       for (let $h = 0; $h < 2; $h++) {
-        const n$g = v128.and($h ? i16x8.shr_u(s$g, 4) : s$g, m15);
         for (let $i = 0; $i < 2; $i++) {
-          const both = v128.load(x, Column.steps + 32 * $h + 16 * $i);
-          const a = v128.shuffle<i64>(both, both, 0, 0), b = v128.shuffle<i64>(both, both, 1, 1);
+          const a = v128.load_splat<u64>(x, Column.steps + 32 * $h + 16 * $i);
+          const b = v128.load_splat<u64>(x, Column.steps + 32 * $h + 16 * $i + 8);
           const lessA = i8x16.sub(zero, a), lessB = i8x16.sub(zero, b);
-          const tableA = v128.load(SIGNS + 32 * $i), tableB = v128.load(SIGNS + 32 * $i + 16);
           const pairs = lookup(scales, v128.load(PAIRS + 32 * $h + 16 * $i));
-          const a$g = pairDots(signed(a, lessA, n$g, tableA), v128.load64_lane(
+          const a$g = pairDots(signed(a, lessA, s$g, zero), v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g), $GRID), 1, $GRID,
           ));
-          const b$g = pairDots(signed(b, lessB, n$g, tableB), v128.load64_lane(
+          const b$g = pairDots(signed(b, lessB, i8x16.add(s$g, s$g), zero), v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g), $GRID), 1, $GRID,
           ));
+          s$g = i16x8.shl(s$g, 2);
           const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
           t$g = i32x4.add(t$g, i32x4.dot_i16x8_s(i16x8.add(a$g, b$g), k$g));
         }
@@ -99,30 +98,29 @@ function octets16(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, 
  * @rows IQ2XXS/14
  */
 function octets32(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, out: usize): void {
-  const zero = v128.load(ZERO), m15 = v128.load_splat<u32>(M15), gaps = v128.load(GAPS);
+  const zero = v128.load(ZERO), gaps = v128.load(GAPS);
   let f = v128.load(out);
   for (; n > 0; n--, p += Prepared.bytes, planes += blockBytes, y += Column.bytes) {
     let t$g = zero;
     let x = y, k = p, q = p;
     for (let s = planes, end = planes + 8 * $PLANE; s < end; s += 2 * $PLANE) {
-      const s$g = signPlane(v128.load(s, $PLANE * $g), gaps, $PLANE);
+      let s$g = signPlane(v128.load(s, $PLANE * $g), gaps, $PLANE);
       const scales = v128.load64_zero(k, Prepared.scales);
       for (let $h = 0; $h < 2; $h++) {
-        const n$g = v128.and($h ? i16x8.shr_u(s$g, 4) : s$g, m15);
         const pairs = lookup(scales, v128.load(PAIRS + 16 * $h));
         for (let $i = 0; $i < 2; $i++) {
-          const both = v128.load(x, Column.steps + 32 * $h + 16 * $i);
-          const a = v128.shuffle<i64>(both, both, 0, 0), b = v128.shuffle<i64>(both, both, 1, 1);
+          const a = v128.load_splat<u64>(x, Column.steps + 32 * $h + 16 * $i);
+          const b = v128.load_splat<u64>(x, Column.steps + 32 * $h + 16 * $i + 8);
           const lessA = i8x16.sub(zero, a), lessB = i8x16.sub(zero, b);
-          const tableA = v128.load(SIGNS + 32 * $i), tableB = v128.load(SIGNS + 32 * $i + 16);
-          const a$g = pairDots(signed(a, lessA, n$g, tableA), v128.load64_lane(
+          const a$g = pairDots(signed(a, lessA, s$g, zero), v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g), $GRID), 1, $GRID,
           ));
-          const b$g = pairDots(signed(b, lessB, n$g, tableB), v128.load64_lane(
+          const b$g = pairDots(signed(b, lessB, i8x16.add(s$g, s$g), zero), v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g), $GRID), 1, $GRID,
           ));
+          s$g = i16x8.shl(s$g, 2);
           const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
           t$g = i32x4.add(t$g, i32x4.dot_i16x8_s(i16x8.add(a$g, b$g), k$g));
         }
@@ -141,32 +139,31 @@ function octets32(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, 
  * @rows IQ3XXS/14 IQ3S/16
  */
 function quads32(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, out: usize): void {
-  const zero = v128.load(ZERO), m15 = v128.load_splat<u32>(M15), gaps = v128.load(GAPS);
+  const zero = v128.load(ZERO), gaps = v128.load(GAPS);
   let f = v128.load(out);
   for (; n > 0; n--, p += Prepared.bytes, planes += blockBytes, y += Column.bytes) {
     let t$g = zero;
     let x = y, k = p, q = p;
     for (let s = planes, end = planes + 8 * $PLANE; s < end; s += 2 * $PLANE) {
-      const s$g = signPlane(v128.load(s, $PLANE * $g), gaps, $PLANE);
+      let s$g = signPlane(v128.load(s, $PLANE * $g), gaps, $PLANE);
       const scales = v128.load64_zero(k, Prepared.scales);
       for (let $h = 0; $h < 2; $h++) {
-        const n$g = v128.and($h ? i16x8.shr_u(s$g, 4) : s$g, m15);
         const pairs = lookup(scales, v128.load(PAIRS + 16 * $h));
         for (let $i = 0; $i < 2; $i++) {
           const both = v128.load(x, Column.steps + 32 * $h + 16 * $i);
           const a = v128.shuffle<i64>(both, both, 0, 0), b = v128.shuffle<i64>(both, both, 1, 1);
           const lessA = i8x16.sub(zero, a), lessB = i8x16.sub(zero, b);
-          const tableA = v128.load(SIGNS + 32 * $i), tableB = v128.load(SIGNS + 32 * $i + 16);
           let v$g = v128.load32_zero(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 8 * $g), $GRID);
           v$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 8 * $g + 2), v$g, 1, $GRID);
           v$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 8 * $g + 4), v$g, 2, $GRID);
           v$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 8 * $g + 6), v$g, 3, $GRID);
-          const a$g = pairDots(signed(a, lessA, n$g, tableA), v$g);
+          const a$g = pairDots(signed(a, lessA, s$g, zero), v$g);
           let w$g = v128.load32_zero(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 16 + 8 * $g), $GRID);
           w$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 16 + 8 * $g + 2), w$g, 1, $GRID);
           w$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 16 + 8 * $g + 4), w$g, 2, $GRID);
           w$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 16 + 8 * $g + 6), w$g, 3, $GRID);
-          const b$g = pairDots(signed(b, lessB, n$g, tableB), w$g);
+          const b$g = pairDots(signed(b, lessB, i8x16.add(s$g, s$g), zero), w$g);
+          s$g = i16x8.shl(s$g, 2);
           const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
           t$g = i32x4.add(t$g, i32x4.dot_i16x8_s(i16x8.add(a$g, b$g), k$g));
         }
@@ -254,7 +251,7 @@ function ternary16(n: u32, p: usize, y: usize, out: usize): void {
       const s$g = lookup(v128.load32_zero(s, Prepared.deltas), v128.load(ROW_OCTETS + 16 * $g));
       const scales = v128.load(k, Prepared.scales);
       for (let $h = 0; $h < 2; $h++) {
-        const n$g = v128.and($h ? i16x8.shr_u(s$g, 4) : s$g, m15);
+        const n$g = v128.and($h ? s$g : i16x8.shr_u(s$g, 4), m15);
         for (let $i = 0; $i < 2; $i++) {
           const both = v128.load(x, Column.steps + 32 * $h + 16 * $i);
           const a = v128.shuffle<i64>(both, both, 0, 0), b = v128.shuffle<i64>(both, both, 1, 1);

@@ -12,11 +12,11 @@
 //   places  8 bits of each, rotated, so that two ands give both bytes of its offset in the grid: octets (entries of 8 bytes) have
 //           place << 3 | place >> 5 in byte 4l + r, quads place << 2 | place >> 6 in byte 8l + 2r + o. Further bits are kept
 //           apart, in the same order of bytes.
-//   signs   byte 8i + n of plane 2c + g, bit t: weight n of octet 8c + t of row 2g + i is negative. 16 bytes a plane. Where the eighth sign of an octet makes the number of negative ones even, 14 bytes:
+//   signs   byte 8i + n of plane 2c + g, bit 7 - t: weight n of octet 8c + t of row 2g + i is negative. 16 bytes a plane. Where the eighth sign of an octet makes the number of negative ones even, 14 bytes:
 //           7 of a row, a[n] = the signs 0 to n added, modulo 2, so that sign n = a[n] ^ a[n - 1], and the eighth = a[6]
 //   scales  nibbles: byte 16 (j >> 3) + 4 (j % 4) + r, the upper one where j & 4
 
-import { M1, M15, M64, SPREAD, lookup, spreadScales } from "../lanes";
+import { M1, M64, SPREAD, lookup, spreadScales } from "../lanes";
 import { Slab, storeOctets, withSigns } from "./slab";
 
 export enum Prepared { bytes = 656, scales = 16, deltas = 80, places = 144 }
@@ -31,23 +31,17 @@ export const ROW_OCTETS: usize = memory.data<u8>([
 ], 16);
 /** 14 bytes to twice 7, each with a zero behind. */
 export const GAPS: usize = memory.data<u8>([0, 1, 2, 3, 4, 5, 6, 128, 7, 8, 9, 10, 11, 12, 13, 128], 16);
-/** Bits t of nibbles as bytes of 255 and 0, at SIGNS + 16t. */
-export const SIGNS: usize = memory.data<u8>([
-  0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 0, 255, 255, 0, 0, 255, 255, 0, 0, 255, 255, 0, 0, 255, 255,
-  0, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255,
-], 16);
-
 // Interleaving: of one row, in the file's order.
 
 /** Keeps the signs of row r's octets 8c + t (byte t of x) in planes of 16 bytes. */
 export function storeSigns(planes: usize, c: u32, r: u32, x: u64): void {
-  store<u64>(planes + (((c << 1) + (r >> 1)) << 4) + ((r & 1) << 3), transposeBits(x));
+  store<u64>(planes + (((c << 1) + (r >> 1)) << 4) + ((r & 1) << 3), transposeBits(bswap(x)));
 }
 
 /** The same in planes of 14 bytes, from 7 signs each. */
 export function storeEvenSigns(planes: usize, c: u32, r: u32, x: u64): void {
   const plane = planes + 14 * ((c << 1) + (r >> 1)) + 7 * (r & 1);
-  x = transposeBits(x);
+  x = transposeBits(bswap(x));
   x ^= x << 8;
   x ^= x << 16;
   x ^= x << 32;
@@ -141,68 +135,58 @@ function slabScales(p: usize, shared: u32, slab: usize): void {
 
 /** planes: the signs in a block, plane: 14 or 16, how many bytes each takes. */
 export function octetSlab(p: usize, planes: usize, plane: i32, grid: usize, shared: u32, slab: usize): void {
-  const m64 = v128.load_splat<u32>(M64), m15 = v128.load_splat<u32>(M15), gaps = v128.load(GAPS);
+  const zero = i32x4.splat(0), m64 = v128.load_splat<u32>(M64), gaps = v128.load(GAPS);
   slabScales(p, shared, slab);
   for (const end = planes + 8 * plane; planes < end; planes += 2 * plane) {
     let s01 = signPlane(v128.load(planes), gaps, plane), s23 = signPlane(v128.load(planes + plane), gaps, plane);
-    for (let t: usize = 0; t < 128; t += 16, p += 8, slab += 32) {
-      const table = v128.load(SIGNS + (t & 48));
-      const w01 = withSigns(octets(p, grid), lookup(table, v128.and(s01, m15)), m64);
-      const w23 = withSigns(octets(p + 4, grid), lookup(table, v128.and(s23, m15)), m64);
+    for (let t: u32 = 0; t < 8; t++, p += 8, slab += 32) {
+      const w01 = withSigns(octets(p, grid), i8x16.lt_s(s01, zero), m64), w23 = withSigns(octets(p + 4, grid), i8x16.lt_s(s23, zero), m64);
       storeOctets(slab + Slab.weights, w01, w23);
-      if (t == 48) {
-        s01 = i16x8.shr_u(s01, 4);
-        s23 = i16x8.shr_u(s23, 4);
-      }
+      s01 = i8x16.add(s01, s01);
+      s23 = i8x16.add(s23, s23);
     }
   }
 }
 
+/** The same for quads, whose scales are of 32. */
 export function quadSlab(p: usize, planes: usize, plane: i32, grid: usize, slab: usize): void {
-  const m64 = v128.load_splat<u32>(M64), m15 = v128.load_splat<u32>(M15), gaps = v128.load(GAPS);
+  const zero = i32x4.splat(0), m64 = v128.load_splat<u32>(M64), gaps = v128.load(GAPS);
   slabScales(p, 1, slab);
   for (const end = planes + 8 * plane; planes < end; planes += 2 * plane) {
     let s01 = signPlane(v128.load(planes), gaps, plane), s23 = signPlane(v128.load(planes + plane), gaps, plane);
-    for (let t: usize = 0; t < 128; t += 16, p += 16, slab += 32) {
-      const table = v128.load(SIGNS + (t & 48));
-      const w01 = withSigns(quads(p, grid), lookup(table, v128.and(s01, m15)), m64);
-      const w23 = withSigns(quads(p + 8, grid), lookup(table, v128.and(s23, m15)), m64);
+    for (let t: u32 = 0; t < 8; t++, p += 16, slab += 32) {
+      const w01 = withSigns(quads(p, grid), i8x16.lt_s(s01, zero), m64), w23 = withSigns(quads(p + 8, grid), i8x16.lt_s(s23, zero), m64);
       storeOctets(slab + Slab.weights, w01, w23);
-      if (t == 48) {
-        s01 = i16x8.shr_u(s01, 4);
-        s23 = i16x8.shr_u(s23, 4);
-      }
+      s01 = i8x16.add(s01, s01);
+      s23 = i8x16.add(s23, s23);
     }
   }
 }
 
 /** IQ1_S: bytes [8 x 4] at `deltas` are added to the weights of 32. */
 export function sharedDeltaSlab(p: usize, deltas: usize, grid: usize, slab: usize): void {
-  const spread = v128.load(ROW_OCTETS), spread2 = v128.load(ROW_OCTETS + 16);
+  const rows01 = v128.load(ROW_OCTETS), rows23 = v128.load(ROW_OCTETS + 16);
   slabScales(p, 1, slab);
   for (let l: u32 = 0; l < 32; l++, p += 8, slab += 32) {
-    const rows = v128.load32_zero(deltas + (l & 28));
-    const w01 = i8x16.add(octets(p, grid), lookup(rows, spread)), w23 = i8x16.add(octets(p + 4, grid), lookup(rows, spread2));
+    const delta = v128.load32_zero(deltas + (l & 28));
+    const w01 = i8x16.add(octets(p, grid), lookup(delta, rows01)), w23 = i8x16.add(octets(p + 4, grid), lookup(delta, rows23));
     storeOctets(slab + Slab.weights, w01, w23);
   }
 }
 
-/** IQ1_M: 49, or 47 where the bit of its octet is set, is added to a weight. */
-export function deltaSlab(p: usize, grid: usize, slab: usize): void {
-  const up = v128.load_splat<u32>(M49), two = v128.load_splat<u32>(M2), m15 = v128.load_splat<u32>(M15);
+/** IQ1_M: 49, or 47 where its bit is set (deltas: [4 x 4 B], bit 7 - t: octet 8c + t of row r), is added to an octet. */
+export function deltaSlab(p: usize, deltas: usize, grid: usize, slab: usize): void {
+  const zero = i32x4.splat(0), m49 = v128.load_splat<u32>(M49), m2 = v128.load_splat<u32>(M2);
+  const rows01 = v128.load(ROW_OCTETS), rows23 = v128.load(ROW_OCTETS + 16);
   slabScales(p, 0, slab);
-  const spread = v128.load(ROW_OCTETS), spread2 = v128.load(ROW_OCTETS + 16);
-  for (let bits = p, end = p + 16; bits < end; bits += 4) {
-    const rows = v128.load32_zero(bits, Prepared.deltas);
-    let s01 = lookup(rows, spread), s23 = lookup(rows, spread2);
-    for (let t: usize = 0; t < 128; t += 16, p += 8, slab += 32) {
-      const table = v128.and(v128.load(SIGNS + (t & 48)), two);
-      const d01 = i8x16.sub(up, lookup(table, v128.and(s01, m15))), d23 = i8x16.sub(up, lookup(table, v128.and(s23, m15)));
+  for (const end = deltas + 16; deltas < end; deltas += 4) {
+    const bits = v128.load32_zero(deltas);
+    let s01 = lookup(bits, rows01), s23 = lookup(bits, rows23);
+    for (let t: u32 = 0; t < 8; t++, p += 8, slab += 32) {
+      const d01 = i8x16.sub(m49, v128.and(i8x16.lt_s(s01, zero), m2)), d23 = i8x16.sub(m49, v128.and(i8x16.lt_s(s23, zero), m2));
       storeOctets(slab + Slab.weights, i8x16.add(octets(p, grid), d01), i8x16.add(octets(p + 4, grid), d23));
-      if (t == 48) {
-        s01 = i16x8.shr_u(s01, 4);
-        s23 = i16x8.shr_u(s23, 4);
-      }
+      s01 = i8x16.add(s01, s01);
+      s23 = i8x16.add(s23, s23);
     }
   }
 }

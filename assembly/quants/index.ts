@@ -180,7 +180,7 @@ function unpackGridRows(type: u32, block: usize, n: u32, slab: usize): void {
       case GgmlType.IQ3_XXS: quadSlab(p, block + IQ3_XXS_SIGNS, 14, IQ3XXS_GRID, slab); break;
       case GgmlType.IQ3_S: quadSlab(p, block + IQ3_S_SIGNS, 16, IQ3S_GRID, slab); break;
       case GgmlType.IQ1_S: sharedDeltaSlab(p, p + Prepared.deltas + 32, IQ1S_GRID, slab); break;
-      default: deltaSlab(p, IQ1S_GRID, slab);
+      default: deltaSlab(p, p + Prepared.deltas, IQ1S_GRID, slab);
     }
   }
 }

@@ -11,7 +11,7 @@
 //   0    [4 f16]        d
 //   8    [8 x 16 B]     places, 8 bits
 //   136  [3 x 16 B]     bits 8-10 of the places
-//   184  [4 x 4 B]      bit 3 of the nibbles: byte r of word c, bit t: octet 8c + t of row r
+//   184  [4 x 4 B]      bit 3 of the nibbles: byte r of word c, bit 7 - t: octet 8c + t of row r
 //   200  [16 B][8 B]    scales of sub-block 4f + i: bits 0-1 are bits 2f and the next of byte 4i + r; bit 2 is bit (i & 2) * 2 + f of
 //                       byte 4 (i & 1) + r of the 8
 //
@@ -50,7 +50,7 @@ export function repackIQ1_M(src: usize, rowBytes: usize, nRows: u32, k: u32, dst
         const nibble = (<u32>load<u8>(block + (l >> 1), 32) >> ((l & 1) << 2)) & 15;
         storeTernaryPlace(to + 8, to + 136, l, r, <u32>load<u8>(block + l) | ((nibble & 7) << 8));
         const bits = to + ((l >> 3) << 2) + r;
-        store<u8>(bits, load<u8>(bits, 184) | ((nibble >> 3) << (l & 7)), 184);
+        store<u8>(bits, load<u8>(bits, 184) | ((nibble >> 3) << (7 - (l & 7))), 184);
       }
     }
   }
