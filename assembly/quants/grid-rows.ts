@@ -16,7 +16,7 @@
 //           7 of a row, a[n] = the signs 0 to n added, modulo 2, so that sign n = a[n] ^ a[n - 1], and the eighth = a[6]
 //   scales  nibbles: byte 16 (j >> 3) + 4 (j % 4) + r, the upper one where j & 4
 
-import { M1, M64, SPREAD, lookup, spreadScales } from "../lanes";
+import { M1, M64, factor, lookup } from "../lanes";
 import { Slab, storeOctets, withSigns } from "./slab";
 
 export enum Prepared { bytes = 656, scales = 16, deltas = 80, places = 144 }
@@ -24,7 +24,11 @@ export enum Prepared { bytes = 656, scales = 16, deltas = 80, places = 144 }
 const MASKS: usize = memory.data<u32>([0xf8f8f8f8, 0xfcfcfcfc, 0x1e1e1e1e, 0x31313131, 0x02020202], 16);
 /** Every byte 248, 252. */
 export const M248: usize = MASKS, M252: usize = MASKS + 4;
-const M30: usize = MASKS + 8, M49: usize = MASKS + 12, M2: usize = MASKS + 16;
+const M30: usize = MASKS + 8;
+/** Every byte 49. */
+export const M49: usize = MASKS + 12;
+/** Every byte 2. */
+export const M2: usize = MASKS + 16;
 /** Bytes r of four rows eight times: rows 0 and 1, 2 and 3. */
 export const ROW_OCTETS: usize = memory.data<u8>([
   0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3,
@@ -125,86 +129,87 @@ function storeOffsets(p: usize, low: v128, high: v128): void {
 // Slabs of prepared blocks.
 
 /** d, and the scales of sub-blocks that share one by 16 << shared weights. */
-function slabScales(p: usize, shared: u32, slab: usize): void {
-  const spread = v128.load(SPREAD);
+export function slabScales(p: usize, shared: u32, slab: usize): void {
   v128.store(slab, v128.load(p));
   for (let j: u32 = 0; j < 16; j++) {
-    v128.store(slab + (j << 4), spreadScales(v128.load32_zero(p + ((j >> shared) << 2), Prepared.scales), spread), Slab.scales);
+    const rows = i16x8.extend_low_i8x16_u(v128.load32_zero(p + ((j >> shared) << 2), Prepared.scales));
+    v128.store(slab + (j << 4), factor(i32x4.extend_low_i16x8_u(rows)), Slab.scales);
   }
 }
 
-/** planes: the signs in a block, plane: 14 or 16, how many bytes each takes. */
-export function octetSlab(p: usize, planes: usize, plane: i32, grid: usize, shared: u32, slab: usize): void {
+/**
+ * The weights. Templates as those of grid-products.ts.
+ * @rows IQ2XXS/14 IQ2XS/14 IQ2S/16
+ */
+function octetSlab(p: usize, planes: usize, slab: usize): void {
   const zero = i32x4.splat(0), m64 = v128.load_splat<u32>(M64), gaps = v128.load(GAPS);
-  slabScales(p, shared, slab);
-  for (const end = planes + 8 * plane; planes < end; planes += 2 * plane) {
-    let s01 = signPlane(v128.load(planes), gaps, plane), s23 = signPlane(v128.load(planes + plane), gaps, plane);
+  for (const end = planes + 8 * $PLANE; planes < end; planes += 2 * $PLANE) {
+    let s$g = signPlane(v128.load(planes, $PLANE * $g), gaps, $PLANE);
     for (let t: u32 = 0; t < 8; t++, p += 8, slab += 32) {
-      const w01 = withSigns(octets(p, grid), i8x16.lt_s(s01, zero), m64), w23 = withSigns(octets(p + 4, grid), i8x16.lt_s(s23, zero), m64);
-      storeOctets(slab + Slab.weights, w01, w23);
-      s01 = i8x16.add(s01, s01);
-      s23 = i8x16.add(s23, s23);
+      const w$g = v128.load64_lane(
+        <usize>load<u16>(p, Prepared.places + 4 * $g + 2),
+        v128.load64_zero(<usize>load<u16>(p, Prepared.places + 4 * $g), $GRID), 1, $GRID,
+      );
+      storeOctets(slab + Slab.weights, withSigns(w_0, i8x16.lt_s(s_0, zero), m64), withSigns(w_1, i8x16.lt_s(s_1, zero), m64));
+      s$g = i8x16.add(s$g, s$g);
     }
   }
 }
 
-/** The same for quads, whose scales are of 32. */
-export function quadSlab(p: usize, planes: usize, plane: i32, grid: usize, slab: usize): void {
+/**
+ * The same for quads.
+ * @rows IQ3XXS/14 IQ3S/16
+ */
+function quadSlab(p: usize, planes: usize, slab: usize): void {
   const zero = i32x4.splat(0), m64 = v128.load_splat<u32>(M64), gaps = v128.load(GAPS);
-  slabScales(p, 1, slab);
-  for (const end = planes + 8 * plane; planes < end; planes += 2 * plane) {
-    let s01 = signPlane(v128.load(planes), gaps, plane), s23 = signPlane(v128.load(planes + plane), gaps, plane);
+  for (const end = planes + 8 * $PLANE; planes < end; planes += 2 * $PLANE) {
+    let s$g = signPlane(v128.load(planes, $PLANE * $g), gaps, $PLANE);
     for (let t: u32 = 0; t < 8; t++, p += 16, slab += 32) {
-      const w01 = withSigns(quads(p, grid), i8x16.lt_s(s01, zero), m64), w23 = withSigns(quads(p + 8, grid), i8x16.lt_s(s23, zero), m64);
-      storeOctets(slab + Slab.weights, w01, w23);
-      s01 = i8x16.add(s01, s01);
-      s23 = i8x16.add(s23, s23);
+      let w$g = v128.load32_zero(<usize>load<u16>(p, Prepared.places + 8 * $g), $GRID);
+      w$g = v128.load32_lane(<usize>load<u16>(p, Prepared.places + 8 * $g + 2), w$g, 1, $GRID);
+      w$g = v128.load32_lane(<usize>load<u16>(p, Prepared.places + 8 * $g + 4), w$g, 2, $GRID);
+      w$g = v128.load32_lane(<usize>load<u16>(p, Prepared.places + 8 * $g + 6), w$g, 3, $GRID);
+      storeOctets(slab + Slab.weights, withSigns(w_0, i8x16.lt_s(s_0, zero), m64), withSigns(w_1, i8x16.lt_s(s_1, zero), m64));
+      s$g = i8x16.add(s$g, s$g);
     }
   }
 }
 
-/** IQ1_S: bytes [8 x 4] at `deltas` are added to the weights of 32. */
-export function sharedDeltaSlab(p: usize, deltas: usize, grid: usize, slab: usize): void {
-  const rows01 = v128.load(ROW_OCTETS), rows23 = v128.load(ROW_OCTETS + 16);
-  slabScales(p, 1, slab);
-  for (let l: u32 = 0; l < 32; l++, p += 8, slab += 32) {
-    const delta = v128.load32_zero(deltas + (l & 28));
-    const w01 = i8x16.add(octets(p, grid), lookup(delta, rows01)), w23 = i8x16.add(octets(p + 4, grid), lookup(delta, rows23));
-    storeOctets(slab + Slab.weights, w01, w23);
+/**
+ * IQ1_S: the bytes [8 x 4] at `deltas` are added to the weights of 32.
+ * @rows IQ1S/0
+ */
+function ternarySlab32(p: usize, deltas: usize, slab: usize): void {
+  for (const end = deltas + 32; deltas < end; deltas += 4, p += 32, slab += 128) {
+    const rows = v128.load32_zero(deltas);
+    const d$g = lookup(rows, v128.load(ROW_OCTETS + 16 * $g));
+    for (let $l = 0; $l < 4; $l++) {
+      const w$g = i8x16.add(d$g, v128.load64_lane(
+        <usize>load<u16>(p, Prepared.places + 8 * $l + 4 * $g + 2),
+        v128.load64_zero(<usize>load<u16>(p, Prepared.places + 8 * $l + 4 * $g), $GRID), 1, $GRID,
+      ));
+      storeOctets(slab + Slab.weights + 32 * $l, w_0, w_1);
+    }
   }
 }
 
-/** IQ1_M: 49, or 47 where its bit is set (deltas: [4 x 4 B], bit 7 - t: octet 8c + t of row r), is added to an octet. */
-export function deltaSlab(p: usize, deltas: usize, grid: usize, slab: usize): void {
+/**
+ * IQ1_M: 49, or 47 where its bit is set (deltas: [4 x 4 B], bit 7 - t: octet 8c + t of row r), is added to an octet.
+ * @rows IQ1S/0
+ */
+function ternarySlab8(p: usize, deltas: usize, slab: usize): void {
   const zero = i32x4.splat(0), m49 = v128.load_splat<u32>(M49), m2 = v128.load_splat<u32>(M2);
-  const rows01 = v128.load(ROW_OCTETS), rows23 = v128.load(ROW_OCTETS + 16);
-  slabScales(p, 0, slab);
   for (const end = deltas + 16; deltas < end; deltas += 4) {
-    const bits = v128.load32_zero(deltas);
-    let s01 = lookup(bits, rows01), s23 = lookup(bits, rows23);
+    const rows = v128.load32_zero(deltas);
+    let s$g = lookup(rows, v128.load(ROW_OCTETS + 16 * $g));
     for (let t: u32 = 0; t < 8; t++, p += 8, slab += 32) {
-      const d01 = i8x16.sub(m49, v128.and(i8x16.lt_s(s01, zero), m2)), d23 = i8x16.sub(m49, v128.and(i8x16.lt_s(s23, zero), m2));
-      storeOctets(slab + Slab.weights, i8x16.add(octets(p, grid), d01), i8x16.add(octets(p + 4, grid), d23));
-      s01 = i8x16.add(s01, s01);
-      s23 = i8x16.add(s23, s23);
+      const d$g = i8x16.sub(m49, v128.and(i8x16.lt_s(s$g, zero), m2));
+      const w$g = i8x16.add(d$g, v128.load64_lane(
+        <usize>load<u16>(p, Prepared.places + 4 * $g + 2),
+        v128.load64_zero(<usize>load<u16>(p, Prepared.places + 4 * $g), $GRID), 1, $GRID,
+      ));
+      storeOctets(slab + Slab.weights, w_0, w_1);
+      s$g = i8x16.add(s$g, s$g);
     }
   }
-}
-
-/** An octet of two rows. */
-// @ts-ignore: decorator
-@inline
-function octets(p: usize, grid: usize): v128 {
-  const first = v128.load64_zero(grid + load<u16>(p, Prepared.places));
-  return v128.load64_lane(grid + load<u16>(p, Prepared.places + 2), first, 1);
-}
-
-/** Two quads of two rows. */
-// @ts-ignore: decorator
-@inline
-function quads(p: usize, grid: usize): v128 {
-  let four = v128.load32_zero(grid + load<u16>(p, Prepared.places));
-  four = v128.load32_lane(grid + load<u16>(p, Prepared.places + 2), four, 1);
-  four = v128.load32_lane(grid + load<u16>(p, Prepared.places + 4), four, 2);
-  return v128.load32_lane(grid + load<u16>(p, Prepared.places + 6), four, 3);
 }

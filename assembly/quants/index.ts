@@ -1,12 +1,14 @@
 // The tensor types by number: sizes, interleaving four rows into a group, and reading a row back. One file a type.
 
 import { loadF16x4 } from "../half";
+import {
+  octetSlab_IQ2S, octetSlab_IQ2XS, octetSlab_IQ2XXS, quadSlab_IQ3S, quadSlab_IQ3XXS, ternarySlab32_IQ1S, ternarySlab8_IQ1S,
+} from "../matmul/tiles.generated";
 import { dequantizeBF16 } from "./bf16";
 import { Codes, codeValues, dequantizeCodes, encodeSlab, unpackCodes } from "./codes";
 import { dequantizeF16 } from "./f16";
 import { dequantizeF32 } from "./f32";
-import { Prepared, deltaSlab, octetSlab, quadSlab, sharedDeltaSlab } from "./grid-rows";
-import { IQ1S_GRID, IQ2S_GRID, IQ2XS_GRID, IQ2XXS_GRID, IQ3S_GRID, IQ3XXS_GRID } from "./grids.generated";
+import { Prepared, slabScales } from "./grid-rows";
 import { interleave16, interleave32 } from "./interleave";
 import { prepareIQ1_M, repackIQ1_M } from "./iq1_m";
 import { unpackIQ1_M_R4 } from "./iq1_m_r4";
@@ -173,16 +175,22 @@ function unpackGridRows(type: u32, block: usize, n: u32, slab: usize): void {
     // in the next slab's place, or behind the last
     const p = slab + Slab.bytes;
     prepareBlocks(type, block, 1, p);
+    slabScales(p, sharesScale(type) ? 1 : 0, slab);
     switch (type) {
-      case GgmlType.IQ2_XXS: octetSlab(p, block + IQ2_XXS_SIGNS, 14, IQ2XXS_GRID, 1, slab); break;
-      case GgmlType.IQ2_XS: octetSlab(p, block + IQ2_XS_SIGNS, 14, IQ2XS_GRID, 0, slab); break;
-      case GgmlType.IQ2_S: octetSlab(p, block + IQ2_S_SIGNS, 16, IQ2S_GRID, 0, slab); break;
-      case GgmlType.IQ3_XXS: quadSlab(p, block + IQ3_XXS_SIGNS, 14, IQ3XXS_GRID, slab); break;
-      case GgmlType.IQ3_S: quadSlab(p, block + IQ3_S_SIGNS, 16, IQ3S_GRID, slab); break;
-      case GgmlType.IQ1_S: sharedDeltaSlab(p, p + Prepared.deltas + 32, IQ1S_GRID, slab); break;
-      default: deltaSlab(p, p + Prepared.deltas, IQ1S_GRID, slab);
+      case GgmlType.IQ2_XXS: octetSlab_IQ2XXS(p, block + IQ2_XXS_SIGNS, slab); break;
+      case GgmlType.IQ2_XS: octetSlab_IQ2XS(p, block + IQ2_XS_SIGNS, slab); break;
+      case GgmlType.IQ2_S: octetSlab_IQ2S(p, block + IQ2_S_SIGNS, slab); break;
+      case GgmlType.IQ3_XXS: quadSlab_IQ3XXS(p, block + IQ3_XXS_SIGNS, slab); break;
+      case GgmlType.IQ3_S: quadSlab_IQ3S(p, block + IQ3_S_SIGNS, slab); break;
+      case GgmlType.IQ1_S: ternarySlab32_IQ1S(p, p + Prepared.deltas + 32, slab); break;
+      default: ternarySlab8_IQ1S(p, p + Prepared.deltas, slab);
     }
   }
+}
+
+/** Whether 32 weights of a grid type share a scale, not 16. */
+function sharesScale(type: u32): bool {
+  return type == GgmlType.IQ2_XXS || type == GgmlType.IQ3_XXS || type == GgmlType.IQ3_S || type == GgmlType.IQ1_S;
 }
 
 /** n blocks of grid-rows.ts at `block`, prepared, to p. */
