@@ -1,7 +1,6 @@
 // Matrix products of the types that are unpacked first (quants/slab.ts): a piece of a few groups is unpacked in parts of a
 // few blocks, and every column tile multiplies a part before the next one takes its place in the cache.
 
-import { BASE } from "../lanes";
 import { packTileBytes } from "../quants/activations";
 import { unpackBlocks } from "../quants/index";
 import { Slab } from "../quants/slab";
@@ -29,8 +28,8 @@ export function slabTiles(
   type: u32, nGroups: u32, w: usize, groupBytes: usize, y: usize, tileBytes: usize, nTiles: u32, k: u32, columns: u32,
   out: usize, outStride: usize, slab: usize,
 ): void {
-  // one column alone has no use for a slab (base has no product without)
-  if (!BASE && nTiles * columns == 1 && isGrid(type)) return gridRows(type, nGroups, w, k, y, out, slab);
+  // one column alone has no use for a slab
+  if (nTiles * columns == 1 && isGrid(type)) return gridRows(type, nGroups, w, k, y, out, slab);
   const nBlocks = k >> 8, kind = slabKind(type);
   const perPart = columns == 1 ? BLOCKS1 : BLOCKS, perPass = columns == 1 ? GROUPS1 : GROUPS;
   const slabBytes: usize = Slab.bytes * perPart;

@@ -4,17 +4,24 @@
 // slab7 (slab.ts), total being the same integer. Relaxed dots in both builds that have them: y is signed, a magnitude has 7 bits.
 // (Two octets of one row to a step: as fast, with more code. Both hang on the loads of 16 bytes, two a cycle.)
 
-import { M15, lookup, pairDots, select } from "../lanes";
+import { BASE, EVEN, M15, STEP, addPairs, addScaledPairs, firstOctet, loadOctet, lookup, negative, octetPairs, secondOctet, signedPairs } from "../lanes";
 import { Column } from "./activations";
 import { GAPS, Prepared, ROW_OCTETS, signPlane } from "./grid-rows";
 
-/** Four rows' scales of sub-block n of four, bytes 4n + r, to a pair of i16 in lane r, at PAIRS + 16n. */
-export const PAIRS: usize = memory.data<u8>([
+const SCALES: usize = memory.data<u8>([
   0, 128, 0, 128, 1, 128, 1, 128, 2, 128, 2, 128, 3, 128, 3, 128,
   4, 128, 4, 128, 5, 128, 5, 128, 6, 128, 6, 128, 7, 128, 7, 128,
   8, 128, 8, 128, 9, 128, 9, 128, 10, 128, 10, 128, 11, 128, 11, 128,
   12, 128, 12, 128, 13, 128, 13, 128, 14, 128, 14, 128, 15, 128, 15, 128,
 ], 16);
+const BASE_SCALES: usize = memory.data<u8>([
+  0, 128, 128, 128, 1, 128, 128, 128, 2, 128, 128, 128, 3, 128, 128, 128,
+  4, 128, 128, 128, 5, 128, 128, 128, 6, 128, 128, 128, 7, 128, 128, 128,
+  8, 128, 128, 128, 9, 128, 128, 128, 10, 128, 128, 128, 11, 128, 128, 128,
+  12, 128, 128, 128, 13, 128, 128, 128, 14, 128, 128, 128, 15, 128, 128, 128,
+], 16);
+/** Four rows' scales of sub-block n of four, bytes 4n + r, to lane r as addScaledPairs wants them, at PAIRS + 16n. */
+export const PAIRS: usize = BASE ? BASE_SCALES : SCALES;
 
 /** Bytes r of sub-blocks 0 and 2, 1 and 3, then 0 and 1, 2 and 3 of four to the two i16 of lane r. */
 export const COUPLES: usize = memory.data<u8>([
@@ -41,13 +48,6 @@ export function addBlock(f: v128, ab: v128, cd: v128, extra: v128, d: v128, dy: 
   return f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(i32x4.add(sums, extra)), f32x4.mul(d, dy)));
 }
 
-/** y, or less = -y where the highest bit of a plane's byte is set. (With bits from masks or by lookup of nibbles: a tenth slower.) */
-// @ts-ignore: decorator
-@inline
-export function signed(y: v128, less: v128, plane: v128, zero: v128): v128 {
-  return select(less, y, i8x16.lt_s(plane, zero));
-}
-
 // Templates (matmul/generate-tiles.mjs): $g is a pair of rows; $h and $i: of 64 weights, the half and its half, 16 or two octets. p: n
 // prepared blocks; planes: the signs of the first of these blocks, in planes of $PLANE bytes, the next block's blockBytes on.
 
@@ -67,24 +67,23 @@ function octets16(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, 
       const scales = v128.load(k, Prepared.scales);
       for (let $h = 0; $h < 2; $h++) {
         for (let $i = 0; $i < 2; $i++) {
-          const a = v128.load_splat<u64>(x, Column.steps + 32 * $h + 16 * $i);
-          const b = v128.load_splat<u64>(x, Column.steps + 32 * $h + 16 * $i + 8);
-          const lessA = i8x16.sub(zero, a), lessB = i8x16.sub(zero, b);
+          const a = loadOctet(x + Column.steps + STEP * (32 * $h + 16 * $i)), b = loadOctet(x + Column.steps + STEP * (32 * $h + 16 * $i + 8));
+          const lessA = negative(a, zero), lessB = negative(b, zero);
           const pairs = lookup(scales, v128.load(PAIRS + 32 * $h + 16 * $i));
-          const a$g = pairDots(signed(a, lessA, s$g, zero), v128.load64_lane(
+          const a$g = signedPairs(a, lessA, v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g), $GRID), 1, $GRID,
-          ));
-          const b$g = pairDots(signed(b, lessB, i8x16.add(s$g, s$g), zero), v128.load64_lane(
+          ), i8x16.lt_s(s$g, zero));
+          const b$g = signedPairs(b, lessB, v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g), $GRID), 1, $GRID,
-          ));
+          ), i8x16.lt_s(i8x16.add(s$g, s$g), zero));
           s$g = i16x8.shl(s$g, 2);
           const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
-          t$g = i32x4.add(t$g, i32x4.dot_i16x8_s(i16x8.add(a$g, b$g), k$g));
+          t$g = addScaledPairs(t$g, addPairs(a$g, b$g), k$g);
         }
       }
-      x += 64;
+      x += 64 * STEP;
       k += 16;
       q += 64;
     }
@@ -109,23 +108,22 @@ function octets32(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, 
       for (let $h = 0; $h < 2; $h++) {
         const pairs = lookup(scales, v128.load(PAIRS + 16 * $h));
         for (let $i = 0; $i < 2; $i++) {
-          const a = v128.load_splat<u64>(x, Column.steps + 32 * $h + 16 * $i);
-          const b = v128.load_splat<u64>(x, Column.steps + 32 * $h + 16 * $i + 8);
-          const lessA = i8x16.sub(zero, a), lessB = i8x16.sub(zero, b);
-          const a$g = pairDots(signed(a, lessA, s$g, zero), v128.load64_lane(
+          const a = loadOctet(x + Column.steps + STEP * (32 * $h + 16 * $i)), b = loadOctet(x + Column.steps + STEP * (32 * $h + 16 * $i + 8));
+          const lessA = negative(a, zero), lessB = negative(b, zero);
+          const a$g = signedPairs(a, lessA, v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g), $GRID), 1, $GRID,
-          ));
-          const b$g = pairDots(signed(b, lessB, i8x16.add(s$g, s$g), zero), v128.load64_lane(
+          ), i8x16.lt_s(s$g, zero));
+          const b$g = signedPairs(b, lessB, v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g), $GRID), 1, $GRID,
-          ));
+          ), i8x16.lt_s(i8x16.add(s$g, s$g), zero));
           s$g = i16x8.shl(s$g, 2);
           const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
-          t$g = i32x4.add(t$g, i32x4.dot_i16x8_s(i16x8.add(a$g, b$g), k$g));
+          t$g = addScaledPairs(t$g, addPairs(a$g, b$g), k$g);
         }
       }
-      x += 64;
+      x += 64 * STEP;
       k += 8;
       q += 64;
     }
@@ -150,25 +148,25 @@ function quads32(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, o
       for (let $h = 0; $h < 2; $h++) {
         const pairs = lookup(scales, v128.load(PAIRS + 16 * $h));
         for (let $i = 0; $i < 2; $i++) {
-          const both = v128.load(x, Column.steps + 32 * $h + 16 * $i);
-          const a = v128.shuffle<i64>(both, both, 0, 0), b = v128.shuffle<i64>(both, both, 1, 1);
-          const lessA = i8x16.sub(zero, a), lessB = i8x16.sub(zero, b);
+          const both = v128.load(x, Column.steps + STEP * (32 * $h + 16 * $i));
+          const a = firstOctet(both), b = BASE ? v128.load(x, Column.steps + STEP * (32 * $h + 16 * $i + 8)) : secondOctet(both);
+          const lessA = negative(a, zero), lessB = negative(b, zero);
           let v$g = v128.load32_zero(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 8 * $g), $GRID);
           v$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 8 * $g + 2), v$g, 1, $GRID);
           v$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 8 * $g + 4), v$g, 2, $GRID);
           v$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 8 * $g + 6), v$g, 3, $GRID);
-          const a$g = pairDots(signed(a, lessA, s$g, zero), v$g);
+          const a$g = signedPairs(a, lessA, v$g, i8x16.lt_s(s$g, zero));
           let w$g = v128.load32_zero(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 16 + 8 * $g), $GRID);
           w$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 16 + 8 * $g + 2), w$g, 1, $GRID);
           w$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 16 + 8 * $g + 4), w$g, 2, $GRID);
           w$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 16 + 8 * $g + 6), w$g, 3, $GRID);
-          const b$g = pairDots(signed(b, lessB, i8x16.add(s$g, s$g), zero), w$g);
+          const b$g = signedPairs(b, lessB, w$g, i8x16.lt_s(i8x16.add(s$g, s$g), zero));
           s$g = i16x8.shl(s$g, 2);
           const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
-          t$g = i32x4.add(t$g, i32x4.dot_i16x8_s(i16x8.add(a$g, b$g), k$g));
+          t$g = addScaledPairs(t$g, addPairs(a$g, b$g), k$g);
         }
       }
-      x += 64;
+      x += 64 * STEP;
       k += 8;
       q += 128;
     }
@@ -183,7 +181,7 @@ function quads32(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, o
  * @rows IQ1S/0
  */
 function ternary32(n: u32, p: usize, y: usize, out: usize): void {
-  const zero = i32x4.splat(0);
+  const zero = i32x4.splat(0), evenMask = v128.load_splat<u32>(EVEN);
   let f = v128.load(out);
   for (; n > 0; n--, p += Prepared.bytes, y += Column.bytes) {
     let t$g = zero;
@@ -195,26 +193,26 @@ function ternary32(n: u32, p: usize, y: usize, out: usize): void {
     }
     k = p;
     x = y;
-    for (const end = p + 256; q < end; q += 64, k += 8, x += 64) {
+    for (const end = p + 256; q < end; q += 64, k += 8, x += 64 * STEP) {
       const scales = v128.load64_zero(k, Prepared.scales);
       for (let $h = 0; $h < 2; $h++) {
         const pairs = lookup(scales, v128.load(PAIRS + 16 * $h));
         let sum$g = zero;
         for (let $i = 0; $i < 2; $i++) {
-          const both = v128.load(x, Column.steps + 32 * $h + 16 * $i);
-          const a = v128.shuffle<i64>(both, both, 0, 0), b = v128.shuffle<i64>(both, both, 1, 1);
-          const a$g = pairDots(a, v128.load64_lane(
+          const both = v128.load(x, Column.steps + STEP * (32 * $h + 16 * $i));
+          const a = firstOctet(both), b = BASE ? v128.load(x, Column.steps + STEP * (32 * $h + 16 * $i + 8)) : secondOctet(both);
+          const a$g = octetPairs(a, v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g), $GRID), 1, $GRID,
-          ));
-          const b$g = pairDots(b, v128.load64_lane(
+          ), evenMask);
+          const b$g = octetPairs(b, v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g), $GRID), 1, $GRID,
-          ));
-          sum$g = $i ? i16x8.add(sum$g, i16x8.add(a$g, b$g)) : i16x8.add(a$g, b$g);
+          ), evenMask);
+          sum$g = $i ? addPairs(sum$g, addPairs(a$g, b$g)) : addPairs(a$g, b$g);
         }
         const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
-        t$g = i32x4.add(t$g, i32x4.dot_i16x8_s(sum$g, k$g));
+        t$g = addScaledPairs(t$g, sum$g, k$g);
       }
     }
     f = addBlock(f, t_0, t_1, least, v128.load(p), v128.load_splat<u32>(y));
@@ -228,7 +226,7 @@ function ternary32(n: u32, p: usize, y: usize, out: usize): void {
  * @rows IQ1S/0
  */
 function ternary16(n: u32, p: usize, y: usize, out: usize): void {
-  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15);
+  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15), evenMask = v128.load_splat<u32>(EVEN);
   let f = v128.load(out);
   for (; n > 0; n--, p += Prepared.bytes, y += Column.bytes) {
     let t$g = zero;
@@ -253,23 +251,23 @@ function ternary16(n: u32, p: usize, y: usize, out: usize): void {
       for (let $h = 0; $h < 2; $h++) {
         const n$g = v128.and($h ? s$g : i16x8.shr_u(s$g, 4), m15);
         for (let $i = 0; $i < 2; $i++) {
-          const both = v128.load(x, Column.steps + 32 * $h + 16 * $i);
-          const a = v128.shuffle<i64>(both, both, 0, 0), b = v128.shuffle<i64>(both, both, 1, 1);
+          const both = v128.load(x, Column.steps + STEP * (32 * $h + 16 * $i));
+          const a = firstOctet(both), b = BASE ? v128.load(x, Column.steps + STEP * (32 * $h + 16 * $i + 8)) : secondOctet(both);
           const tableA = v128.load(DELTAS + 32 * $i), tableB = v128.load(DELTAS + 32 * $i + 16);
           const pairs = lookup(scales, v128.load(PAIRS + 32 * $h + 16 * $i));
-          const a$g = pairDots(a, i8x16.sub(v128.load64_lane(
+          const a$g = octetPairs(a, i8x16.sub(v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g), $GRID), 1, $GRID,
-          ), lookup(tableA, n$g)));
-          const b$g = pairDots(b, i8x16.sub(v128.load64_lane(
+          ), lookup(tableA, n$g)), evenMask);
+          const b$g = octetPairs(b, i8x16.sub(v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g), $GRID), 1, $GRID,
-          ), lookup(tableB, n$g)));
+          ), lookup(tableB, n$g)), evenMask);
           const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
-          t$g = i32x4.add(t$g, i32x4.dot_i16x8_s(i16x8.add(a$g, b$g), k$g));
+          t$g = addScaledPairs(t$g, addPairs(a$g, b$g), k$g);
         }
       }
-      x += 64;
+      x += 64 * STEP;
       k += 16;
       q += 64;
     }
