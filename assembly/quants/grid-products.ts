@@ -4,9 +4,11 @@
 // slab7 (slab.ts), total being the same integer. Relaxed dots in both builds that have them: y is signed, a magnitude has 7 bits.
 // (Two octets of one row to a step: as fast, with more code. Both hang on the loads of 16 bytes, two a cycle.)
 
-import { BASE, EVEN, M15, STEP, addPairs, addScaledPairs, firstOctet, loadOctet, lookup, negative, octetPairs, secondOctet, signedPairs } from "../lanes";
+import {
+  BASE, EVEN, STEP, addPairs, addScaledPairs, firstOctet, loadOctet, lookup, negative, octetPairs, secondOctet, signedPairs,
+} from "../lanes";
 import { Column } from "./activations";
-import { GAPS, Prepared, ROW_OCTETS, signPlane } from "./grid-rows";
+import { GAPS, M2, Prepared, ROW_OCTETS, signPlane } from "./grid-rows";
 
 const SCALES: usize = memory.data<u8>([
   0, 128, 0, 128, 1, 128, 1, 128, 2, 128, 2, 128, 3, 128, 3, 128,
@@ -33,12 +35,6 @@ export const COUPLES: usize = memory.data<u8>([
 
 /** Zero that stays in a register: a constant is made anew at each use. */
 export const ZERO: usize = memory.data<u64>([0, 0], 16);
-
-/** Bit 3 - i of nibbles as bytes of 2 and 0, at DELTAS + 16i. */
-export const DELTAS: usize = memory.data<u8>([
-  0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2, 0, 0, 0, 0, 2, 2, 2, 2, 0, 0, 0, 0, 2, 2, 2, 2,
-  0, 0, 2, 2, 0, 0, 2, 2, 0, 0, 2, 2, 0, 0, 2, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2,
-], 16);
 
 /** f + f32(total) * (d_w * d_y); ab, cd: two sums each of rows 0 and 1, 2 and 3; extra: for every row, to be added. */
 // @ts-ignore: decorator
@@ -67,17 +63,20 @@ function octets16(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, 
       const scales = v128.load(k, Prepared.scales);
       for (let $h = 0; $h < 2; $h++) {
         for (let $i = 0; $i < 2; $i++) {
-          const a = loadOctet(x + Column.steps + STEP * (32 * $h + 16 * $i)), b = loadOctet(x + Column.steps + STEP * (32 * $h + 16 * $i + 8));
+          const a = loadOctet(x + Column.steps + STEP * (32 * $h + 16 * $i));
+          const b = loadOctet(x + Column.steps + STEP * (32 * $h + 16 * $i + 8));
           const lessA = negative(a, zero), lessB = negative(b, zero);
           const pairs = lookup(scales, v128.load(PAIRS + 32 * $h + 16 * $i));
-          const a$g = signedPairs(a, lessA, v128.load64_lane(
+          const v$g = v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g), $GRID), 1, $GRID,
-          ), i8x16.lt_s(s$g, zero));
-          const b$g = signedPairs(b, lessB, v128.load64_lane(
+          );
+          const a$g = signedPairs(a, lessA, v$g, i8x16.lt_s(s$g, zero));
+          const w$g = v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g), $GRID), 1, $GRID,
-          ), i8x16.lt_s(i8x16.add(s$g, s$g), zero));
+          );
+          const b$g = signedPairs(b, lessB, w$g, i8x16.lt_s(i8x16.add(s$g, s$g), zero));
           s$g = i16x8.shl(s$g, 2);
           const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
           t$g = addScaledPairs(t$g, addPairs(a$g, b$g), k$g);
@@ -108,16 +107,19 @@ function octets32(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, 
       for (let $h = 0; $h < 2; $h++) {
         const pairs = lookup(scales, v128.load(PAIRS + 16 * $h));
         for (let $i = 0; $i < 2; $i++) {
-          const a = loadOctet(x + Column.steps + STEP * (32 * $h + 16 * $i)), b = loadOctet(x + Column.steps + STEP * (32 * $h + 16 * $i + 8));
+          const a = loadOctet(x + Column.steps + STEP * (32 * $h + 16 * $i));
+          const b = loadOctet(x + Column.steps + STEP * (32 * $h + 16 * $i + 8));
           const lessA = negative(a, zero), lessB = negative(b, zero);
-          const a$g = signedPairs(a, lessA, v128.load64_lane(
+          const v$g = v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g), $GRID), 1, $GRID,
-          ), i8x16.lt_s(s$g, zero));
-          const b$g = signedPairs(b, lessB, v128.load64_lane(
+          );
+          const a$g = signedPairs(a, lessA, v$g, i8x16.lt_s(s$g, zero));
+          const w$g = v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g), $GRID), 1, $GRID,
-          ), i8x16.lt_s(i8x16.add(s$g, s$g), zero));
+          );
+          const b$g = signedPairs(b, lessB, w$g, i8x16.lt_s(i8x16.add(s$g, s$g), zero));
           s$g = i16x8.shl(s$g, 2);
           const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
           t$g = addScaledPairs(t$g, addPairs(a$g, b$g), k$g);
@@ -201,14 +203,16 @@ function ternary32(n: u32, p: usize, y: usize, out: usize): void {
         for (let $i = 0; $i < 2; $i++) {
           const both = v128.load(x, Column.steps + STEP * (32 * $h + 16 * $i));
           const a = firstOctet(both), b = BASE ? v128.load(x, Column.steps + STEP * (32 * $h + 16 * $i + 8)) : secondOctet(both);
-          const a$g = octetPairs(a, v128.load64_lane(
+          const v$g = v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g), $GRID), 1, $GRID,
-          ), evenMask);
-          const b$g = octetPairs(b, v128.load64_lane(
+          );
+          const a$g = octetPairs(a, v$g, evenMask);
+          const w$g = v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g), $GRID), 1, $GRID,
-          ), evenMask);
+          );
+          const b$g = octetPairs(b, w$g, evenMask);
           sum$g = $i ? addPairs(sum$g, addPairs(a$g, b$g)) : addPairs(a$g, b$g);
         }
         const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
@@ -226,7 +230,7 @@ function ternary32(n: u32, p: usize, y: usize, out: usize): void {
  * @rows IQ1S/0
  */
 function ternary16(n: u32, p: usize, y: usize, out: usize): void {
-  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15), evenMask = v128.load_splat<u32>(EVEN);
+  const zero = i32x4.splat(0), two = v128.load_splat<u32>(M2), evenMask = v128.load_splat<u32>(EVEN);
   let f = v128.load(out);
   for (; n > 0; n--, p += Prepared.bytes, y += Column.bytes) {
     let t$g = zero;
@@ -249,20 +253,22 @@ function ternary16(n: u32, p: usize, y: usize, out: usize): void {
       const s$g = lookup(v128.load32_zero(s, Prepared.deltas), v128.load(ROW_OCTETS + 16 * $g));
       const scales = v128.load(k, Prepared.scales);
       for (let $h = 0; $h < 2; $h++) {
-        const n$g = v128.and($h ? s$g : i16x8.shr_u(s$g, 4), m15);
         for (let $i = 0; $i < 2; $i++) {
           const both = v128.load(x, Column.steps + STEP * (32 * $h + 16 * $i));
           const a = firstOctet(both), b = BASE ? v128.load(x, Column.steps + STEP * (32 * $h + 16 * $i + 8)) : secondOctet(both);
-          const tableA = v128.load(DELTAS + 32 * $i), tableB = v128.load(DELTAS + 32 * $i + 16);
           const pairs = lookup(scales, v128.load(PAIRS + 32 * $h + 16 * $i));
-          const a$g = octetPairs(a, i8x16.sub(v128.load64_lane(
+          const v$g = v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g), $GRID), 1, $GRID,
-          ), lookup(tableA, n$g)), evenMask);
-          const b$g = octetPairs(b, i8x16.sub(v128.load64_lane(
+          );
+          const a$g = octetPairs(a, i8x16.sub(v$g, v128.and(i16x8.shr_u(s$g, 6 - 4 * $h - 2 * $i), two)), evenMask);
+          const w$g = v128.load64_lane(
             <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g + 2),
             v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g), $GRID), 1, $GRID,
-          ), lookup(tableB, n$g)), evenMask);
+          );
+          // (asc takes $h + $i == 2 for false here)
+          const next$g = $h ? ($i ? i16x8.shl(s$g, 1) : i16x8.shr_u(s$g, 1)) : i16x8.shr_u(s$g, 5 - 2 * $i);
+          const b$g = octetPairs(b, i8x16.sub(w$g, v128.and(next$g, two)), evenMask);
           const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
           t$g = addScaledPairs(t$g, addPairs(a$g, b$g), k$g);
         }
