@@ -144,7 +144,9 @@ export function generateTiles() {
     .sort()) {
     const source = readFileSync(join(quants, file), "utf8");
     const found = [
-      ...source.matchAll(/@(tiles|rows) ([\w/ ]+)\n?[^]*?\*\/\s*function (\w+)\(([^)]*)\): void \{/g),
+      ...source.matchAll(
+        /@(tiles|rows) ([\w/ ]+)\n?[^]*?\*\/\s*function (\w+)\(([^)]*)\): void \{/g,
+      ),
     ];
     if (found.length === 0) continue;
     collectImports(source, file.replace(/\.ts$/, ""), imports);
@@ -161,7 +163,13 @@ export function generateTiles() {
           .trim()
           .split(" ")
           .map((word) => word.split("/"))) {
-          const lines = expand(statements, 2, 1, { G: 2, C: 1, GRID: `${grid}_GRID`, PLANE: plane }, "  ");
+          const lines = expand(
+            statements,
+            2,
+            1,
+            { G: 2, C: 1, GRID: `${grid}_GRID`, PLANE: plane },
+            "  ",
+          );
           output.push(`export function ${name}_${grid}(${parameters}): void {`, ...lines, "}", "");
           addImport(imports, "../quants/grids.generated", `${grid}_GRID`);
         }

@@ -1,5 +1,5 @@
 // Grid types (IQ1, IQ2, IQ3): blocks of four rows by 256 weights, laid out so that vectors take them apart. `prepare` of a type
-// makes of a block what a product needs beside the grid itself; grid-products.ts multiplies it by one column, `octetSlab`
+// makes of a block what a product needs beside its signs and the grid; grid-products.ts multiplies it by one column, `octetSlab`
 // and its like make slabs (slab.ts) of it for many. A sub-block is 16 weights of each row.
 //
 // Prepared block, 656 bytes:
@@ -12,8 +12,9 @@
 //   places  8 bits of each, rotated, so that two ands give both bytes of its offset in the grid: octets (entries of 8 bytes) have
 //           place << 3 | place >> 5 in byte 4l + r, quads place << 2 | place >> 6 in byte 8l + 2r + o. Further bits are kept
 //           apart, in the same order of bytes.
-//   signs   byte 8i + n of plane 2c + g, bit 7 - t: weight n of octet 8c + t of row 2g + i is negative. 16 bytes a plane. Where the eighth sign of an octet makes the number of negative ones even, 14 bytes:
-//           7 of a row, a[n] = the signs 0 to n added, modulo 2, so that sign n = a[n] ^ a[n - 1], and the eighth = a[6]
+//   signs   8 planes of 16 bytes: byte 8i + n of plane 2c + g, bit 7 - t: weight n of octet 8c + t of row 2g + i is negative. Where the
+//           eighth sign of an octet makes the number of negative ones even, 14 bytes: byte 7i + n is a[n], the signs 0 to n
+//           added modulo 2, so that sign n = a[n] ^ a[n - 1] and the eighth = a[6]
 //   scales  nibbles: byte 16 (j >> 3) + 4 (j % 4) + r, the upper one where j & 4
 
 import { M1, M64, factor, lookup } from "../lanes";
@@ -35,9 +36,10 @@ export const ROW_OCTETS: usize = memory.data<u8>([
 ], 16);
 /** 14 bytes to twice 7, each with a zero behind. */
 export const GAPS: usize = memory.data<u8>([0, 1, 2, 3, 4, 5, 6, 128, 7, 8, 9, 10, 11, 12, 13, 128], 16);
+
 // Interleaving: of one row, in the file's order.
 
-/** Keeps the signs of row r's octets 8c + t (byte t of x) in planes of 16 bytes. */
+/** Keeps the signs of row r's octets 8c + t (bit n of byte t of x) in planes of 16 bytes. */
 export function storeSigns(planes: usize, c: u32, r: u32, x: u64): void {
   store<u64>(planes + (((c << 1) + (r >> 1)) << 4) + ((r & 1) << 3), transposeBits(bswap(x)));
 }
@@ -94,7 +96,7 @@ export function prepareScales(p: usize, nibbles: v128): void {
   v128.store(p, v128.or(v128.and(i16x8.shr_u(nibbles, 3), m30), m1), Prepared.scales + 16);
 }
 
-/** The signs that 16 or 14 bytes stand for. gaps: load(GAPS). */
+/** The signs that the 16 or 14 bytes of a plane stand for. gaps: load(GAPS). */
 // @ts-ignore: decorator
 @inline
 export function signPlane(bytes: v128, gaps: v128, plane: i32): v128 {

@@ -18,14 +18,15 @@
 // 6-7 of the first, bit 6 of the second; of vector 7 in bit 7 of the second, bits 6-7 of the third.
 
 import { loadFiniteF16x4 } from "../half";
-import { M1 } from "../lanes";
-import { M248, Prepared, octetPlace, prepareWide, storeScale } from "./grid-rows";
+import { M1, M24 } from "../lanes";
+import { M2, M248, M49, Prepared, octetPlace, prepareWide, storeScale } from "./grid-rows";
 import { EIGHTH } from "./slab";
 
-const MASKS: usize = memory.data<u32>([0x38383838, 0x30303030, 0x18181818, 0x0e0e0e0e, 0x31313131, 0xf0f0f0f0, 0x02020202, 0x08080808, 0x20202020], 16);
-const M56: usize = MASKS, M48: usize = MASKS + 4, M24: usize = MASKS + 8, M14: usize = MASKS + 12;
-const PLUS_49: usize = MASKS + 16, M240: usize = MASKS + 20;
-const M2: usize = MASKS + 24, M8: usize = MASKS + 28, M32: usize = MASKS + 32;
+const MASKS: usize = memory.data<u32>([
+  0x38383838, 0x30303030, 0x20202020, 0x08080808, 0x0e0e0e0e, 0xf0f0f0f0,
+], 16);
+const M56: usize = MASKS, M48: usize = MASKS + 4, M32: usize = MASKS + 8, M8: usize = MASKS + 12, M14: usize = MASKS + 16;
+const M240: usize = MASKS + 20;
 
 /** Adds octet l of row r, whose place is `place`, to the places and their upper bits at `high`, which were zero. */
 export function storeTernaryPlace(places: usize, high: usize, l: u32, r: u32, place: u32): void {
@@ -106,5 +107,5 @@ function prepareShared(p: usize, h: v128): void {
   v128.store(p, scale, Prepared.scales);
   v128.store(p, i8x16.sub(v128.and(i16x8.shl(scale, 4), v128.load_splat<u32>(M240)), shift), Prepared.deltas);
   const two = v128.load_splat<u32>(M2);
-  v128.store(p, i8x16.sub(v128.load_splat<u32>(PLUS_49), v128.and(down, two)), Prepared.deltas + 32);
+  v128.store(p, i8x16.sub(v128.load_splat<u32>(M49), v128.and(down, two)), Prepared.deltas + 32);
 }
