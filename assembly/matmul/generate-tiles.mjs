@@ -3,7 +3,7 @@
 //
 //   @tiles 4x1 1x1 2x4 1x4     in its doc comment: the tiles to make, groups x columns
 //   @of slabQ6_K steps=2, slabQ3_K steps=4
-//                              in its doc comment, behind @tiles: the functions to make instead of one of the template's
+//                              in its doc comment, in the next line: the functions to make instead of one of the template's
 //                              own name, and what $steps stands for in each
 //   name$g, name$c, name$g$c   one variable per group, per column, per both: the statement that holds it is
 //                              repeated for each
@@ -13,6 +13,9 @@
 //                              so (half.ts, markGroup)
 //   { .. }                     a bare block that names a column is repeated per column as a whole, the statements
 //                              in it per group: the order in which loads and dots stand decides the speed
+//
+//   @rows                      instead of @tiles, for one group and one column: $g is a pair of its rows, 0 or 1; @of gives
+//                              $GRID, the name of a table in grids.generated.ts: a constant, as offsets of loads must be
 //
 // Everything else is copied. Templates are valid AssemblyScript, so editors and linters can read them.
 
@@ -154,19 +157,27 @@ export function generateTiles() {
     const source = readFileSync(join(quants, file), "utf8");
     const found = [
       ...source.matchAll(
-        /@tiles ([\dx ]+)\n(?: \* @of ([^\n]+)\n)?[^]*?\*\/\s*function (\w+)\(([^)]*)\): void \{/g,
+        /@(tiles|rows)([\dx ]*)\n(?: \* @of ([^\n]+)\n)?[^]*?\*\/\s*function (\w+)\(([^)]*)\): void \{/g,
       ),
     ];
     if (found.length === 0) continue;
     collectImports(source, file.replace(/\.ts$/, ""), imports);
     for (const match of found) {
-      const [whole, tiles, list, template, parameters] = match;
+      const [whole, kind, tiles, list, template, parameters] = match;
       const open = match.index + whole.length - 1;
       const body = source
         .slice(open + 1, closing(source, open) - 1)
         .replace(/^\s*\/\/.*$/gm, "")
         .replace(/\s\/\/ .*$/gm, "");
       const statements = parse(body);
+      if (kind === "rows") {
+        for (const { name, constants } of functionsOf(template, list)) {
+          const lines = expand(statements, 2, 1, { G: 2, C: 1, ...constants }, "  ");
+          output.push(`export function ${name}(${parameters}): void {`, ...lines, "}", "");
+          addImport(imports, "../quants/grids.generated", constants.GRID);
+        }
+        continue;
+      }
       const sizes = tiles
         .trim()
         .split(" ")

@@ -4,7 +4,8 @@
 import { packTileBytes } from "../quants/activations";
 import { unpackBlocks } from "../quants/index";
 import { Slab } from "../quants/slab";
-import { SlabKind, packFormat, slabKind } from "../quants/types";
+import { SlabKind, isGrid, packFormat, slabKind } from "../quants/types";
+import { gridRows } from "./grid-rows";
 import { slab7, slab8 } from "./tiles.generated";
 
 /**
@@ -13,11 +14,11 @@ import { slab7, slab8 } from "./tiles.generated";
  */
 const GROUPS1: u32 = 1;
 const GROUPS: u32 = 4;
-/** Blocks of a part. In all at most Slabs.bytes: 5 KB stay in L1, 41 KB in L2. */
+/** Blocks of a part. In all at most Slabs.bytes, which counts the last as Slab.scratch: 5 KB stay in L1, 41 KB in L2. */
 const BLOCKS1: u32 = 4;
 const BLOCKS: u32 = 8;
 
-export enum Slabs { bytes = 41472 }
+export enum Slabs { bytes = 42128 }
 
 /**
  * nGroups R4 groups times nTiles packed tiles of `columns` columns, tileBytes apart. Output of group g and column c of all
@@ -27,6 +28,8 @@ export function slabTiles(
   type: u32, nGroups: u32, w: usize, groupBytes: usize, y: usize, tileBytes: usize, nTiles: u32, k: u32, columns: u32,
   out: usize, outStride: usize, slab: usize,
 ): void {
+  // one column alone has no use for a slab
+  if (nTiles * columns == 1 && isGrid(type)) return gridRows(type, nGroups, w, k, y, out, slab);
   const nBlocks = k >> 8, kind = slabKind(type);
   const perPart = columns == 1 ? BLOCKS1 : BLOCKS, perPass = columns == 1 ? GROUPS1 : GROUPS;
   const slabBytes: usize = Slab.bytes * perPart;

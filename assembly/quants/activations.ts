@@ -16,6 +16,9 @@ import { BASE, STEP } from "../lanes";
 
 export enum PackFormat { f32 = 0, q8x32 = 1, q8x32Split = 2, q8x256 = 3, q8x256Split = 4 }
 
+/** A block of q8x256 of one column: d, four pairs of sums of 32, 16 sums of 16, the steps in order. */
+export enum Column { bytes = 84 + 256 * STEP, pairs = 4, sums = 20, steps = 84 }
+
 /** A packing can be cut between units: elements of one unit. */
 export enum PackUnit { elements = 256 }
 

@@ -1,19 +1,23 @@
 // The tensor types by number: sizes, interleaving four rows into a group, and reading a row back. One file a type.
 
 import { loadF16x4 } from "../half";
+import {
+  octetSlab_IQ2S, octetSlab_IQ2XS, octetSlab_IQ2XXS, quadSlab_IQ3S, quadSlab_IQ3XXS, ternarySlab32_IQ1S, ternarySlab8_IQ1S,
+} from "../matmul/tiles.generated";
 import { dequantizeBF16 } from "./bf16";
 import { Codes, codeValues, dequantizeCodes, encodeSlab, unpackCodes } from "./codes";
 import { dequantizeF16 } from "./f16";
 import { dequantizeF32 } from "./f32";
+import { Prepared, slabScales } from "./grid-rows";
 import { interleave16, interleave32 } from "./interleave";
-import { repackIQ1_M, unpackIQ1_M } from "./iq1_m";
+import { prepareIQ1_M, repackIQ1_M } from "./iq1_m";
 import { unpackIQ1_M_R4 } from "./iq1_m_r4";
-import { repackIQ1_S, unpackIQ1_S } from "./iq1_s";
-import { repackIQ2_S, unpackIQ2_S } from "./iq2_s";
-import { repackIQ2_XS, unpackIQ2_XS } from "./iq2_xs";
-import { repackIQ2_XXS, unpackIQ2_XXS } from "./iq2_xxs";
-import { repackIQ3_S, unpackIQ3_S } from "./iq3_s";
-import { repackIQ3_XXS, unpackIQ3_XXS } from "./iq3_xxs";
+import { prepareIQ1_S, repackIQ1_S } from "./iq1_s";
+import { IQ2_S_SIGNS, prepareIQ2_S, repackIQ2_S } from "./iq2_s";
+import { IQ2_XS_SIGNS, prepareIQ2_XS, repackIQ2_XS } from "./iq2_xs";
+import { IQ2_XXS_SIGNS, prepareIQ2_XXS, repackIQ2_XXS } from "./iq2_xxs";
+import { IQ3_S_SIGNS, prepareIQ3_S, repackIQ3_S } from "./iq3_s";
+import { IQ3_XXS_SIGNS, prepareIQ3_XXS, repackIQ3_XXS } from "./iq3_xxs";
 import { unpackIQ2_K, unpackIQ2_KS } from "./iq2_k";
 import { unpackIQ2_KL } from "./iq2_kl";
 import { unpackIQ3_K, unpackIQ3_KS } from "./iq3_k";
@@ -67,8 +71,8 @@ export function groupBytes(type: u32, k: u32): u32 {
 }
 
 /**
- * repackGroup for types of fastType: the compact group, at dst, becomes codes. slab: Slab.bytes of the caller's own, aligned
- * to 16.
+ * repackGroup for types of fastType: the compact group, at dst, becomes codes. slab: Slab.scratch bytes of the caller's own,
+ * aligned to 16.
  */
 export function repackFast(
   type: u32, src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize, slab: usize,
@@ -147,20 +151,59 @@ export function repackGroup(type: u32, src: usize, rowBytes: usize, nRows: u32, 
 
 /**
  * Blocks [first, first + n) of an R4 group of k weights a row to n slabs: only for types that use them. product: as the
- * source's products see the weights, not as its decoder does; they differ in IQ2_KT, IQ3_KT and IQ6_K.
+ * source's products see the weights, not as its decoder does; they differ in IQ2_KT, IQ3_KT and IQ6_K. Slab.scratch bytes are
+ * used from the last slab on.
  */
 export function unpackBlocks(type: u32, group: usize, k: u32, first: u32, n: u32, slab: usize, product: bool): void {
   if (type >= FAST) return unpackCodes(group, first, n, slab);
   const block = group + <usize>first * (blockBytes(type) << 2);
   switch (type) {
-    case GgmlType.IQ2_XXS: return unpackIQ2_XXS(block, n, slab);
-    case GgmlType.IQ2_XS: return unpackIQ2_XS(block, n, slab);
-    case GgmlType.IQ3_XXS: return unpackIQ3_XXS(block, n, slab);
-    case GgmlType.IQ1_S: return unpackIQ1_S(block, n, slab);
-    case GgmlType.IQ3_S: return unpackIQ3_S(block, n, slab);
-    case GgmlType.IQ2_S: return unpackIQ2_S(block, n, slab);
-    case GgmlType.IQ1_M: return unpackIQ1_M(block, n, slab);
+    case GgmlType.IQ2_XXS:
+    case GgmlType.IQ2_XS:
+    case GgmlType.IQ3_XXS:
+    case GgmlType.IQ1_S:
+    case GgmlType.IQ3_S:
+    case GgmlType.IQ2_S:
+    case GgmlType.IQ1_M: return unpackGridRows(type, block, n, slab);
     default: return unpackWords(type, group, block, n, slab, product);
+  }
+}
+
+/** unpackBlocks for blocks of grid-rows.ts. */
+function unpackGridRows(type: u32, block: usize, n: u32, slab: usize): void {
+  for (; n > 0; n--, block += <usize>blockBytes(type) << 2, slab += Slab.bytes) {
+    // in the next slab's place, or behind the last
+    const p = slab + Slab.bytes;
+    prepareBlocks(type, block, 1, p);
+    slabScales(p, sharesScale(type) ? 1 : 0, slab);
+    switch (type) {
+      case GgmlType.IQ2_XXS: octetSlab_IQ2XXS(p, block + IQ2_XXS_SIGNS, slab); break;
+      case GgmlType.IQ2_XS: octetSlab_IQ2XS(p, block + IQ2_XS_SIGNS, slab); break;
+      case GgmlType.IQ2_S: octetSlab_IQ2S(p, block + IQ2_S_SIGNS, slab); break;
+      case GgmlType.IQ3_XXS: quadSlab_IQ3XXS(p, block + IQ3_XXS_SIGNS, slab); break;
+      case GgmlType.IQ3_S: quadSlab_IQ3S(p, block + IQ3_S_SIGNS, slab); break;
+      case GgmlType.IQ1_S: ternarySlab32_IQ1S(p, p + Prepared.deltas + 32, slab); break;
+      default: ternarySlab8_IQ1S(p, p + Prepared.deltas, slab);
+    }
+  }
+}
+
+/** Whether 32 weights of a grid type share a scale, not 16. */
+function sharesScale(type: u32): bool {
+  return type == GgmlType.IQ2_XXS || type == GgmlType.IQ3_XXS || type == GgmlType.IQ3_S || type == GgmlType.IQ1_S;
+}
+
+/** n blocks of grid-rows.ts at `block`, prepared, to p. */
+export function prepareBlocks(type: u32, block: usize, n: u32, p: usize): void {
+  switch (type) {
+    case GgmlType.IQ2_XXS: return prepareIQ2_XXS(block, n, p);
+    case GgmlType.IQ2_XS: return prepareIQ2_XS(block, n, p);
+    case GgmlType.IQ3_XXS: return prepareIQ3_XXS(block, n, p);
+    case GgmlType.IQ1_S: return prepareIQ1_S(block, n, p);
+    case GgmlType.IQ3_S: return prepareIQ3_S(block, n, p);
+    case GgmlType.IQ2_S: return prepareIQ2_S(block, n, p);
+    case GgmlType.IQ1_M: return prepareIQ1_M(block, n, p);
+    default: unreachable();
   }
 }
 
@@ -202,8 +245,8 @@ function unpackWordBlock(type: u32, block: usize, slab: usize): void {
 }
 
 /**
- * Row `lane` (0..3) of an R4 group as k f32 at out: exactly the values of the format. scratch: Slab.bytes of the caller's
- * own, aligned to 16.
+ * Row `lane` (0..3) of an R4 group as k f32 at out: exactly the values of the format. scratch: Slab.scratch bytes of the
+ * caller's own, aligned to 16.
  */
 export function dequantizeRow(type: u32, group: usize, lane: u32, k: u32, out: usize, scratch: usize): void {
   if (type >= FAST) return dequantizeCodes(group, lane, k, out);

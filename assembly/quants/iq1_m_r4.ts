@@ -12,8 +12,8 @@ import { IQ1S_GRID } from "./grids.generated";
 import { I15, Slab, storeOctets } from "./slab";
 import { storeScales } from "./words";
 
-/** An eighth for each of eight weights, in the grid's unit. */
-const DELTA: u64 = 0x0101010101010101;
+/** What makes the grid's 8 g + 16 of eight weights 8 g + 1 or - 1, + 64. */
+const UP: u64 = 0x3131313131313131, DOWN: u64 = 0x2f2f2f2f2f2f2f2f;
 
 /** An R4 block to a slab: w = 8 * grid + 1 or - 1; the row's d is divided by 8. */
 export function unpackIQ1_M_R4(block: usize, slab: usize): void {
@@ -33,10 +33,10 @@ export function unpackIQ1_M_R4(block: usize, slab: usize): void {
   }
 }
 
-/** Octet l of the row whose words begin at `lane`, as bytes, + 64. No byte of the grid's 56 .. 72 carries. */
+/** Octet l of the row whose words begin at `lane`, as bytes, + 64. No byte of the grid's 8 .. 24 carries. */
 function octet(lane: usize, l: u32): u64 {
   const nibble = (<u32>load<u8>(lane + ((l >> 3) << 4) + ((l >> 1) & 3), 128) >> ((l & 1) << 2)) & 15;
   const place = <u32>load<u8>(lane + ((l >> 2) << 4) + (l & 3)) | ((nibble & 7) << 8);
   const point = load<u64>(IQ1S_GRID + (place << 3));
-  return nibble & 8 ? point - DELTA : point + DELTA;
+  return point + (nibble & 8 ? DOWN : UP);
 }

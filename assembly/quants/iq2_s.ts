@@ -6,15 +6,20 @@
 //   signs: bit i set, weight i negative
 //   s[j] of the 16 weights from 16j on: nibble j of scales
 //
-// R4 block of 4 rows, 328 bytes:
+// R4 block of 4 rows, 328 bytes (grid-rows.ts):
 //   0    [4 f16]        d
-//   8    [32 x 9 B]     octet l, 72 bits: 10 bits of place for each of rows 0..3, then their 8 signs each
-//   296  [2 x 4 x 4 B]  word r of vector i: row r, bytes 4i .. 4i + 3 of its scales
+//   8    [8 x 16 B]     places, 8 bits
+//   136  [4 x 2 x 16 B] signs
+//   264  [2 x 16 B]     bits 8-9 of the places: those of vector 4v + i are bits 6 - 2i and the next of vector v
+//   296  [2 x 16 B]     scales
 
 import { loadFiniteF16x4 } from "../half";
-import { M64 } from "../lanes";
-import { IQ2S_GRID } from "./grids.generated";
-import { EIGHTH, Slab, storeOddScales16, storeSigned } from "./slab";
+import { M24 } from "../lanes";
+import { M248, Prepared, octetPlace, prepareWide, prepareScales, storeScale, storeSigns } from "./grid-rows";
+import { EIGHTH } from "./slab";
+
+/** Where the signs of a block are: products read them there. */
+export const IQ2_S_SIGNS: usize = 136;
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackIQ2_S(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
@@ -25,36 +30,35 @@ export function repackIQ2_S(src: usize, rowBytes: usize, nRows: u32, k: u32, dst
     let to = dst;
     for (let b: u32 = 0; b < nb; b++, block += 82, to += 328) {
       store<u16>(to + (r << 1), load<u16>(block));
-      let octet = to + 8;
-      for (let l: u32 = 0; l < 32; l++, octet += 9) {
-        const high = (<u32>load<u8>(block + (l >> 2), 66) >> ((l & 3) << 1)) & 3;
-        const place = <u64>(<u32>load<u8>(block + l, 2) | (high << 8));
-        // 40 bits of places in front of 24 of signs
-        store<u64>(octet, load<u64>(octet) | (place << (10 * r)));
-        store<u8>(octet + r, load<u8>(block + l, 34), 5);
+      for (let l: u32 = 0; l < 32; l++) {
+        const at = (l << 2) + r;
+        store<u8>(to + at, octetPlace(load<u8>(block + l, 2)), 8);
+        const bits = (<u32>load<u8>(block + (l >> 2), 66) >> ((l & 3) << 1)) & 3;
+        const high = to + ((at >> 6) << 4) + (at & 15);
+        store<u8>(high, load<u8>(high, 264) | (bits << (6 - ((at >> 3) & 6))), 264);
       }
-      store<u32>(to + (r << 2), load<u32>(block, 74), 296);
-      store<u32>(to + (r << 2), load<u32>(block, 78), 312);
+      for (let c: u32 = 0; c < 4; c++) storeSigns(to + IQ2_S_SIGNS, c, r, load<u64>(block + (c << 3), 34));
+      for (let j: u32 = 0; j < 16; j++) storeScale(to + 296, j, r, (load<u8>(block + (j >> 1), 74) >> ((j & 1) << 2)) & 15);
     }
   }
 }
 
-/** n R4 blocks to slabs: d = d / 8, scale 2s + 1. */
-export function unpackIQ2_S(block: usize, n: u32, slab: usize): void {
-  const m64 = v128.load_splat<u32>(M64);
-  for (; n > 0; n--, block += 328, slab += Slab.bytes) {
-    v128.store(slab, f32x4.mul(loadFiniteF16x4(block), v128.load_splat<u32>(EIGHTH)));
-    storeOddScales16(slab + 16, v128.load(block, 296));
-    storeOddScales16(slab + 144, v128.load(block, 312));
-    let p = slab + Slab.weights;
-    for (let q = block + 8, end = block + 296; q < end; q += 9, p += 32) {
-      const x = load<u64>(q);
-      const i0 = (<u32>x & 1023) << 3, i1 = (<u32>x >> 7) & 0x1ff8;
-      const i2 = <u32>(x >> 17) & 0x1ff8, i3 = <u32>(x >> 27) & 0x1ff8;
-      const g01 = v128.load64_lane(i1, v128.load64_zero(i0, IQ2S_GRID), 1, IQ2S_GRID);
-      const g23 = v128.load64_lane(i3, v128.load64_zero(i2, IQ2S_GRID), 1, IQ2S_GRID);
-      const first = v128.shuffle<i32>(g01, g23, 0, 2, 4, 6), second = v128.shuffle<i32>(g01, g23, 1, 3, 5, 7);
-      storeSigned(p, first, second, v128.load32_zero(q, 5), m64);
-    }
+/** n blocks: d = d / 8, 2s + 1. */
+export function prepareIQ2_S(block: usize, n: u32, p: usize): void {
+  const m24 = v128.load_splat<u32>(M24), m248 = v128.load_splat<u32>(M248);
+  for (; n > 0; n--, block += 328, p += Prepared.bytes) {
+    v128.store(p, f32x4.mul(loadFiniteF16x4(block), v128.load_splat<u32>(EIGHTH)));
+    prepareScales(p, v128.load(block, 296));
+    prepareScales(p + 32, v128.load(block, 312));
+    const high = v128.load(block, 264);
+    prepareWide(p, v128.load(block, 8), v128.and(i16x8.shr_u(high, 3), m24), m248);
+    prepareWide(p + 32, v128.load(block, 24), v128.and(i16x8.shr_u(high, 1), m24), m248);
+    prepareWide(p + 64, v128.load(block, 40), v128.and(i16x8.shl(high, 1), m24), m248);
+    prepareWide(p + 96, v128.load(block, 56), v128.and(i16x8.shl(high, 3), m24), m248);
+    const high2 = v128.load(block, 280);
+    prepareWide(p + 128, v128.load(block, 72), v128.and(i16x8.shr_u(high2, 3), m24), m248);
+    prepareWide(p + 160, v128.load(block, 88), v128.and(i16x8.shr_u(high2, 1), m24), m248);
+    prepareWide(p + 192, v128.load(block, 104), v128.and(i16x8.shl(high2, 1), m24), m248);
+    prepareWide(p + 224, v128.load(block, 120), v128.and(i16x8.shl(high2, 3), m24), m248);
   }
 }

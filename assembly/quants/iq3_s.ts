@@ -5,15 +5,19 @@
 //   quad t: its place in the grid is byte t and, as bit 8, bit t % 8 of qh[t / 8]; byte l of signs: bit i set, weight i of
 //   octet l negative; s[b] of the sub-block of 32: nibble b of scales
 //
-// R4 block of 4 rows, 440 bytes:
+// R4 block of 4 rows, 440 bytes (grid-rows.ts):
 //   0    [4 f16]        d
-//   8    [32 x 13 B]    octet l, 104 bits: 9 bits of place of quad 2l for each of rows 0..3, then of quad 2l + 1, then 8 signs
-//   424  [4 x 4 B]      word r: the scales of row r
+//   8    [16 x 16 B]    places, 8 bits
+//   264  [4 x 2 x 16 B] signs
+//   392  [2 x 16 B]     bit 8 of the places: that of vector 8h + t is bit (2 - t) & 7 of vector h
+//   424  [16 B]         scales of 32
 
 import { loadFiniteF16x4 } from "../half";
-import { M64 } from "../lanes";
-import { IQ3S_GRID } from "./grids.generated";
-import { I1, I15, Slab, oddScale, storeSigned } from "./slab";
+import { M4 } from "../lanes";
+import { M252, Prepared, prepareWide, prepareScales, quadPlace, storeScale, storeSigns } from "./grid-rows";
+
+/** Where the signs of a block are: products read them there. */
+export const IQ3_S_SIGNS: usize = 264;
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackIQ3_S(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
@@ -24,44 +28,35 @@ export function repackIQ3_S(src: usize, rowBytes: usize, nRows: u32, k: u32, dst
     let to = dst;
     for (let b: u32 = 0; b < nb; b++, block += 110, to += 440) {
       store<u16>(to + (r << 1), load<u16>(block));
-      let octet = to + 8;
-      for (let l: u32 = 0; l < 32; l++, octet += 13) {
-        const high = <u32>load<u8>(block + (l >> 2), 66) >> ((l & 3) << 1);
-        const first = <u64>(<u32>load<u8>(block + (l << 1), 2) | ((high & 1) << 8));
-        const second = <u64>(<u32>load<u8>(block + (l << 1), 3) | ((high & 2) << 7));
-        store<u64>(octet, load<u64>(octet) | (first << (9 * r)));
-        store<u64>(octet, load<u64>(octet, 4) | (second << (9 * r + 4)), 4);
-        store<u8>(octet + r, load<u8>(block + l, 74), 9);
+      for (let t: u32 = 0; t < 64; t++) {
+        const at = ((t >> 1) << 3) + (r << 1) + (t & 1);
+        store<u8>(to + at, quadPlace(load<u8>(block + t, 2)), 8);
+        const bit = (<u32>load<u8>(block + (t >> 3), 66) >> (t & 7)) & 1;
+        const high = to + ((at >> 7) << 4) + (at & 15);
+        store<u8>(high, load<u8>(high, 392) | (bit << ((2 - (at >> 4)) & 7)), 392);
       }
-      store<u32>(to + (r << 2), load<u32>(block, 106), 424);
+      for (let c: u32 = 0; c < 4; c++) storeSigns(to + IQ3_S_SIGNS, c, r, load<u64>(block + (c << 3), 74));
+      for (let j: u32 = 0; j < 8; j++) storeScale(to + 424, j, r, (load<u8>(block + (j >> 1), 106) >> ((j & 1) << 2)) & 15);
     }
   }
 }
 
-/** n R4 blocks to slabs: scale 2s + 1. */
-export function unpackIQ3_S(block: usize, n: u32, slab: usize): void {
-  const m64 = v128.load_splat<u32>(M64), m15 = v128.load_splat<u32>(I15), one = v128.load_splat<u32>(I1);
-  for (; n > 0; n--, block += 440, slab += Slab.bytes) {
-    v128.store(slab, loadFiniteF16x4(block));
-    let words = v128.load(block, 424);
-    for (let to = slab + 16, end = slab + 272; to < end; to += 32) {
-      const scale = oddScale(v128.and(words, m15), one);
-      v128.store(to, scale);
-      v128.store(to, scale, 16);
-      words = i32x4.shr_u(words, 4);
-    }
-    let p = slab + Slab.weights;
-    for (let q = block + 8, end = block + 424; q < end; q += 13, p += 32) {
-      const x = load<u64>(q), y = load<u64>(q, 4) >> 4;
-      let first = v128.load32_zero((<u32>x & 511) << 2, IQ3S_GRID);
-      first = v128.load32_lane((<u32>x >> 7) & 0x7fc, first, 1, IQ3S_GRID);
-      first = v128.load32_lane((<u32>x >> 16) & 0x7fc, first, 2, IQ3S_GRID);
-      first = v128.load32_lane(<u32>(x >> 25) & 0x7fc, first, 3, IQ3S_GRID);
-      let second = v128.load32_zero((<u32>y & 511) << 2, IQ3S_GRID);
-      second = v128.load32_lane((<u32>y >> 7) & 0x7fc, second, 1, IQ3S_GRID);
-      second = v128.load32_lane((<u32>y >> 16) & 0x7fc, second, 2, IQ3S_GRID);
-      second = v128.load32_lane(<u32>(y >> 25) & 0x7fc, second, 3, IQ3S_GRID);
-      storeSigned(p, first, second, v128.load32_zero(q, 9), m64);
+/** n blocks: 2s + 1. */
+export function prepareIQ3_S(block: usize, n: u32, p: usize): void {
+  const m4 = v128.load_splat<u32>(M4), m252 = v128.load_splat<u32>(M252);
+  for (; n > 0; n--, block += 440, p += Prepared.bytes) {
+    v128.store(p, loadFiniteF16x4(block));
+    prepareScales(p, v128.load(block, 424));
+    for (let h: usize = 0; h < 2; h++) {
+      const high = v128.load(block + (h << 4), 392), q = block + (h << 7), to = p + (h << 8);
+      prepareWide(to, v128.load(q, 8), v128.and(high, m4), m252);
+      prepareWide(to + 32, v128.load(q, 24), v128.and(i16x8.shl(high, 1), m4), m252);
+      prepareWide(to + 64, v128.load(q, 40), v128.and(i16x8.shl(high, 2), m4), m252);
+      prepareWide(to + 96, v128.load(q, 56), v128.and(i16x8.shr_u(high, 5), m4), m252);
+      prepareWide(to + 128, v128.load(q, 72), v128.and(i16x8.shr_u(high, 4), m4), m252);
+      prepareWide(to + 160, v128.load(q, 88), v128.and(i16x8.shr_u(high, 3), m4), m252);
+      prepareWide(to + 192, v128.load(q, 104), v128.and(i16x8.shr_u(high, 2), m4), m252);
+      prepareWide(to + 224, v128.load(q, 120), v128.and(i16x8.shr_u(high, 1), m4), m252);
     }
   }
 }

@@ -1,5 +1,6 @@
 // Slabs: types whose weights come from large tables (IQ1, IQ2, IQ3 and those of ik_llama.cpp) are unpacked, four rows by 256
 // weights, into plain integers in cache; two products serve them all. A prefill unpacks a slab once for all columns (matmul/slabs.ts).
+// One column of IQ1, IQ2 and IQ3 goes without (grid-products.ts).
 //
 // Slab of one R4 block, 1296 bytes:
 //   0    [4 f32]      d
@@ -8,11 +9,12 @@
 // The value of a weight is d * scale * w, with a scale of -128..127.
 
 import {
-  EVEN, LOW16, REL16, STEP, addLeast, dotMinus, even, evenSigned, factorPair, lookup, odd, oddSigned, scaledEnd, scaledLeast,
+  EVEN, LOW16, REL16, STEP, addLeast, dotMinus, even, evenSigned, odd, oddSigned, scaledEnd, scaledLeast,
   scaledSigned, scaledSignedEnd, scaledStart, scaledStep,
 } from "../lanes";
 
-export enum Slab { bytes = 1296, scales = 16, weights = 272 }
+/** scratch: room for a slab and what its unpacker needs (grid-rows.ts). */
+export enum Slab { bytes = 1296, scales = 16, weights = 272, scratch = 1952 }
 
 /**
  * One tile of slabs, added to what `out` holds: total = sum over sub-blocks of scale * (sum (w + 64) * y - 64 * sum y),
@@ -127,59 +129,8 @@ export function withSigns(magnitude: v128, signs: v128, m64: v128): v128 {
   return i8x16.add(i8x16.sub(v128.xor(magnitude, signs), signs), m64);
 }
 
-/** 64 + magnitude with the signs of EVEN_SIGNS, + 64: the distance to 128 (less 128: -128 .. -1) or to 0. */
-// @ts-ignore: decorator
-@inline
-export function withEvenSigns(magnitude: v128, signs: v128): v128 {
-  return i8x16.abs(v128.xor(magnitude, signs));
-}
-
-const ROW_BYTES: usize = memory.data<u8>([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3], 16);
-const SIGN_BITS: usize = memory.data<u32>([0x08040201, 0x80402010], 16);
-
-/**
- * Two vectors of an octet (magnitudes, elements 0-3 and 4-7) with the signs of the four bytes at `signs`, one a row, to p.
- * (Against reading the signs from a table, as types must that keep 7 bits of them: a tenth faster.)
- */
-// @ts-ignore: decorator
-@inline
-export function storeSigned(p: usize, first: v128, second: v128, signs: v128, m64: v128): void {
-  const rows = lookup(signs, v128.load(ROW_BYTES));
-  const low = v128.load_splat<u32>(SIGN_BITS), high = v128.load_splat<u32>(SIGN_BITS + 4);
-  v128.store(p, withSigns(first, i8x16.eq(v128.and(rows, low), low), m64));
-  v128.store(p, withSigns(second, i8x16.eq(v128.and(rows, high), high), m64), 16);
-}
-
-/** Scales 2s + 1 at p, where s is nibble j of a row's word, for sub-blocks of 16 (j = 0..7, to p + 16j). */
-export function storeOddScales16(p: usize, words: v128): void {
-  const m15 = v128.load_splat<u32>(I15), one = v128.load_splat<u32>(I1);
-  for (let j: u32 = 0; j < 8; j++, p += 16) {
-    v128.store(p, oddScale(v128.and(words, m15), one));
-    words = i32x4.shr_u(words, 4);
-  }
-}
-
-/** 2s + 1 as a scale vector; one: load_splat(I1). */
-// @ts-ignore: decorator
-@inline
-export function oddScale(s: v128, one: v128): v128 {
-  return factorPair(v128.or(i32x4.shl(s, 1), one));
-}
-
-const TRANSPOSED: usize = memory.data<u8>([0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15], 16);
-
-/** Bytes 4l + r of 0 or 1 to the number of row r (lane r) whose bit l they are. */
-// @ts-ignore: decorator
-@inline
-export function bitsOfRows(bits: v128): v128 {
-  const rows = lookup(bits, v128.load(TRANSPOSED));
-  // byte l of a lane times 2^(24 - 7l): bit l of the top byte; the other products fall elsewhere
-  return i32x4.shr_u(i32x4.mul(rows, v128.load_splat<u32>(GATHER)), 24);
-}
-
-const NUMBERS: usize = memory.data<u32>([15, 1, 0x3e000000, 0x3e800000, 7, 0x01020408], 16);
+const NUMBERS: usize = memory.data<u32>([15, 1, 0x3e000000, 0x3e800000, 7], 16);
 /** Every i32 15, 1; every f32 1/8, 1/4; every i32 7. */
 // prettier-ignore
 export const I15: usize = NUMBERS, I1: usize = NUMBERS + 4, EIGHTH: usize = NUMBERS + 8, QUARTER: usize = NUMBERS + 12,
   I7: usize = NUMBERS + 16;
-const GATHER: usize = NUMBERS + 20;

@@ -298,3 +298,17 @@ export function slabKind(type: u32): SlabKind {
     default: return SlabKind.none;
   }
 }
+
+/** Whether the type's blocks are those of grid-rows.ts. */
+export function isGrid(type: u32): bool {
+  switch (type) {
+    case GgmlType.IQ2_XXS:
+    case GgmlType.IQ2_XS:
+    case GgmlType.IQ3_XXS:
+    case GgmlType.IQ1_S:
+    case GgmlType.IQ3_S:
+    case GgmlType.IQ2_S:
+    case GgmlType.IQ1_M: return true;
+    default: return false;
+  }
+}
