@@ -22,6 +22,14 @@ export const BASE: bool = BUILD == 2;
 @inline
 export const STEP: i32 = BASE ? 2 : 1;
 
+/**
+ * Whether signed weights of several columns are multiplied as i16, their scales in them (slab.ts): where no 8-bit dot adds
+ * four products, two i16 dots and two sums a step take less than y+ and y- below with a scale.
+ */
+// @ts-ignore: decorator
+@inline
+export const WIDE: bool = !DOT32;
+
 // Masks are read from memory once per tile: V8 rebuilds a v128.const at every use (measured: 10 against 15 GB/s).
 const MASKS: usize = memory.data<u32>([
   0x0f0f0f0f, 0x3f3f3f3f, 0x30303030, 0x00ff00ff, 0x00010001, 0xff, 0x10101010,

@@ -7,12 +7,13 @@
 //   q8x32Split  [d f32][8 steps, y+ and y-]                             C * 68
 //   q8x256      [d f32][4 x (i16, i16)][16 x -sum of 16 q, i32][64 steps]   C * (84 + 256 * STEP)
 //               the i16 pairs are sums of 32: sub-blocks (0, 2), (1, 3), (4, 6), (5, 7)
-//   q8x256Split [d f32][64 steps, y+ and y-]                            C * 516
+//   q8x256Split [d f32][64 steps, y+ and y-; C > 1: as lanes.ts has it for signed slabs]                    C * 516
 //   f32         no blocks: [K][C] f32
 // A step of one column is 4 bytes q; in base (lanes.ts) two words, the i16 pairs (q0, q2) and (q1, q3), all columns'
-// first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order; in base the i16 pairs.
+// first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order; in base, and for signed slabs
+// where they are WIDE, the i16 pairs.
 
-import { BASE, STEP } from "../lanes";
+import { BASE, STEP, WIDE } from "../lanes";
 
 export enum PackFormat { f32 = 0, q8x32 = 1, q8x32Split = 2, q8x256 = 3, q8x256Split = 4 }
 
@@ -89,6 +90,7 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
   }
   store<f32>(dst, d);
   const split = format == PackFormat.q8x32Split || format == PackFormat.q8x256Split;
+  const pairs = BASE || (WIDE && format == PackFormat.q8x256Split && stride > 4);
   let sums = dst + stride;
   let steps = sums;
   if (format == PackFormat.q8x32) steps += stride;
@@ -101,7 +103,7 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
     // inverse 0: the block is zero, or x holds something that must not be multiplied
     const q = inverse != 0 ? quantise16(x + (i << 2), f32x4.splat(inverse)) : i32x4.splat(0);
     if (split) {
-      if (BASE) storeTwoWords(steps, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
+      if (pairs) storeTwoWords(steps, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
       else storeTwoWords(steps, stride, i8x16.max_s(q, i32x4.splat(0)), i8x16.max_s(i8x16.neg(q), i32x4.splat(0)));
       continue;
     }

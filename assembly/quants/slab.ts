@@ -6,13 +6,17 @@
 //   16   [16 x 4 i32] scale of elements 16j .. 16j + 15, one lane a row; rel16: twice, as a pair of i16
 //   272  [64 x 16 B]  vector n, byte 4r + k: row r, element 4n + k, as w + 64 (slab7, w = -63..63) or w (slab8, i8)
 // The value of a weight is d * scale * w, with a scale of -128..127.
+//
+// Wide slab, 2064 bytes, for several columns of signed weights where lanes.ts says so:
+//   0    [4 f32]          d
+//   16   [64 x 2 x 16 B]  step n, i16 2r + k: row r, scale * w of elements 4n + 2k (first vector), 4n + 2k + 1 (second)
 
 import {
   EVEN, LOW16, REL16, STEP, addLeast, dotMinus, even, evenSigned, factorPair, lookup, odd, oddSigned, scaledEnd, scaledLeast,
   scaledSigned, scaledSignedEnd, scaledStart, scaledStep,
 } from "../lanes";
 
-export enum Slab { bytes = 1296, scales = 16, weights = 272 }
+export enum Slab { bytes = 1296, scales = 16, weights = 272, wideBytes = 2064 }
 
 /**
  * One tile of slabs, added to what `out` holds: total = sum over sub-blocks of scale * (sum (w + 64) * y - 64 * sum y),
@@ -96,6 +100,55 @@ function slab8(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
     f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/**
+ * The same for wide slabs: |scale * w| <= 128 * 127 fits i16.
+ * @tiles 2x4 1x4
+ */
+function slab16(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const nb = k >> 8;
+  const zero = i32x4.splat(0);
+  let w$g = w + groupBytes * $g;
+  let f$g$c = v128.load(out + outStride * $c, 16 * $g);
+  for (let b: u32 = 0; b < nb; b++) {
+    let total$g$c = zero;
+    const dy$c = v128.load_splat<u32>(y, 4 * $c);
+    const d$g = v128.load(w$g);
+    y += 4 * $C;
+    w$g += 16;
+    for (let j: u32 = 0; j < 16; j++) {
+      for (let $n = 0; $n < 4; $n++) {
+        const even$g = v128.load(w$g, 32 * $n), odd$g = v128.load(w$g, 32 * $n + 16);
+        {
+          const y$c = v128.load_splat<u32>(y, 4 * ($C * 2 * $n + $c));
+          const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 * $n + 1) + $c));
+          total$g$c = i32x4.add(total$g$c, i32x4.dot_i16x8_s(even$g, y$c));
+          total$g$c = i32x4.add(total$g$c, i32x4.dot_i16x8_s(odd$g, z$c));
+        }
+      }
+      w$g += 128;
+      y += 32 * $C;
+    }
+    f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
+  }
+  v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** A slab of signed weights to a wide one. */
+export function widenSlab(slab: usize, wide: usize): void {
+  const low16 = v128.load_splat<u32>(LOW16);
+  v128.store(wide, v128.load(slab));
+  let q = slab + Slab.weights, to = wide + 16;
+  for (let scales = slab + Slab.scales, end = slab + Slab.weights; scales < end; scales += 16) {
+    const scale = v128.load(scales);
+    const k = v128.or(v128.and(scale, low16), i32x4.shl(scale, 16));
+    for (const last = q + 64; q < last; q += 16, to += 32) {
+      const w = v128.load(q);
+      v128.store(to, i16x8.mul(i16x8.shr_s(i16x8.shl(w, 8), 8), k));
+      v128.store(to, i16x8.mul(i16x8.shr_s(w, 8), k), 16);
+    }
+  }
 }
 
 /** Row `lane` of n slabs as 256 n f32; offset: 64, or 0 for slabs of signed weights. */
