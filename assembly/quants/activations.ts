@@ -8,6 +8,9 @@
 //   q8x256      [d f32][4 x (i16, i16)][16 x -sum of 16 q, i32][64 steps]   C * (84 + 256 * STEP)
 //               the i16 pairs are sums of 32: sub-blocks (0, 2), (1, 3), (4, 6), (5, 7)
 //   q8x256Split [d f32][64 steps, y+ and y-; C > 1: as lanes.ts has it for signed slabs]                    C * 516
+//   q8x256Folded, C = 1 [d f32][4 x 4 words][2 x 4 words][64 steps, |q| and signs]   612; C > 1: q8x256Split
+//               the words are i16 pairs: sums of |q| where q < 0 of sub-blocks of 16 (4i, 4i + 2), (4i + 1, 4i + 3), then sums of q of
+//               these; and the same of sub-blocks of 32. Signs: 255 in the bytes where q < 0. base: pairs, the first sums 0 (lanes.ts)
 //   f32         no blocks: [K][C] f32
 // A step of one column is 4 bytes q; in base (lanes.ts) two words, the i16 pairs (q0, q2) and (q1, q3), all columns'
 // first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order; in base, and for signed slabs
@@ -15,7 +18,7 @@
 
 import { BASE, STEP, WIDE } from "../lanes";
 
-export enum PackFormat { f32 = 0, q8x32 = 1, q8x32Split = 2, q8x256 = 3, q8x256Split = 4 }
+export enum PackFormat { f32 = 0, q8x32 = 1, q8x32Split = 2, q8x256 = 3, q8x256Split = 4, q8x256Folded = 5 }
 
 /** A packing can be cut between units: elements of one unit. */
 export enum PackUnit { elements = 256 }
@@ -32,6 +35,7 @@ export function packTileBytes(format: u32, columns: u32, k: u32): u32 {
     case PackFormat.q8x32Split: return columns * (k >> 5) * 68;
     case PackFormat.q8x256: return columns * (k >> 8) * (84 + 256 * STEP);
     case PackFormat.q8x256Split: return columns * (k >> 8) * 516;
+    case PackFormat.q8x256Folded: return (k >> 8) * (columns == 1 ? 612 : columns * 516);
     default: return columns * k * 4;
   }
 }
@@ -53,6 +57,7 @@ export function packColumn(
   const stride = columns << 2;
   dst += column << 2;
   if (format == PackFormat.f32) return packFloats(x, from, to, dst, stride);
+  if (format == PackFormat.q8x256Folded && columns > 1) format = PackFormat.q8x256Split;
   const block: u32 = format == PackFormat.q8x32 || format == PackFormat.q8x32Split ? 32 : 256;
   const blockBytes = packTileBytes(format, columns, block);
   dst += from / block * blockBytes;
@@ -89,6 +94,7 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
     }
   }
   store<f32>(dst, d);
+  if (format == PackFormat.q8x256Folded) return packFolded(x, inverse, dst + 4);
   const split = format == PackFormat.q8x32Split || format == PackFormat.q8x256Split;
   const pairs = BASE || (WIDE && format == PackFormat.q8x256Split && stride > 4);
   let sums = dst + stride;
@@ -125,6 +131,38 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
     }
   }
   if (format == PackFormat.q8x32) store<i32>(sums, -sum);
+}
+
+/** A block of q8x256Folded behind its d; inverse: as in packBlock. */
+function packFolded(x: usize, inverse: f32, dst: usize): void {
+  let below32: i32 = 0, sum32: i32 = 0;
+  for (let j: u32 = 0; j < 16; j++) {
+    const q = inverse != 0 ? quantise16(x + (j << 6), f32x4.splat(inverse)) : i32x4.splat(0);
+    const steps = dst + (j << 5) + 96;
+    if (BASE) {
+      storeTwoWords(steps, 4, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
+    } else {
+      storeTwoWords(steps, 4, i8x16.abs(q), i8x16.shr_s(q, 7));
+    }
+    const sum = sumOf16(q), below = BASE ? 0 : sumOf16(i8x16.max_s(i8x16.neg(q), i32x4.splat(0)));
+    storeSums(dst + (j >> 2 << 4), j & 3, below, sum);
+    below32 += below;
+    sum32 += sum;
+    if (j & 1) {
+      storeSums(dst + (j >> 3 << 4) + 64, (j >> 1) & 3, below32, sum32);
+      below32 = 0;
+      sum32 = 0;
+    }
+  }
+}
+
+/** The sums of sub-block k of the four whose words are at p. */
+// @ts-ignore: decorator
+@inline
+function storeSums(p: usize, k: u32, below: i32, sum: i32): void {
+  p += ((k & 1) << 2) + (k & 2);
+  store<i16>(p, <i16>below);
+  store<i16>(p, <i16>sum, 8);
 }
 
 /** Largest magnitude of n f32 (a multiple of 16) as bits: as integers, NaN > infinity > every number. */

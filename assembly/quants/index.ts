@@ -17,7 +17,7 @@ import { repackIQ3_XXS, unpackIQ3_XXS } from "./iq3_xxs";
 import { unpackIQ2_K, unpackIQ2_KS } from "./iq2_k";
 import { unpackIQ2_KL } from "./iq2_kl";
 import { unpackIQ3_K, unpackIQ3_KS } from "./iq3_k";
-import { unpackIQ4_K, unpackIQ4_KS, unpackIQ4_KSS } from "./iq4_k";
+import { repackIQ4_K, unpackIQ4_K, unpackIQ4_KS, unpackIQ4_KSS } from "./iq4_k";
 import { unpackIQ5_K, unpackIQ5_KS } from "./iq5_k";
 import { dequantizeIQ6_K, unpackIQ6_K } from "./iq6_k";
 import { unpackIQ1_KT, unpackIQ2_KT, unpackIQ3_KT, unpackIQ4_KT } from "./kt";
@@ -114,9 +114,9 @@ export function repackGroup(type: u32, src: usize, rowBytes: usize, nRows: u32, 
     case GgmlType.IQ3_S: return repackIQ3_S(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ2_S: return repackIQ2_S(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ1_M: return repackIQ1_M(src, rowBytes, nRows, k, dst);
+    case GgmlType.IQ4_K: return repackIQ4_K(src, rowBytes, nRows, k >> 8, dst);
     case GgmlType.IQ2_K:
     case GgmlType.IQ3_K:
-    case GgmlType.IQ4_K:
     case GgmlType.IQ5_K:
     case GgmlType.IQ6_K:
     case GgmlType.IQ4_KS:

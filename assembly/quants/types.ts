@@ -212,9 +212,9 @@ export function packFormat(type: u32): u32 {
     case GgmlType.TQ1_0:
     case GgmlType.TQ2_0: return PackFormat.q8x256;
     case GgmlType.IQ4_K:
+    case GgmlType.IQ4_KS: return PackFormat.q8x256Folded;
     case GgmlType.IQ5_K:
     case GgmlType.IQ6_K:
-    case GgmlType.IQ4_KS:
     case GgmlType.IQ4_KSS:
     case GgmlType.IQ5_KS:
     case GgmlType.IQ2_KT:
@@ -251,7 +251,6 @@ export function leadingHalves(type: u32): u32 {
   switch (type) {
     case GgmlType.IQ3_K: return 3;
     case GgmlType.IQ2_K:
-    case GgmlType.IQ4_K:
     case GgmlType.IQ5_K:
     case GgmlType.IQ6_K: return 2;
     case GgmlType.IQ2_KS:
@@ -269,7 +268,7 @@ export function rowSize(type: u32, k: u32): u32 {
 /** The products of quants/slab.ts. */
 export enum SlabKind { none = 0, unsigned7 = 1, signed8 = 2 }
 
-/** Whether and how the type's matmul unpacks its weights to slabs first. */
+/** Whether and how the type's matmul unpacks its weights to slabs first, with one column only where it is not direct. */
 export function slabKind(type: u32): SlabKind {
   switch (type) {
     case GgmlType.IQ2_XXS:
@@ -297,4 +296,9 @@ export function slabKind(type: u32): SlabKind {
     case GgmlType.IQ1_KT: return SlabKind.signed8;
     default: return SlabKind.none;
   }
+}
+
+/** Whether a type of slabs is multiplied with one column as it lies in memory (folded.ts). */
+export function isDirect(type: u32): bool {
+  return packFormat(type) == PackFormat.q8x256Folded;
 }

@@ -76,8 +76,8 @@ export function isSet(v: v128, at: u32): v128 {
 }
 
 const BITS: usize = memory.data<u8>([1, 2, 4, 8, 16, 32, 64, 128]);
-const NUMBERS: usize = memory.data<u32>([3, 254, 127, 0x02020202, 0x08080808], 16);
-/** For load_splat<u32>: every i32 3, 254, 127; every byte 2, 8. */
+const NUMBERS: usize = memory.data<u32>([3, 254, 127, 0x02020202, 0x08080808, 0x20202020, 0x7f7f7f7f, 0xfefefefe], 16);
+/** For load_splat<u32>: every i32 3, 254, 127; every byte 2, 8, 32, 127, 254. */
 // prettier-ignore
 export const I3: usize = NUMBERS, I254: usize = NUMBERS + 4, I127: usize = NUMBERS + 8, M2: usize = NUMBERS + 12,
-  M8: usize = NUMBERS + 16;
+  M8: usize = NUMBERS + 16, B32: usize = NUMBERS + 20, B127: usize = NUMBERS + 24, B254: usize = NUMBERS + 28;
