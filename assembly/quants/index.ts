@@ -18,8 +18,8 @@ import { unpackIQ2_K, unpackIQ2_KS } from "./iq2_k";
 import { unpackIQ2_KL } from "./iq2_kl";
 import { unpackIQ3_K, unpackIQ3_KS } from "./iq3_k";
 import { repackIQ4_K, unpackIQ4_K, unpackIQ4_KS, unpackIQ4_KSS } from "./iq4_k";
-import { unpackIQ5_K, unpackIQ5_KS } from "./iq5_k";
-import { dequantizeIQ6_K, unpackIQ6_K } from "./iq6_k";
+import { repackIQ5_K, repackIQ5_KS, unpackIQ5_K, unpackIQ5_KS } from "./iq5_k";
+import { dequantizeIQ6_K, repackIQ6_K, unpackIQ6_K } from "./iq6_k";
 import { unpackIQ1_KT, unpackIQ2_KT, unpackIQ3_KT, unpackIQ4_KT } from "./kt";
 import { dequantizeIQ4_NL } from "./iq4_nl";
 import { dequantizeIQ4_XS, repackIQ4_XS } from "./iq4_xs";
@@ -115,14 +115,14 @@ export function repackGroup(type: u32, src: usize, rowBytes: usize, nRows: u32, 
     case GgmlType.IQ2_S: return repackIQ2_S(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ1_M: return repackIQ1_M(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ4_K: return repackIQ4_K(src, rowBytes, nRows, k >> 8, dst);
+    case GgmlType.IQ5_K: return repackIQ5_K(src, rowBytes, nRows, k >> 8, dst);
+    case GgmlType.IQ5_KS: return repackIQ5_KS(src, rowBytes, nRows, k >> 8, dst);
+    case GgmlType.IQ6_K: return repackIQ6_K(src, rowBytes, nRows, k >> 8, dst);
     case GgmlType.IQ2_K:
     case GgmlType.IQ3_K:
-    case GgmlType.IQ5_K:
-    case GgmlType.IQ6_K:
     case GgmlType.IQ4_KS:
     case GgmlType.IQ2_KS:
     case GgmlType.IQ4_KSS:
-    case GgmlType.IQ5_KS:
     case GgmlType.IQ2_KT:
     case GgmlType.IQ3_KT:
     case GgmlType.IQ4_KT:

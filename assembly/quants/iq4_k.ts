@@ -16,7 +16,7 @@
 //   16   [2 x 16 B]   byte 4r + k of vector i: row r, bits 0-3 of sc[8i + k] (low), of sc[8i + 4 + k] (high)
 //   48   [16 B]       byte 4r + k: bits 4-5 of sc[k], sc[4 + k], sc[8 + k], sc[12 + k], in this order from bit 0 on
 //   64   [32 x 16 B]  words of qs, rows side by side
-// R4 of IQ4_KS: words.ts
+// R4 of IQ4_KS and IQ4_KSS: words.ts
 
 import { ALL_NORMAL, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
 import { M1, M15, M255, M3, M32, M4, ONES, SPREAD_BYTE, addFolded, lookup, scaledFolded, spreadScales } from "../lanes";
@@ -131,6 +131,57 @@ function iq4_ks(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outSt
         w += 64;
         y += 64;
       }
+    }
+    total = i32x4.add(total, i32x4.shl(second, 2));
+    f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(d, dy)));
+  }
+  v128.store(out, f);
+}
+
+/** The bits of c that bit 0 of the two u16 of words 0..3 are. */
+export const BIT_VALUES: usize = memory.data<u32>([0x00020001, 0x00080004, 0x00200010, 0x00800040], 16);
+
+/**
+ * One column of IQ4_KSS, as IQ4_KS: v ^ (v >> 1) is qs but for the bits of c, which are taken out of it again.
+ * @tiles 1x1
+ */
+function iq4_kss(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const nb = k >> 8;
+  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15), values = v128.load(IQ4K_VALUES), one = v128.load_splat<u32>(ONES);
+  const d = v128.load(w);
+  let f = f32x4.splat(0);
+  w += 16;
+  for (let b: u32 = 0; b < nb; b++) {
+    let total = zero, second = zero, sums = y + 68;
+    const dy = v128.load_splat<u32>(y);
+    y += 100;
+    for (let i: u32 = 0; i < 2; i++) {
+      let four = zero;
+      for (let j: u32 = 0; j < 4; j++) {
+        let c = zero, q0 = zero, q1 = zero, q2 = zero, q3 = zero;
+        for (let $m = 0; $m < 4; $m++) {
+          const v = v128.load(w, 16 * $m);
+          const bit = v128.and(v, one);
+          q$m = v128.xor(v128.xor(v, i16x8.shr_u(v, 1)), bit);
+          c = i32x4.add(c, i32x4.dot_i16x8_s(bit, v128.load_splat<u32>(BIT_VALUES, 4 * $m)));
+        }
+        c = i32x4.shl(c, 24);
+        four = v128.or(i32x4.shr_u(four, 8), c);
+        const k0 = spreadScales(scalesIQ4_KS(c), v128.load(SPREAD_BYTE, 48));
+        let a0 = zero, a1 = zero;
+        for (let $m = 0; $m < 4; $m++) {
+          const low = lookup(values, v128.and(q$m, m15)), high = lookup(values, bits(q$m, 4, m15));
+          a0 = scaledFolded(a0, low, v128.load_splat<u32>(y, 8 * $m), v128.load_splat<u32>(y, 8 * $m + 4), k0);
+          a1 = scaledFolded(a1, high, v128.load_splat<u32>(y, 8 * $m + 32), v128.load_splat<u32>(y, 8 * $m + 36), k0);
+        }
+        total = addFolded(total, i32x4.add(a0, a1), k0);
+        w += 64;
+        y += 64;
+      }
+      const scales = scalesIQ4_KS(four);
+      total = addSums(total, scales, sums);
+      second = addSums(second, v128.and(scales, setsIQ4_KS(four)), sums + 8);
+      sums += 16;
     }
     total = i32x4.add(total, i32x4.shl(second, 2));
     f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(d, dy)));

@@ -212,11 +212,11 @@ export function packFormat(type: u32): u32 {
     case GgmlType.TQ1_0:
     case GgmlType.TQ2_0: return PackFormat.q8x256;
     case GgmlType.IQ4_K:
-    case GgmlType.IQ4_KS: return PackFormat.q8x256Folded;
     case GgmlType.IQ5_K:
     case GgmlType.IQ6_K:
+    case GgmlType.IQ4_KS:
     case GgmlType.IQ4_KSS:
-    case GgmlType.IQ5_KS:
+    case GgmlType.IQ5_KS: return PackFormat.q8x256Folded;
     case GgmlType.IQ2_KT:
     case GgmlType.IQ3_KT:
     case GgmlType.IQ4_KT:
@@ -250,9 +250,7 @@ export function rowMetaBytes(type: u32): u32 {
 export function leadingHalves(type: u32): u32 {
   switch (type) {
     case GgmlType.IQ3_K: return 3;
-    case GgmlType.IQ2_K:
-    case GgmlType.IQ5_K:
-    case GgmlType.IQ6_K: return 2;
+    case GgmlType.IQ2_K: return 2;
     case GgmlType.IQ2_KS:
     case GgmlType.IQ3_KS:
     case GgmlType.IQ2_KL: return 1;
