@@ -11,6 +11,9 @@
 //   q8x256Folded, C = 1 [d f32][4 x 4 words][2 x 4 words][64 steps, |q| and signs]   612; C > 1: q8x256Split
 //               the words are i16 pairs: sums of |q| where q < 0 of sub-blocks of 16 (4i, 4i + 2), (4i + 1, 4i + 3), then sums of q of
 //               these; and the same of sub-blocks of 32. Signs: 255 in the bytes where q < 0. base: pairs, the first sums 0 (lanes.ts)
+//   q8x256Paired, C = 1 [d f32][4 x 2 words][2 x 2 words][64 steps]                 52 + 256 * STEP; C > 1: q8x256
+//               the words are the sums of q that q8x256Folded has
+//   q8x256Octets  as q8x256Paired, but the two steps of 8 elements are those with even numbers and those with odd ones
 //   f32         no blocks: [K][C] f32
 // A step of one column is 4 bytes q; in base (lanes.ts) two words, the i16 pairs (q0, q2) and (q1, q3), all columns'
 // first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order; in base, and for signed slabs
@@ -18,7 +21,16 @@
 
 import { BASE, STEP, WIDE } from "../lanes";
 
-export enum PackFormat { f32 = 0, q8x32 = 1, q8x32Split = 2, q8x256 = 3, q8x256Split = 4, q8x256Folded = 5 }
+export enum PackFormat {
+  f32 = 0,
+  q8x32 = 1,
+  q8x32Split = 2,
+  q8x256 = 3,
+  q8x256Split = 4,
+  q8x256Folded = 5,
+  q8x256Paired = 6,
+  q8x256Octets = 7,
+}
 
 /** A packing can be cut between units: elements of one unit. */
 export enum PackUnit { elements = 256 }
@@ -36,6 +48,8 @@ export function packTileBytes(format: u32, columns: u32, k: u32): u32 {
     case PackFormat.q8x256: return columns * (k >> 8) * (84 + 256 * STEP);
     case PackFormat.q8x256Split: return columns * (k >> 8) * 516;
     case PackFormat.q8x256Folded: return (k >> 8) * (columns == 1 ? 612 : columns * 516);
+    case PackFormat.q8x256Paired:
+    case PackFormat.q8x256Octets: return (k >> 8) * (columns == 1 ? 52 + 256 * STEP : columns * (84 + 256 * STEP));
     default: return columns * k * 4;
   }
 }
@@ -57,11 +71,21 @@ export function packColumn(
   const stride = columns << 2;
   dst += column << 2;
   if (format == PackFormat.f32) return packFloats(x, from, to, dst, stride);
-  if (format == PackFormat.q8x256Folded && columns > 1) format = PackFormat.q8x256Split;
+  if (columns > 1) format = formatOfTiles(format);
   const block: u32 = format == PackFormat.q8x32 || format == PackFormat.q8x32Split ? 32 : 256;
   const blockBytes = packTileBytes(format, columns, block);
   dst += from / block * blockBytes;
   for (let e = from; e < to; e += block, dst += blockBytes) packBlock(format, block, x ? x + (e << 2) : 0, dst, stride);
+}
+
+/** The format of several columns where that of one differs. */
+function formatOfTiles(format: u32): u32 {
+  switch (format) {
+    case PackFormat.q8x256Folded: return PackFormat.q8x256Split;
+    case PackFormat.q8x256Paired:
+    case PackFormat.q8x256Octets: return PackFormat.q8x256;
+    default: return format;
+  }
 }
 
 function packFloats(x: usize, from: u32, to: u32, dst: usize, stride: u32): void {
@@ -95,6 +119,8 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
   }
   store<f32>(dst, d);
   if (format == PackFormat.q8x256Folded) return packFolded(x, inverse, dst + 4);
+  if (format == PackFormat.q8x256Paired) return packPaired(x, inverse, false, dst + 4);
+  if (format == PackFormat.q8x256Octets) return packPaired(x, inverse, true, dst + 4);
   const split = format == PackFormat.q8x32Split || format == PackFormat.q8x256Split;
   const pairs = BASE || (WIDE && format == PackFormat.q8x256Split && stride > 4);
   let sums = dst + stride;
@@ -139,30 +165,45 @@ function packFolded(x: usize, inverse: f32, dst: usize): void {
   for (let j: u32 = 0; j < 16; j++) {
     const q = inverse != 0 ? quantise16(x + (j << 6), f32x4.splat(inverse)) : i32x4.splat(0);
     const steps = dst + (j << 5) + 96;
-    if (BASE) {
-      storeTwoWords(steps, 4, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
-    } else {
-      storeTwoWords(steps, 4, i8x16.abs(q), i8x16.shr_s(q, 7));
-    }
+    if (BASE) storeTwoWords(steps, 4, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
+    else storeTwoWords(steps, 4, i8x16.abs(q), i8x16.shr_s(q, 7));
     const sum = sumOf16(q), below = BASE ? 0 : sumOf16(i8x16.max_s(i8x16.neg(q), i32x4.splat(0)));
-    storeSums(dst + (j >> 2 << 4), j & 3, below, sum);
+    storeSum(dst + (j >> 2 << 4), j & 3, below);
+    storeSum(dst + (j >> 2 << 4) + 8, j & 3, sum);
     below32 += below;
     sum32 += sum;
     if (j & 1) {
-      storeSums(dst + (j >> 3 << 4) + 64, (j >> 1) & 3, below32, sum32);
+      storeSum(dst + (j >> 3 << 4) + 64, (j >> 1) & 3, below32);
+      storeSum(dst + (j >> 3 << 4) + 72, (j >> 1) & 3, sum32);
       below32 = 0;
       sum32 = 0;
     }
   }
 }
 
-/** The sums of sub-block k of the four whose words are at p. */
+/** A block of q8x256Paired (octets: of q8x256Octets) behind its d. */
+function packPaired(x: usize, inverse: f32, octets: bool, dst: usize): void {
+  let sum32: i32 = 0;
+  for (let j: u32 = 0; j < 16; j++) {
+    let q = inverse != 0 ? quantise16(x + (j << 6), f32x4.splat(inverse)) : i32x4.splat(0);
+    const sum = sumOf16(q), steps = dst + (j << 4) * STEP + 48;
+    if (octets) q = v128.shuffle<i8>(q, q, 0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15);
+    if (BASE) storeTwoWords(steps, 4, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
+    else v128.store(steps, q);
+    storeSum(dst + (j >> 2 << 3), j & 3, sum);
+    sum32 += sum;
+    if (j & 1) {
+      storeSum(dst + (j >> 3 << 3) + 32, (j >> 1) & 3, sum32);
+      sum32 = 0;
+    }
+  }
+}
+
+/** The sum of sub-block k of four, whose two words are at p: (0, 2) and (1, 3). */
 // @ts-ignore: decorator
 @inline
-function storeSums(p: usize, k: u32, below: i32, sum: i32): void {
-  p += ((k & 1) << 2) + (k & 2);
-  store<i16>(p, <i16>below);
-  store<i16>(p, <i16>sum, 8);
+function storeSum(p: usize, k: u32, sum: i32): void {
+  store<i16>(p + ((k & 1) << 2) + (k & 2), <i16>sum);
 }
 
 /** Largest magnitude of n f32 (a multiple of 16) as bits: as integers, NaN > infinity > every number. */

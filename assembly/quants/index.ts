@@ -14,9 +14,9 @@ import { repackIQ2_XS, unpackIQ2_XS } from "./iq2_xs";
 import { repackIQ2_XXS, unpackIQ2_XXS } from "./iq2_xxs";
 import { repackIQ3_S, unpackIQ3_S } from "./iq3_s";
 import { repackIQ3_XXS, unpackIQ3_XXS } from "./iq3_xxs";
-import { unpackIQ2_K, unpackIQ2_KS } from "./iq2_k";
-import { unpackIQ2_KL } from "./iq2_kl";
-import { unpackIQ3_K, unpackIQ3_KS } from "./iq3_k";
+import { repackIQ2_K, repackIQ2_KS, unpackIQ2_K, unpackIQ2_KS } from "./iq2_k";
+import { repackIQ2_KL, unpackIQ2_KL } from "./iq2_kl";
+import { repackIQ3_K, repackIQ3_KS, unpackIQ3_K, unpackIQ3_KS } from "./iq3_k";
 import { repackIQ4_K, unpackIQ4_K, unpackIQ4_KS, unpackIQ4_KSS } from "./iq4_k";
 import { repackIQ5_K, repackIQ5_KS, unpackIQ5_K, unpackIQ5_KS } from "./iq5_k";
 import { dequantizeIQ6_K, repackIQ6_K, unpackIQ6_K } from "./iq6_k";
@@ -45,7 +45,7 @@ import { dequantizeIQ2_BN, repackIQ2_BN } from "./iq2_bn";
 import { dequantizeQ8_KV, repackQ8_KV } from "./q8_kv";
 import { repackWords } from "./words";
 import { EIGHTH, Slab, dequantizeSlabs } from "./slab";
-import { FAST, GgmlType, SlabKind, blockBytes, blockWeights, leadingHalves, markBytes, rowMetaBytes, rowSize, slabKind } from "./types";
+import { FAST, GgmlType, SlabKind, blockBytes, blockWeights, markBytes, rowMetaBytes, rowSize, slabKind } from "./types";
 
 export { packTileBytes, packUnits, tileColumns } from "./activations";
 export { FAST, packFormat } from "./types";
@@ -114,23 +114,23 @@ export function repackGroup(type: u32, src: usize, rowBytes: usize, nRows: u32, 
     case GgmlType.IQ3_S: return repackIQ3_S(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ2_S: return repackIQ2_S(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ1_M: return repackIQ1_M(src, rowBytes, nRows, k, dst);
+    case GgmlType.IQ2_K: return repackIQ2_K(src, rowBytes, nRows, k >> 8, dst);
+    case GgmlType.IQ2_KS: return repackIQ2_KS(src, rowBytes, nRows, k >> 8, dst);
+    case GgmlType.IQ2_KL: return repackIQ2_KL(src, rowBytes, nRows, k >> 8, dst);
+    case GgmlType.IQ3_K: return repackIQ3_K(src, rowBytes, nRows, k >> 8, dst);
+    case GgmlType.IQ3_KS: return repackIQ3_KS(src, rowBytes, nRows, k >> 8, dst);
     case GgmlType.IQ4_K: return repackIQ4_K(src, rowBytes, nRows, k >> 8, dst);
     case GgmlType.IQ5_K: return repackIQ5_K(src, rowBytes, nRows, k >> 8, dst);
     case GgmlType.IQ5_KS: return repackIQ5_KS(src, rowBytes, nRows, k >> 8, dst);
     case GgmlType.IQ6_K: return repackIQ6_K(src, rowBytes, nRows, k >> 8, dst);
-    case GgmlType.IQ2_K:
-    case GgmlType.IQ3_K:
     case GgmlType.IQ4_KS:
-    case GgmlType.IQ2_KS:
     case GgmlType.IQ4_KSS:
     case GgmlType.IQ2_KT:
     case GgmlType.IQ3_KT:
     case GgmlType.IQ4_KT:
-    case GgmlType.IQ3_KS:
-    case GgmlType.IQ2_KL:
     case GgmlType.IQ1_KT:
     case GgmlType.IQ1_M_R4:
-      return repackWords(src, rowBytes, nRows, k >> 8, rowMetaBytes(type), blockBytes(type), leadingHalves(type), dst);
+      return repackWords(src, rowBytes, nRows, k >> 8, rowMetaBytes(type), blockBytes(type), dst);
     case GgmlType.Q6_0: return repackQ6_0(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ1_BN: return repackIQ1_BN(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ2_BN: return repackIQ2_BN(src, rowBytes, nRows, k, dst);

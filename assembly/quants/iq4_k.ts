@@ -19,10 +19,10 @@
 // R4 of IQ4_KS and IQ4_KSS: words.ts
 
 import { ALL_NORMAL, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
-import { M1, M15, M255, M3, M32, M4, ONES, SPREAD_BYTE, addFolded, lookup, scaledFolded, spreadScales } from "../lanes";
-import { addSums, setsOfBits } from "./folded";
+import { M1, M15, M255, M3, M4, ONES, SPREAD_BYTE, addFolded, lookup, scaledFolded, spreadScales } from "../lanes";
+import { addSums, repackScales, scaleNibbles, setsOfBits, storeScaleBytes } from "./folded";
 import { Slab } from "./slab";
-import { B127, B254, B32, I127, I254, bits, choice, storeScales, storeScales32 } from "./words";
+import { B127, B254, B32, I127, I254, bits, choice, storeScales32 } from "./words";
 
 /** iq4k_values of LAYOUTS.md: two sets, the second larger by 4. */
 // prettier-ignore
@@ -35,9 +35,8 @@ export const IQ4K_VALUES: usize = memory.data<i8>([
 // @ts-ignore: decorator
 @inline
 export function scalesIQ4_K(block: usize, i: u32): v128 {
-  const low = v128.and(i16x8.shr_u(v128.load(block + (i >> 1 << 4), 16), (i & 1) << 2), v128.load_splat<u32>(M15));
   const high = v128.and(i16x8.shr_u(v128.load(block, 48), i << 1), v128.load_splat<u32>(M3));
-  return i8x16.sub(v128.or(low, i16x8.shl(high, 4)), v128.load_splat<u32>(B32));
+  return i8x16.sub(v128.or(scaleNibbles(block + 16, i), i16x8.shl(high, 4)), v128.load_splat<u32>(B32));
 }
 
 /** Scales of IQ4_KS, IQ4_KSS and IQ5_KS from their bytes c. */
@@ -204,11 +203,10 @@ export function repackIQ4_K(src: usize, rowBytes: usize, nRows: u32, nb: u32, ds
 export function repackHeadIQ4_K(block: usize, to: usize, r: u32): void {
   store<u16>(to - (r << 1), load<u16>(block));
   store<u16>(to - (r << 1), load<u16>(block, 2), 8);
-  const high = load<u32>(block, 4), low0 = load<u32>(block, 8), low1 = load<u32>(block, 12);
+  repackScales(block + 8, to + 16);
+  const high = load<u32>(block, 4);
   for (let k: u32 = 0; k < 4; k++) {
-    const at = k << 2, upper = high >> (k << 1);
-    store<u8>(to + k, ((low0 >> at) & 15) | (((low0 >> (at + 16)) & 15) << 4), 16);
-    store<u8>(to + k, ((low1 >> at) & 15) | (((low1 >> (at + 16)) & 15) << 4), 32);
+    const upper = high >> (k << 1);
     store<u8>(to + k, (upper & 3) | ((upper >> 6) & 12) | ((upper >> 12) & 48) | ((upper >> 18) & 192), 48);
   }
 }
@@ -218,15 +216,6 @@ export function repackHeadIQ4_K(block: usize, to: usize, r: u32): void {
 @inline
 export function storeScalesIQ4_K(block: usize, slab: usize): void {
   for (let i: u32 = 0; i < 4; i++) storeScaleBytes(slab, i << 2, scalesIQ4_K(block, i));
-}
-
-/** Scales of sub-blocks j .. j + 3 of 16, in bytes, to a slab. */
-// @ts-ignore: decorator
-@inline
-export function storeScaleBytes(slab: usize, j: u32, scales: v128): void {
-  for (let k: u32 = 0; k < 4; k++) {
-    v128.store(slab + (j + k << 4), spreadScales(scales, v128.load(SPREAD_BYTE + (k << 4))), Slab.scales);
-  }
 }
 
 /** The scale of a sub-block of IQ4_KS, IQ4_KSS and IQ5_KS, from its byte c. */

@@ -15,8 +15,7 @@
 
 import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
 import { M1, M128, M15, M3, SPREAD_BYTE, addFolded, lookup, scaledFolded, spreadScales } from "../lanes";
-import { addSums, setsOfBits } from "./folded";
-import { storeScaleBytes } from "./iq4_k";
+import { addSums, setsOfBits, storeScaleBytes } from "./folded";
 import { Slab } from "./slab";
 import { choice } from "./words";
 

@@ -175,7 +175,8 @@ export function blockBytes(type: u32): u32 {
 
 /** The form in which the type's matmul reads its activations. */
 export function packFormat(type: u32): u32 {
-  switch (type & (FAST - 1)) {
+  if (type >= FAST) return PackFormat.q8x256;
+  switch (type) {
     case GgmlType.Q4_0:
     case GgmlType.Q4_1:
     case GgmlType.Q5_0:
@@ -203,11 +204,6 @@ export function packFormat(type: u32): u32 {
     case GgmlType.IQ3_S:
     case GgmlType.IQ2_S:
     case GgmlType.IQ1_M:
-    case GgmlType.IQ2_K:
-    case GgmlType.IQ3_K:
-    case GgmlType.IQ2_KS:
-    case GgmlType.IQ3_KS:
-    case GgmlType.IQ2_KL:
     case GgmlType.IQ1_M_R4:
     case GgmlType.TQ1_0:
     case GgmlType.TQ2_0: return PackFormat.q8x256;
@@ -217,6 +213,11 @@ export function packFormat(type: u32): u32 {
     case GgmlType.IQ4_KS:
     case GgmlType.IQ4_KSS:
     case GgmlType.IQ5_KS: return PackFormat.q8x256Folded;
+    case GgmlType.IQ2_K:
+    case GgmlType.IQ3_K:
+    case GgmlType.IQ2_KS:
+    case GgmlType.IQ3_KS: return PackFormat.q8x256Paired;
+    case GgmlType.IQ2_KL: return PackFormat.q8x256Octets;
     case GgmlType.IQ2_KT:
     case GgmlType.IQ3_KT:
     case GgmlType.IQ4_KT:
@@ -242,18 +243,6 @@ export function rowMetaBytes(type: u32): u32 {
     case GgmlType.IQ3_KS:
     case GgmlType.IQ2_KL:
     case GgmlType.IQ1_M_R4: return 2;
-    default: return 0;
-  }
-}
-
-/** The u16 fields at the front of a block of ik_llama.cpp's types that words.ts keeps apart. */
-export function leadingHalves(type: u32): u32 {
-  switch (type) {
-    case GgmlType.IQ3_K: return 3;
-    case GgmlType.IQ2_K: return 2;
-    case GgmlType.IQ2_KS:
-    case GgmlType.IQ3_KS:
-    case GgmlType.IQ2_KL: return 1;
     default: return 0;
   }
 }
@@ -298,5 +287,5 @@ export function slabKind(type: u32): SlabKind {
 
 /** Whether a type of slabs is multiplied with one column as it lies in memory (folded.ts). */
 export function isDirect(type: u32): bool {
-  return packFormat(type) == PackFormat.q8x256Folded;
+  return type < FAST && packFormat(type) >= <u32>PackFormat.q8x256Folded;
 }

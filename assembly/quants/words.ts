@@ -1,23 +1,21 @@
-// The R4 group of ik_llama.cpp's types: blocks of four rows with their words of 4 bytes side by side, so that one vector holds
-// the same word of rows 0..3, and a lane of 32 bits is a row. Row scales, where a type has them, lead the group:
-//   [4 x meta bytes]                    of rows 0..3
-//   [nb x 4 x block bytes]              blocks: first the type's leading u16 fields, each as [4 u16], then [4 u32] for each word
-// Blocks are unpacked to slabs (slab.ts). In what follows, word n of a type's field means the vector of the four rows' words.
+// The R4 group of ik_llama.cpp's types with words: blocks of four rows with their words of 4 bytes side by side, so that one vector
+// holds the same word of rows 0..3, and a lane of 32 bits is a row. Row scales lead the group:
+//   [4 x meta bytes]         of rows 0..3
+//   [nb x 4 x block bytes]   blocks: [4 u32] for each word
+// In what follows, word n of a type's field means the vector of the four rows' words. Products with several columns unpack blocks to
+// slabs (slab.ts).
 
 import { factorPair, lookup, select } from "../lanes";
 import { Slab } from "./slab";
 
-/** Interleaves nRows (1..4) rows of nb blocks, rowBytes apart; missing rows must be zero. halves: leading u16 fields. */
+/** Interleaves nRows (1..4) rows of nb blocks, rowBytes apart; missing rows must be zero. */
 export function repackWords(
-  src: usize, rowBytes: usize, nRows: u32, nb: u32, metaBytes: usize, blockBytes: usize, halves: usize, dst: usize,
+  src: usize, rowBytes: usize, nRows: u32, nb: usize, metaBytes: usize, blockBytes: usize, dst: usize,
 ): void {
   for (let r: u32 = 0; r < nRows; r++, src += rowBytes) {
     memory.copy(dst + metaBytes * r, src, metaBytes);
-    let from = src + metaBytes, to = dst + (metaBytes << 2);
-    for (let b: u32 = 0; b < nb; b++) {
-      for (let i: usize = 0; i < halves; i++, from += 2, to += 8) store<u16>(to + (r << 1), load<u16>(from));
-      for (let i = halves << 1; i < blockBytes; i += 4, from += 4, to += 16) store<u32>(to + (r << 2), load<u32>(from));
-    }
+    let from = src + metaBytes, to = dst + (metaBytes << 2) + (r << 2);
+    for (const end = from + nb * blockBytes; from < end; from += 4, to += 16) store<u32>(to, load<u32>(from));
   }
 }
 
