@@ -64,18 +64,19 @@ function iq2_k(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
       second = addSums(second, v128.and(scales, setsOfBits(sets)), sums);
       sets = i32x4.shr_u(sets, 4);
       sums += 8;
-      for (let $s = 0; $s < 4; $s++) {
-        const scale = spreadScales(scales, v128.load(SPREAD_BYTE, 16 * $s));
-        let a = zero;
-        for (let $m = 0; $m < 4; $m++) {
-          const v = v128.load(w, 16 * $m);
+      const k0 = spreadScales(scales, v128.load(SPREAD_BYTE)), k1 = spreadScales(scales, v128.load(SPREAD_BYTE, 16));
+      const k2 = spreadScales(scales, v128.load(SPREAD_BYTE, 32)), k3 = spreadScales(scales, v128.load(SPREAD_BYTE, 48));
+      let a0 = zero, a1 = zero, a2 = zero, a3 = zero;
+      for (let $m = 0; $m < 4; $m++) {
+        const v = v128.load(w, 16 * $m);
+        for (let $s = 0; $s < 4; $s++) {
           const q = lookup(values, $s == 0 ? v128.and(v, m3) : bits(v, 2 * $s, m3));
           const y0 = v128.load_splat<u32>(y, (16 * $s + 4 * $m) * STEP);
           const y1 = STEP == 2 ? v128.load_splat<u32>(y, (16 * $s + 4 * $m) * STEP + 4) : y0;
-          a = scaledStep(a, even(q, evenMask), odd(q), y0, y1, scale);
+          a$s = scaledStep(a$s, even(q, evenMask), odd(q), y0, y1, k$s);
         }
-        total = addFolded(total, a, scale);
       }
+      total = addFolded(addFolded(addFolded(addFolded(total, a0, k0), a1, k1), a2, k2), a3, k3);
       w += 64;
       y += 64 * STEP;
     }
