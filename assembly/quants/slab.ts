@@ -119,11 +119,14 @@ function slab16(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outSt
     w$g += 16;
     for (let j: u32 = 0; j < 16; j++) {
       for (let $n = 0; $n < 4; $n++) {
-        const even$g = v128.load(w$g, 32 * $n), odd$g = v128.load(w$g, 32 * $n + 16);
+        const even$g = v128.load(w$g, 32 * $n);
         {
           const y$c = v128.load_splat<u32>(y, 4 * ($C * 2 * $n + $c));
-          const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 * $n + 1) + $c));
           total$g$c = i32x4.add(total$g$c, i32x4.dot_i16x8_s(even$g, y$c));
+        }
+        const odd$g = v128.load(w$g, 32 * $n + 16);
+        {
+          const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 * $n + 1) + $c));
           total$g$c = i32x4.add(total$g$c, i32x4.dot_i16x8_s(odd$g, z$c));
         }
       }
