@@ -262,6 +262,25 @@ export function factorPair(k: v128): v128 {
   return REL16 ? v128.or(v128.and(k, v128.load_splat<u32>(LOW16)), i32x4.shl(k, 16)) : k;
 }
 
+/**
+ * Two elements of a trellis type (kt.ts), four rows in lanes: adds the sum of the four bytes of a lane, 0..63 each, times y: x0 by
+ * element n of the 8 whose steps (of one column) are at y, x1 by element n + 1. k: as in scaledStep; n even. rel16: 2 * 2 * 63 * 127
+ * fits i16.
+ */
+// @ts-ignore: decorator
+@inline
+export function scaledBytes(acc: v128, x0: v128, x1: v128, y: usize, n: u32, k: v128): v128 {
+  if (BASE) {
+    // a step's i16 are those of elements 0, 2, 1, 3
+    const at = y + ((n >> 2) << 3) + (n & 2);
+    acc = i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.extadd_pairwise_i8x16_u(x0), v128.load_splat<u16>(at)));
+    return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.extadd_pairwise_i8x16_u(x1), v128.load_splat<u16>(at, 4)));
+  }
+  const y0 = v128.load_splat<u8>(y + n), y1 = v128.load_splat<u8>(y + n, 1);
+  if (DOT32) return i32x4.relaxed_dot_i8x16_i7x16_add_s(y1, x1, i32x4.relaxed_dot_i8x16_i7x16_add_s(y0, x0, acc));
+  return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.add(v128.relaxed_dot<i16>(y0, x0), v128.relaxed_dot<i16>(y1, x1)), k));
+}
+
 /** Sums of pairs of bytes of v, 0..127 each, as i16; m1: every byte 1. */
 // @ts-ignore: decorator
 @inline

@@ -14,6 +14,7 @@
 //   q8x256Paired, C = 1 [d f32][4 x 2 words][2 x 2 words][64 steps]                 52 + 256 * STEP; C > 1: q8x256
 //               the words are the sums of q that q8x256Folded has
 //   q8x256Octets  as q8x256Paired, but the two steps of 8 elements are those with even numbers and those with odd ones
+//   q8x256Trellis, C = 1: q8x256Paired; C > 1: q8x256Split
 //   f32         no blocks: [K][C] f32
 // A step of one column is 4 bytes q; in base (lanes.ts) two words, the i16 pairs (q0, q2) and (q1, q3), all columns'
 // first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order; in base, and for signed slabs
@@ -30,6 +31,7 @@ export enum PackFormat {
   q8x256Folded = 5,
   q8x256Paired = 6,
   q8x256Octets = 7,
+  q8x256Trellis = 8,
 }
 
 /** A packing can be cut between units: elements of one unit. */
@@ -48,6 +50,7 @@ export function packTileBytes(format: u32, columns: u32, k: u32): u32 {
     case PackFormat.q8x256: return columns * (k >> 8) * (84 + 256 * STEP);
     case PackFormat.q8x256Split: return columns * (k >> 8) * 516;
     case PackFormat.q8x256Folded: return (k >> 8) * (columns == 1 ? 612 : columns * 516);
+    case PackFormat.q8x256Trellis: return (k >> 8) * (columns == 1 ? 52 + 256 * STEP : columns * 516);
     case PackFormat.q8x256Paired:
     case PackFormat.q8x256Octets: return (k >> 8) * (columns == 1 ? 52 + 256 * STEP : columns * (84 + 256 * STEP));
     default: return columns * k * 4;
@@ -81,7 +84,8 @@ export function packColumn(
 /** The format of several columns where that of one differs. */
 function formatOfTiles(format: u32): u32 {
   switch (format) {
-    case PackFormat.q8x256Folded: return PackFormat.q8x256Split;
+    case PackFormat.q8x256Folded:
+    case PackFormat.q8x256Trellis: return PackFormat.q8x256Split;
     case PackFormat.q8x256Paired:
     case PackFormat.q8x256Octets: return PackFormat.q8x256;
     default: return format;
@@ -119,7 +123,7 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
   }
   store<f32>(dst, d);
   if (format == PackFormat.q8x256Folded) return packFolded(x, inverse, dst + 4);
-  if (format == PackFormat.q8x256Paired) return packPaired(x, inverse, false, dst + 4);
+  if (format == PackFormat.q8x256Paired || format == PackFormat.q8x256Trellis) return packPaired(x, inverse, false, dst + 4);
   if (format == PackFormat.q8x256Octets) return packPaired(x, inverse, true, dst + 4);
   const split = format == PackFormat.q8x32Split || format == PackFormat.q8x256Split;
   const pairs = BASE || (WIDE && format == PackFormat.q8x256Split && stride > 4);

@@ -218,10 +218,10 @@ export function packFormat(type: u32): u32 {
     case GgmlType.IQ2_KS:
     case GgmlType.IQ3_KS: return PackFormat.q8x256Paired;
     case GgmlType.IQ2_KL: return PackFormat.q8x256Octets;
+    case GgmlType.IQ1_KT:
     case GgmlType.IQ2_KT:
-    case GgmlType.IQ3_KT:
-    case GgmlType.IQ4_KT:
-    case GgmlType.IQ1_KT: return PackFormat.q8x256Split;
+    case GgmlType.IQ4_KT: return PackFormat.q8x256Trellis;
+    case GgmlType.IQ3_KT: return PackFormat.q8x256Split;
     default: return PackFormat.f32;
   }
 }
