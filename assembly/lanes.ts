@@ -23,8 +23,8 @@ export const BASE: bool = BUILD == 2;
 export const STEP: i32 = BASE ? 2 : 1;
 
 /**
- * Whether signed weights of several columns are multiplied as i16, their scales in them (slab.ts): where no 8-bit dot adds
- * four products, two i16 dots and two sums a step take less than y+ and y- below with a scale.
+ * Whether signed slabs are multiplied as i16, their scales in them (slab.ts): where no 8-bit dot adds four products, two i16
+ * dots and two sums a step take less than y+ and y- below with a scale.
  */
 // @ts-ignore: decorator
 @inline
@@ -224,21 +224,6 @@ export function scaledStep(acc: v128, wEven: v128, wOdd: v128, y: v128, yOdd: v1
 @inline
 export function scaledEnd(total: v128, acc: v128, k: v128): v128 {
   return REL16 ? acc : i32x4.add(total, i32x4.mul(acc, k));
-}
-
-/** One step on signed weights, y as in dotSigned; in dot32 the same step's dotMinus follows. */
-// @ts-ignore: decorator
-@inline
-export function scaledSigned(acc: v128, wEven: v128, wOdd: v128, y0: v128, y1: v128, k: v128): v128 {
-  // dotSigned multiplies the pairs of rel16 by ones: any factors that fit i16 do
-  return dotSigned(acc, wEven, wOdd, y0, y1, k);
-}
-
-/** The total after a sub-block of scaledSigned and dotMinus. */
-// @ts-ignore: decorator
-@inline
-export function scaledSignedEnd(total: v128, plus: v128, minus: v128, k: v128): v128 {
-  return REL16 ? plus : i32x4.add(total, i32x4.mul(settleSigned(plus, minus), k));
 }
 
 /** rel16: the sum of scale * -(sum of 16), 64 times the least total; kLow: the scales' lower halves, the upper zero. */

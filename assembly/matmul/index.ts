@@ -5,8 +5,9 @@ import { packColumn } from "../quants/activations";
 import { FAST, GgmlType, SlabKind, isDirect, slabKind } from "../quants/types";
 import { Slabs, slabTiles } from "./slabs";
 import {
-  bf16Rows, codes, f16Rows, f32Rows, iq1_bn, iq1_kt, iq2_bn, iq2_k, iq2_kl, iq2_ks, iq2_kt, iq3_k, iq3_ks, iq4_k, iq4_ks, iq4_kss, iq4_kt, iq4_nl, iq4_xs, iq5_k, iq5_ks, iq6_k, mxfp4, nvfp4, q1_0, q2_0, q2_K, q3_K, q4_0, q4_1, q4_K, q5_0, q5_1, q5_K, q6_0,
-  q6_K, q8_0, q8_KV, tq1_0, tq2_0,
+  bf16Rows, codes, f16Rows, f32Rows, iq1_bn, iq1_kt, iq2_bn, iq2_k, iq2_kl, iq2_ks, iq2_kt, iq3_k, iq3_ks, iq3_kt, iq4_k,
+  iq4_ks, iq4_kss, iq4_kt, iq4_nl, iq4_xs, iq5_k, iq5_ks, iq6_k, mxfp4, nvfp4, q1_0, q2_0, q2_K, q3_K, q4_0, q4_1, q4_K, q5_0,
+  q5_1, q5_K, q6_0, q6_K, q8_0, q8_KV, tq1_0, tq2_0,
 } from "./tiles.generated";
 
 export {
@@ -88,6 +89,7 @@ export function matmulTile(
     case GgmlType.IQ1_KT: return iq1_kt(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.IQ4_KT: return iq4_kt(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.IQ2_KT: return iq2_kt(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ3_KT: return iq3_kt(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.IQ4_K: return iq4_k(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.IQ4_KS: return iq4_ks(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.IQ4_KSS: return iq4_kss(nGroups, w, groupBytes, k, y, columns, out, outStride);

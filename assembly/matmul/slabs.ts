@@ -29,8 +29,9 @@ export function slabTiles(
   type: u32, nGroups: u32, w: usize, groupBytes: usize, y: usize, tileBytes: usize, nTiles: u32, k: u32, columns: u32,
   out: usize, outStride: usize, slab: usize,
 ): void {
-  const nBlocks = k >> 8, kind = slabKind(type);
-  const wide = WIDE && columns > 1 && kind == SlabKind.signed8;
+  // signed weights come with several columns only (types.ts, isDirect)
+  const nBlocks = k >> 8, signed = slabKind(type) == SlabKind.signed8;
+  const wide = WIDE && signed;
   const perPart = columns == 1 ? BLOCKS1 : wide ? BLOCKS_WIDE : BLOCKS, perPass = columns == 1 ? GROUPS1 : GROUPS;
   const slabBytes: usize = (wide ? Slab.wideBytes : Slab.bytes) * perPart;
   const blockBytes: usize = packTileBytes(packFormat(type), columns, 256);
@@ -46,9 +47,9 @@ export function slabTiles(
       let tile = y + blockBytes * b;
       let to = out;
       for (let t: u32 = 0; t < nTiles; t++, tile += tileBytes, to += outStride * columns) {
-        if (wide) slab16(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
-        else if (kind == SlabKind.signed8) slab8(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
-        else slab7(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
+        if (!signed) slab7(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
+        else if (WIDE) slab16(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
+        else slab8(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
       }
     }
   }

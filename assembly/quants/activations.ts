@@ -7,18 +7,19 @@
 //   q8x32Split  [d f32][8 steps, y+ and y-]                             C * 68
 //   q8x256      [d f32][4 x (i16, i16)][16 x -sum of 16 q, i32][64 steps]   C * (84 + 256 * STEP)
 //               the i16 pairs are sums of 32: sub-blocks (0, 2), (1, 3), (4, 6), (5, 7)
-//   q8x256Split [d f32][64 steps, y+ and y-; C > 1: as lanes.ts has it for signed slabs]                    C * 516
-//   q8x256Folded, C = 1 [d f32][4 x 4 words][2 x 4 words][64 steps, |q| and signs]   612; C > 1: q8x256Split
-//               the words are i16 pairs: sums of |q| where q < 0 of sub-blocks of 16 (4i, 4i + 2), (4i + 1, 4i + 3), then sums of q of
-//               these; and the same of sub-blocks of 32. Signs: 255 in the bytes where q < 0. base: pairs, the first sums 0 (lanes.ts)
-//   q8x256Paired, C = 1 [d f32][4 x 2 words][2 x 2 words][64 steps]                 52 + 256 * STEP; C > 1: q8x256
-//               the words are the sums of q that q8x256Folded has
-//   q8x256Octets  as q8x256Paired, but the two steps of 8 elements are those with even numbers and those with odd ones
-//   q8x256Trellis, C = 1: q8x256Paired; C > 1: q8x256Split
+//   q8x256Split [d f32][64 steps, y+ and y-]                            C * 516, of several columns
 //   f32         no blocks: [K][C] f32
 // A step of one column is 4 bytes q; in base (lanes.ts) two words, the i16 pairs (q0, q2) and (q1, q3), all columns'
-// first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order; in base, and for signed slabs
-// where they are WIDE, the i16 pairs.
+// first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order; in base, and in
+// q8x256Split where lanes.ts is WIDE, the i16 pairs.
+//
+// Formats of one column (folded.ts); of several, the first has the blocks of q8x256Split, so has the last, the others of q8x256:
+//   q8x256Folded  [d f32][16 words][8 words][64 steps, |q| and signs]   612 bytes
+//     words: for sub-blocks 4i .. 4i + 3 of 16, four: i16 pairs of the sums of |q| where q < 0, (0, 2) and (1, 3), then of the
+//     sums of q; then the same of sub-blocks of 32. Signs: 255 where q < 0. In base the i16 pairs, the sums of |q| 0
+//   q8x256Paired  [d f32][8 words][4 words][64 steps]                   52 + 256 * STEP: only the sums of q
+//   q8x256Octets  the same, but the two steps of 8 elements are those with even numbers and those with odd ones
+//   q8x256Trellis  as q8x256Paired
 
 import { BASE, STEP, WIDE } from "../lanes";
 
@@ -42,17 +43,28 @@ export function tileColumns(format: u32): u32 {
   return 4;
 }
 
+/** The format of several columns where that of one differs. */
+function formatOfTiles(format: u32): u32 {
+  switch (format) {
+    case PackFormat.q8x256Folded:
+    case PackFormat.q8x256Trellis: return PackFormat.q8x256Split;
+    case PackFormat.q8x256Paired:
+    case PackFormat.q8x256Octets: return PackFormat.q8x256;
+    default: return format;
+  }
+}
+
 /** Bytes of a tile of `columns` columns of k elements. */
 export function packTileBytes(format: u32, columns: u32, k: u32): u32 {
-  switch (format) {
+  switch (columns > 1 ? formatOfTiles(format) : format) {
     case PackFormat.q8x32: return columns * (k >> 5) * (8 + 32 * STEP);
     case PackFormat.q8x32Split: return columns * (k >> 5) * 68;
     case PackFormat.q8x256: return columns * (k >> 8) * (84 + 256 * STEP);
     case PackFormat.q8x256Split: return columns * (k >> 8) * 516;
-    case PackFormat.q8x256Folded: return (k >> 8) * (columns == 1 ? 612 : columns * 516);
-    case PackFormat.q8x256Trellis: return (k >> 8) * (columns == 1 ? 52 + 256 * STEP : columns * 516);
+    case PackFormat.q8x256Folded: return (k >> 8) * 612;
     case PackFormat.q8x256Paired:
-    case PackFormat.q8x256Octets: return (k >> 8) * (columns == 1 ? 52 + 256 * STEP : columns * (84 + 256 * STEP));
+    case PackFormat.q8x256Octets:
+    case PackFormat.q8x256Trellis: return (k >> 8) * (52 + 256 * STEP);
     default: return columns * k * 4;
   }
 }
@@ -79,17 +91,6 @@ export function packColumn(
   const blockBytes = packTileBytes(format, columns, block);
   dst += from / block * blockBytes;
   for (let e = from; e < to; e += block, dst += blockBytes) packBlock(format, block, x ? x + (e << 2) : 0, dst, stride);
-}
-
-/** The format of several columns where that of one differs. */
-function formatOfTiles(format: u32): u32 {
-  switch (format) {
-    case PackFormat.q8x256Folded:
-    case PackFormat.q8x256Trellis: return PackFormat.q8x256Split;
-    case PackFormat.q8x256Paired:
-    case PackFormat.q8x256Octets: return PackFormat.q8x256;
-    default: return format;
-  }
 }
 
 function packFloats(x: usize, from: u32, to: u32, dst: usize, stride: u32): void {
@@ -126,7 +127,7 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
   if (format == PackFormat.q8x256Paired || format == PackFormat.q8x256Trellis) return packPaired(x, inverse, false, dst + 4);
   if (format == PackFormat.q8x256Octets) return packPaired(x, inverse, true, dst + 4);
   const split = format == PackFormat.q8x32Split || format == PackFormat.q8x256Split;
-  const pairs = BASE || (WIDE && format == PackFormat.q8x256Split && stride > 4);
+  const pairs = BASE || (WIDE && format == PackFormat.q8x256Split);
   let sums = dst + stride;
   let steps = sums;
   if (format == PackFormat.q8x32) steps += stride;

@@ -1,5 +1,6 @@
 // Slabs: types whose weights come from large tables (IQ1, IQ2, IQ3 and those of ik_llama.cpp) are unpacked, four rows by 256
-// weights, into plain integers in cache; two products serve them all. A prefill unpacks a slab once for all columns (matmul/slabs.ts).
+// weights, into plain integers in cache; two products serve them all. A prefill unpacks a slab once for all columns (matmul/slabs.ts);
+// with one column only ggml's grid types are unpacked (the others: folded.ts).
 //
 // Slab of one R4 block, 1296 bytes:
 //   0    [4 f32]      d
@@ -7,13 +8,13 @@
 //   272  [64 x 16 B]  vector n, byte 4r + k: row r, element 4n + k, as w + 64 (slab7, w = -63..63) or w (slab8, i8)
 // The value of a weight is d * scale * w, with a scale of -128..127.
 //
-// Wide slab, 2064 bytes, for several columns of signed weights where lanes.ts says so:
+// Wide slab, 2064 bytes, of signed weights where lanes.ts says so:
 //   0    [4 f32]          d
 //   16   [64 x 2 x 16 B]  step n, i16 2r + k: row r, scale * w of elements 4n + 2k (first vector), 4n + 2k + 1 (second)
 
 import {
-  EVEN, LOW16, REL16, STEP, addLeast, dotMinus, even, evenSigned, factorPair, lookup, odd, oddSigned, scaledEnd, scaledLeast,
-  scaledSigned, scaledSignedEnd, scaledStart, scaledStep,
+  EVEN, LOW16, ONES, STEP, addLeast, dotMinus, dotSigned, even, factorPair, lookup, odd, scaledEnd, scaledLeast, scaledStart, scaledStep,
+  settleSigned,
 } from "../lanes";
 
 export enum Slab { bytes = 1296, scales = 16, weights = 272, wideBytes = 2064 }
@@ -64,12 +65,12 @@ function slab7(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
 
 /**
  * The same for slabs of signed weights, -127..127, without the offset: total = sum over sub-blocks of scale * sum w * y,
- * at most 256 * 127 * 128 * 127 = 5.3e8.
- * @tiles 1x1 2x4 1x4
+ * at most 256 * 127 * 128 * 127 = 5.3e8. Where lanes.ts is not WIDE.
+ * @tiles 2x4 1x4
  */
 function slab8(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
-  const zero = i32x4.splat(0);
+  const zero = i32x4.splat(0), ones = v128.load_splat<u32>(ONES);
   let w$g = w + groupBytes * $g;
   let f$g$c = v128.load(out + outStride * $c, 16 * $g);
   for (let b: u32 = 0; b < nb; b++) {
@@ -81,18 +82,17 @@ function slab8(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
     w$g += 272;
     for (let j: u32 = 0; j < 16; j++) {
       const k$g = v128.load(scales$g);
-      let a$g$c = REL16 ? total$g$c : zero, minus$g$c = zero;
+      let plus$g$c = zero, minus$g$c = zero;
       for (let $n = 0; $n < 4; $n++) {
         const q$g = v128.load(w$g, 16 * $n);
-        const qEven$g = evenSigned(q$g), qOdd$g = oddSigned(q$g);
         {
           const y$c = v128.load_splat<u32>(y, 4 * ($C * 2 * $n + $c));
           const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 * $n + 1) + $c));
-          a$g$c = scaledSigned(a$g$c, qEven$g, qOdd$g, y$c, z$c, k$g);
+          plus$g$c = dotSigned(plus$g$c, q$g, q$g, y$c, z$c, ones);
           minus$g$c = dotMinus(minus$g$c, q$g, z$c);
         }
       }
-      total$g$c = scaledSignedEnd(total$g$c, a$g$c, minus$g$c, k$g);
+      total$g$c = i32x4.add(total$g$c, i32x4.mul(settleSigned(plus$g$c, minus$g$c), k$g));
       scales$g += 16;
       w$g += 64;
       y += 32 * $C;

@@ -212,7 +212,8 @@ export function packFormat(type: u32): u32 {
     case GgmlType.IQ6_K:
     case GgmlType.IQ4_KS:
     case GgmlType.IQ4_KSS:
-    case GgmlType.IQ5_KS: return PackFormat.q8x256Folded;
+    case GgmlType.IQ5_KS:
+    case GgmlType.IQ3_KT: return PackFormat.q8x256Folded;
     case GgmlType.IQ2_K:
     case GgmlType.IQ3_K:
     case GgmlType.IQ2_KS:
@@ -221,7 +222,6 @@ export function packFormat(type: u32): u32 {
     case GgmlType.IQ1_KT:
     case GgmlType.IQ2_KT:
     case GgmlType.IQ4_KT: return PackFormat.q8x256Trellis;
-    case GgmlType.IQ3_KT: return PackFormat.q8x256Split;
     default: return PackFormat.f32;
   }
 }

@@ -5,7 +5,7 @@
 // In what follows, word n of a type's field means the vector of the four rows' words. Products with several columns unpack blocks to
 // slabs (slab.ts).
 
-import { factorPair, lookup, select } from "../lanes";
+import { factorPair } from "../lanes";
 import { Slab } from "./slab";
 
 /** Interleaves nRows (1..4) rows of nb blocks, rowBytes apart; missing rows must be zero. */
@@ -58,24 +58,8 @@ export function bits(v: v128, from: u32, mask: v128): v128 {
   return v128.and(i16x8.shr_u(v, from), mask);
 }
 
-/** low[code] for codes 0..15 where `fifth` is 0, high[code] where it is 255. */
-// @ts-ignore: decorator
-@inline
-export function lookup32(low: v128, high: v128, code: v128, fifth: v128): v128 {
-  return select(lookup(high, code), lookup(low, code), fifth);
-}
-
-/** 255 in the bytes whose bit `at` is set, 0 in others. */
-// @ts-ignore: decorator
-@inline
-export function isSet(v: v128, at: u32): v128 {
-  const bit = v128.load_splat<u8>(BITS + at);
-  return i8x16.eq(v128.and(v, bit), bit);
-}
-
-const BITS: usize = memory.data<u8>([1, 2, 4, 8, 16, 32, 64, 128]);
-const NUMBERS: usize = memory.data<u32>([3, 254, 127, 0x02020202, 0x08080808, 0x20202020, 0x7f7f7f7f, 0xfefefefe], 16);
-/** For load_splat<u32>: every i32 3, 254, 127; every byte 2, 8, 32, 127, 254. */
+const NUMBERS: usize = memory.data<u32>([254, 127, 0x02020202, 0x08080808, 0x20202020, 0x7f7f7f7f, 0xfefefefe], 16);
+/** For load_splat<u32>: every i32 254, 127; every byte 2, 8, 32, 127, 254. */
 // prettier-ignore
-export const I3: usize = NUMBERS, I254: usize = NUMBERS + 4, I127: usize = NUMBERS + 8, M2: usize = NUMBERS + 12,
-  M8: usize = NUMBERS + 16, B32: usize = NUMBERS + 20, B127: usize = NUMBERS + 24, B254: usize = NUMBERS + 28;
+export const I254: usize = NUMBERS, I127: usize = NUMBERS + 4, M2: usize = NUMBERS + 8, M8: usize = NUMBERS + 12,
+  B32: usize = NUMBERS + 16, B127: usize = NUMBERS + 20, B254: usize = NUMBERS + 24;
