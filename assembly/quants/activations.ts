@@ -13,13 +13,14 @@
 // first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order; in base, and in
 // q8x256Split where lanes.ts is WIDE, the i16 pairs.
 //
-// Formats of one column (folded.ts); of several, the first has the blocks of q8x256Split, so has the last, the others of q8x256:
+// Formats of one column (folded.ts); of several, the second and third have the blocks of q8x256, the others of q8x256Split:
 //   q8x256Folded  [d f32][16 words][8 words][64 steps, |q| and signs]   612 bytes
 //     words: for sub-blocks 4i .. 4i + 3 of 16, four: i16 pairs of the sums of |q| where q < 0, (0, 2) and (1, 3), then of the
 //     sums of q; then the same of sub-blocks of 32. Signs: 255 where q < 0. In base the i16 pairs, the sums of |q| 0
 //   q8x256Paired  [d f32][8 words][4 words][64 steps]                   52 + 256 * STEP: only the sums of q
 //   q8x256Octets  the same, but the two steps of 8 elements are those with even numbers and those with odd ones
 //   q8x256Trellis  as q8x256Paired
+//   q8x256Mixed   as q8x256
 
 import { BASE, STEP, WIDE } from "../lanes";
 
@@ -33,6 +34,7 @@ export enum PackFormat {
   q8x256Paired = 6,
   q8x256Octets = 7,
   q8x256Trellis = 8,
+  q8x256Mixed = 9,
 }
 
 /** A packing can be cut between units: elements of one unit. */
@@ -47,7 +49,8 @@ export function tileColumns(format: u32): u32 {
 function formatOfTiles(format: u32): u32 {
   switch (format) {
     case PackFormat.q8x256Folded:
-    case PackFormat.q8x256Trellis: return PackFormat.q8x256Split;
+    case PackFormat.q8x256Trellis:
+    case PackFormat.q8x256Mixed: return PackFormat.q8x256Split;
     case PackFormat.q8x256Paired:
     case PackFormat.q8x256Octets: return PackFormat.q8x256;
     default: return format;
@@ -59,7 +62,8 @@ export function packTileBytes(format: u32, columns: u32, k: u32): u32 {
   switch (columns > 1 ? formatOfTiles(format) : format) {
     case PackFormat.q8x32: return columns * (k >> 5) * (8 + 32 * STEP);
     case PackFormat.q8x32Split: return columns * (k >> 5) * 68;
-    case PackFormat.q8x256: return columns * (k >> 8) * (84 + 256 * STEP);
+    case PackFormat.q8x256:
+    case PackFormat.q8x256Mixed: return columns * (k >> 8) * (84 + 256 * STEP);
     case PackFormat.q8x256Split: return columns * (k >> 8) * 516;
     case PackFormat.q8x256Folded: return (k >> 8) * 612;
     case PackFormat.q8x256Paired:
@@ -87,6 +91,7 @@ export function packColumn(
   dst += column << 2;
   if (format == PackFormat.f32) return packFloats(x, from, to, dst, stride);
   if (columns > 1) format = formatOfTiles(format);
+  else if (format == PackFormat.q8x256Mixed) format = PackFormat.q8x256;
   const block: u32 = format == PackFormat.q8x32 || format == PackFormat.q8x32Split ? 32 : 256;
   const blockBytes = packTileBytes(format, columns, block);
   dst += from / block * blockBytes;

@@ -22,7 +22,7 @@ import { repackIQ5_K, repackIQ5_KS, unpackIQ5_K, unpackIQ5_KS } from "./iq5_k";
 import { dequantizeIQ6_K, repackIQ6_K, unpackIQ6_K } from "./iq6_k";
 import { unpackIQ1_KT, unpackIQ2_KT, unpackIQ3_KT, unpackIQ4_KT } from "./kt";
 import { dequantizeIQ4_NL } from "./iq4_nl";
-import { dequantizeIQ4_XS, repackIQ4_XS } from "./iq4_xs";
+import { repackIQ4_XS, unpackIQ4_XS } from "./iq4_xs";
 import { dequantizeQ2_K, repackQ2_K } from "./q2_k";
 import { dequantizeQ3_K, repackQ3_K } from "./q3_k";
 import { dequantizeQ4_0, repackQ4_0 } from "./q4_0";
@@ -160,6 +160,7 @@ export function unpackBlocks(type: u32, group: usize, k: u32, first: u32, n: u32
     case GgmlType.IQ3_S: return unpackIQ3_S(block, n, slab);
     case GgmlType.IQ2_S: return unpackIQ2_S(block, n, slab);
     case GgmlType.IQ1_M: return unpackIQ1_M(block, n, slab);
+    case GgmlType.IQ4_XS: return unpackIQ4_XS(block, n, slab);
     default: return unpackWords(type, group, block, n, slab, product);
   }
 }
@@ -233,7 +234,6 @@ export function dequantizeRow(type: u32, group: usize, lane: u32, k: u32, out: u
     case GgmlType.Q5_K: return dequantizeQ5_K(group, lane, k, out);
     case GgmlType.Q6_K: return dequantizeQ6_K(group, lane, k, out);
     case GgmlType.IQ4_NL: return dequantizeIQ4_NL(group, lane, k, out);
-    case GgmlType.IQ4_XS: return dequantizeIQ4_XS(group, lane, k, out);
     case GgmlType.BF16: return dequantizeBF16(group, lane, k, out);
     case GgmlType.Q6_0: return dequantizeQ6_0(group, lane, k, out);
     case GgmlType.IQ1_BN: return dequantizeIQ1_BN(group, lane, k, out);

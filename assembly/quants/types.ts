@@ -196,7 +196,6 @@ export function packFormat(type: u32): u32 {
     case GgmlType.Q4_K:
     case GgmlType.Q5_K:
     case GgmlType.Q6_K:
-    case GgmlType.IQ4_XS:
     case GgmlType.IQ2_XXS:
     case GgmlType.IQ2_XS:
     case GgmlType.IQ3_XXS:
@@ -219,6 +218,7 @@ export function packFormat(type: u32): u32 {
     case GgmlType.IQ2_KS:
     case GgmlType.IQ3_KS: return PackFormat.q8x256Paired;
     case GgmlType.IQ2_KL: return PackFormat.q8x256Octets;
+    case GgmlType.IQ4_XS: return PackFormat.q8x256Mixed;
     case GgmlType.IQ1_KT:
     case GgmlType.IQ2_KT:
     case GgmlType.IQ4_KT: return PackFormat.q8x256Trellis;
@@ -271,6 +271,7 @@ export function slabKind(type: u32): SlabKind {
     case GgmlType.IQ3_KS:
     case GgmlType.IQ2_KL:
     case GgmlType.IQ1_M_R4: return SlabKind.unsigned7;
+    case GgmlType.IQ4_XS:
     case GgmlType.IQ4_K:
     case GgmlType.IQ5_K:
     case GgmlType.IQ6_K:
