@@ -23,12 +23,16 @@ export const BASE: bool = BUILD == 2;
 export const STEP: i32 = BASE ? 2 : 1;
 
 /**
- * Whether signed slabs are multiplied as i16, their scales in them (slab.ts): where no 8-bit dot adds four products, two i16
- * dots and two sums a step take less than y+ and y- below with a scale.
+ * Whether signed weights are multiplied as i16 with several columns: where no 8-bit dot adds four products, two i16 dots and two
+ * sums a step take less than y+ and y- below. Slabs then have their scales in them (slab.ts).
  */
 // @ts-ignore: decorator
 @inline
 export const WIDE: bool = !DOT32;
+/** Templates of signed weights compare their columns with this: one comparison of numbers is folded before code is made of both cases. */
+// @ts-ignore: decorator
+@inline
+export const UNPAIRED: i32 = WIDE ? 1 : 4;
 
 // Masks are read from memory once per tile: V8 rebuilds a v128.const at every use (measured: 10 against 15 GB/s).
 const MASKS: usize = memory.data<u32>([
@@ -61,6 +65,20 @@ export function even(w: v128, evenMask: v128): v128 {
 @inline
 export function odd(w: v128): v128 {
   return BASE ? i16x8.shr_u(w, 8) : w;
+}
+
+/** Bytes 0, 2, .. of signed weights as i16. */
+// @ts-ignore: decorator
+@inline
+export function evenI16(w: v128): v128 {
+  return i16x8.shr_s(i16x8.shl(w, 8), 8);
+}
+
+/** Bytes 1, 3, .. of signed weights as i16. */
+// @ts-ignore: decorator
+@inline
+export function oddI16(w: v128): v128 {
+  return i16x8.shr_s(w, 8);
 }
 
 /** Bytes 0, 2, .. of signed weights as i16 (base), or the weights as they are. */
@@ -174,7 +192,15 @@ export function sumOf256(y: usize, stride: usize, ones: v128): v128 {
 }
 
 // Signed weights (-128..127) would need both operands of a relaxed dot to be 8-bit. The activations are packed as
-// y+ = max(y, 0) and y- = max(-y, 0), 7 bits each, and w.y = w.y+ - w.y-. base: (even, odd) pairs instead.
+// y+ = max(y, 0) and y- = max(-y, 0), 7 bits each, and w.y = w.y+ - w.y-. base, and several columns in rel16:
+// (even, odd) pairs instead.
+
+/** One step on signed weights as i16, with the pairs of y. */
+// @ts-ignore: decorator
+@inline
+export function dotI16(acc: v128, even: v128, odd: v128, y0: v128, y1: v128): v128 {
+  return i32x4.add(i32x4.add(acc, i32x4.dot_i16x8_s(even, y0)), i32x4.dot_i16x8_s(odd, y1));
+}
 
 /** One step on signed weights, total in i32x4: w.y+ (dot32), or all of w.y. */
 // @ts-ignore: decorator

@@ -10,8 +10,8 @@
 //   q8x256Split [d f32][64 steps, y+ and y-]                            C * 516, of several columns
 //   f32         no blocks: [K][C] f32
 // A step of one column is 4 bytes q; in base (lanes.ts) two words, the i16 pairs (q0, q2) and (q1, q3), all columns'
-// first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order; in base, and in
-// q8x256Split where lanes.ts is WIDE, the i16 pairs.
+// first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order; in base, and of
+// several columns where lanes.ts is WIDE, the i16 pairs.
 //
 // Formats of one column (folded.ts); of several, the second and third have the blocks of q8x256, the others of q8x256Split:
 //   q8x256Folded  [d f32][16 words][8 words][64 steps, |q| and signs]   612 bytes
@@ -132,7 +132,7 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
   if (format == PackFormat.q8x256Paired || format == PackFormat.q8x256Trellis) return packPaired(x, inverse, false, dst + 4);
   if (format == PackFormat.q8x256Octets) return packPaired(x, inverse, true, dst + 4);
   const split = format == PackFormat.q8x32Split || format == PackFormat.q8x256Split;
-  const pairs = BASE || (WIDE && format == PackFormat.q8x256Split);
+  const pairs = BASE || (WIDE && stride > 4);
   let sums = dst + stride;
   let steps = sums;
   if (format == PackFormat.q8x32) steps += stride;

@@ -13,8 +13,8 @@
 //   16   [64 x 2 x 16 B]  step n, i16 2r + k: row r, scale * w of elements 4n + 2k (first vector), 4n + 2k + 1 (second)
 
 import {
-  EVEN, LOW16, ONES, STEP, addLeast, dotMinus, dotSigned, even, factorPair, lookup, odd, scaledEnd, scaledLeast, scaledStart, scaledStep,
-  settleSigned,
+  EVEN, LOW16, ONES, STEP, addLeast, dotMinus, dotSigned, even, evenI16, factorPair, lookup, odd, oddI16, scaledEnd, scaledLeast, scaledStart,
+  scaledStep, settleSigned,
 } from "../lanes";
 
 export enum Slab { bytes = 1296, scales = 16, weights = 272, wideBytes = 2064 }
@@ -148,8 +148,8 @@ export function widenSlab(slab: usize, wide: usize): void {
     const k = v128.or(v128.and(scale, low16), i32x4.shl(scale, 16));
     for (const last = q + 64; q < last; q += 16, to += 32) {
       const w = v128.load(q);
-      v128.store(to, i16x8.mul(i16x8.shr_s(i16x8.shl(w, 8), 8), k));
-      v128.store(to, i16x8.mul(i16x8.shr_s(w, 8), k), 16);
+      v128.store(to, i16x8.mul(evenI16(w), k));
+      v128.store(to, i16x8.mul(oddI16(w), k), 16);
     }
   }
 }
