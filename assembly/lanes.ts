@@ -22,6 +22,18 @@ export const BASE: bool = BUILD == 2;
 @inline
 export const STEP: i32 = BASE ? 2 : 1;
 
+/**
+ * Whether signed weights are multiplied as i16 with several columns: where no 8-bit dot adds four products, two i16 dots and two
+ * sums a step take less than y+ and y- below. Slabs then have their scales in them (slab.ts).
+ */
+// @ts-ignore: decorator
+@inline
+export const WIDE: bool = !DOT32;
+/** Templates of signed weights compare their columns with this: one comparison of numbers is folded before code is made of both cases. */
+// @ts-ignore: decorator
+@inline
+export const UNPAIRED: i32 = WIDE ? 1 : 4;
+
 // Masks are read from memory once per tile: V8 rebuilds a v128.const at every use (measured: 10 against 15 GB/s).
 const MASKS: usize = memory.data<u32>([
   0x0f0f0f0f, 0x3f3f3f3f, 0x30303030, 0x00ff00ff, 0x00010001, 0xff, 0x10101010,
@@ -53,6 +65,20 @@ export function even(w: v128, evenMask: v128): v128 {
 @inline
 export function odd(w: v128): v128 {
   return BASE ? i16x8.shr_u(w, 8) : w;
+}
+
+/** Bytes 0, 2, .. of signed weights as i16. */
+// @ts-ignore: decorator
+@inline
+export function evenI16(w: v128): v128 {
+  return i16x8.shr_s(i16x8.shl(w, 8), 8);
+}
+
+/** Bytes 1, 3, .. of signed weights as i16. */
+// @ts-ignore: decorator
+@inline
+export function oddI16(w: v128): v128 {
+  return i16x8.shr_s(w, 8);
 }
 
 /** Bytes 0, 2, .. of signed weights as i16 (base), or the weights as they are. */
@@ -171,7 +197,15 @@ export function sumOf256(y: usize, stride: usize, ones: v128): v128 {
 }
 
 // Signed weights (-128..127) would need both operands of a relaxed dot to be 8-bit. The activations are packed as
-// y+ = max(y, 0) and y- = max(-y, 0), 7 bits each, and w.y = w.y+ - w.y-. base: (even, odd) pairs instead.
+// y+ = max(y, 0) and y- = max(-y, 0), 7 bits each, and w.y = w.y+ - w.y-. base, and several columns in rel16:
+// (even, odd) pairs instead.
+
+/** One step on signed weights as i16, with the pairs of y. */
+// @ts-ignore: decorator
+@inline
+export function dotI16(acc: v128, even: v128, odd: v128, y0: v128, y1: v128): v128 {
+  return i32x4.add(i32x4.add(acc, i32x4.dot_i16x8_s(even, y0)), i32x4.dot_i16x8_s(odd, y1));
+}
 
 /** One step on signed weights, total in i32x4: w.y+ (dot32), or all of w.y. */
 // @ts-ignore: decorator
@@ -221,21 +255,6 @@ export function scaledStep(acc: v128, wEven: v128, wOdd: v128, y: v128, yOdd: v1
 @inline
 export function scaledEnd(total: v128, acc: v128, k: v128): v128 {
   return REL16 ? acc : i32x4.add(total, i32x4.mul(acc, k));
-}
-
-/** One step on signed weights, y as in dotSigned; in dot32 the same step's dotMinus follows. */
-// @ts-ignore: decorator
-@inline
-export function scaledSigned(acc: v128, wEven: v128, wOdd: v128, y0: v128, y1: v128, k: v128): v128 {
-  // dotSigned multiplies the pairs of rel16 by ones: any factors that fit i16 do
-  return dotSigned(acc, wEven, wOdd, y0, y1, k);
-}
-
-/** The total after a sub-block of scaledSigned and dotMinus. */
-// @ts-ignore: decorator
-@inline
-export function scaledSignedEnd(total: v128, plus: v128, minus: v128, k: v128): v128 {
-  return REL16 ? plus : i32x4.add(total, i32x4.mul(settleSigned(plus, minus), k));
 }
 
 /** rel16: the sum of scale * -(sum of 16), 64 times the least total; kLow: the scales' lower halves, the upper zero. */
@@ -328,6 +347,25 @@ export function addScaledPairs(total: v128, pairs: v128, k: v128): v128 {
   return i32x4.add(total, BASE ? i32x4.mul(pairs, k) : i32x4.dot_i16x8_s(pairs, k));
 }
 
+/**
+ * Two elements of a trellis type (kt.ts), four rows in lanes: adds the sum of the four bytes of a lane, 0..63 each, times y: x0 by
+ * element n of the 8 whose steps (of one column) are at y, x1 by element n + 1. k: as in scaledStep; n even. rel16: 2 * 2 * 63 * 127
+ * fits i16.
+ */
+// @ts-ignore: decorator
+@inline
+export function scaledBytes(acc: v128, x0: v128, x1: v128, y: usize, n: u32, k: v128): v128 {
+  if (BASE) {
+    // a step's i16 are those of elements 0, 2, 1, 3
+    const at = y + ((n >> 2) << 3) + (n & 2);
+    acc = i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.extadd_pairwise_i8x16_u(x0), v128.load_splat<u16>(at)));
+    return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.extadd_pairwise_i8x16_u(x1), v128.load_splat<u16>(at, 4)));
+  }
+  const y0 = v128.load_splat<u8>(y + n), y1 = v128.load_splat<u8>(y + n, 1);
+  if (DOT32) return i32x4.relaxed_dot_i8x16_i7x16_add_s(y1, x1, i32x4.relaxed_dot_i8x16_i7x16_add_s(y0, x0, acc));
+  return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.add(v128.relaxed_dot<i16>(y0, x0), v128.relaxed_dot<i16>(y1, x1)), k));
+}
+
 /** Sums of pairs of bytes of v, 0..127 each, as i16; m1: every byte 1. */
 // @ts-ignore: decorator
 @inline
@@ -342,16 +380,48 @@ export function select(a: v128, b: v128, mask: v128): v128 {
   return BASE ? v128.bitselect(a, b, mask) : v128.relaxed_laneselect<i8>(a, b, mask);
 }
 
+// One column of signed weights (folded.ts): w.y = (w ^ s).|y| + N, s being 255 where y < 0 and N the sum of |y| there, since
+// w ^ 255 = -w - 1. Magnitudes fit 7 bits: one dot a step where y+ and y- take two. base: (even, odd) pairs, N is 0.
+
+/** One step; y, s: |y| and s, or the pairs; k: the scales, from spreadScales. 2 * 128 * 127 = 32512 fits i16. */
+// @ts-ignore: decorator
+@inline
+export function scaledFolded(acc: v128, w: v128, y: v128, s: v128, k: v128): v128 {
+  if (BASE) {
+    return i32x4.add(i32x4.add(acc, i32x4.dot_i16x8_s(evenSigned(w), y)), i32x4.dot_i16x8_s(oddSigned(w), s));
+  }
+  if (DOT32) return i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.xor(w, s), y, acc);
+  return i32x4.add(acc, i32x4.dot_i16x8_s(v128.relaxed_dot<i16>(v128.xor(w, s), y), k));
+}
+
+/** The total and what scaledFolded has added up from zero for a sub-block. */
+// @ts-ignore: decorator
+@inline
+export function addFolded(total: v128, acc: v128, k: v128): v128 {
+  return i32x4.add(total, REL16 ? acc : i32x4.mul(acc, k));
+}
+
 const SPREADS: usize = memory.data<u8>([
   128, 0, 128, 0, 128, 1, 128, 1, 128, 2, 128, 2, 128, 3, 128, 3,
   128, 128, 128, 0, 128, 128, 128, 1, 128, 128, 128, 2, 128, 128, 128, 3,
+  128, 0, 128, 0, 128, 4, 128, 4, 128, 8, 128, 8, 128, 12, 128, 12,
+  128, 1, 128, 1, 128, 5, 128, 5, 128, 9, 128, 9, 128, 13, 128, 13,
+  128, 2, 128, 2, 128, 6, 128, 6, 128, 10, 128, 10, 128, 14, 128, 14,
+  128, 3, 128, 3, 128, 7, 128, 7, 128, 11, 128, 11, 128, 15, 128, 15,
+  128, 128, 128, 0, 128, 128, 128, 4, 128, 128, 128, 8, 128, 128, 128, 12,
+  128, 128, 128, 1, 128, 128, 128, 5, 128, 128, 128, 9, 128, 128, 128, 13,
+  128, 128, 128, 2, 128, 128, 128, 6, 128, 128, 128, 10, 128, 128, 128, 14,
+  128, 128, 128, 3, 128, 128, 128, 7, 128, 128, 128, 11, 128, 128, 128, 15,
 ], 16);
-/** Address of the mask of spreadScales. */
+/** Address of the mask of spreadScales; of four masks, for byte k of each lane at 16k. */
 // @ts-ignore: decorator
 @inline
 export const SPREAD: usize = REL16 ? SPREADS : SPREADS + 16;
+// @ts-ignore: decorator
+@inline
+export const SPREAD_BYTE: usize = REL16 ? SPREADS + 32 : SPREADS + 96;
 
-/** The lowest four bytes, as signed numbers, a lane each, as factorPair gives them; spread: load(SPREAD). */
+/** Four bytes, as signed numbers, a lane each, as factorPair gives them: the lowest (spread: load(SPREAD)), or a byte of each lane. */
 // @ts-ignore: decorator
 @inline
 export function spreadScales(bytes: v128, spread: v128): v128 {

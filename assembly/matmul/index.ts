@@ -2,12 +2,13 @@
 // matmul/ops.ts drives these from a plan; tests, benchmarks and the loader call them directly.
 
 import { packColumn } from "../quants/activations";
-import { FAST, GgmlType, SlabKind, slabKind } from "../quants/types";
+import { FAST, GgmlType, SlabKind, isDirect, slabKind } from "../quants/types";
 import { Slabs, slabTiles } from "./slabs";
 import { Unpacked, unpackedTiles, unpacksForTiles } from "./unpacked";
 import {
-  bf16Rows, codes, f16Rows, f32Rows, iq1_bn, iq2_bn, iq4_nl, iq4_xs, mxfp4, nvfp4, q1_0, q2_0, q2_K, q3_K, q4_0, q4_1, q4_K, q5_0, q5_1, q5_K, q6_0,
-  q6_K, q8_0, q8_KV, tq1_0, tq2_0,
+  bf16Rows, codes, f16Rows, f32Rows, iq1_bn, iq1_kt, iq2_bn, iq2_k, iq2_kl, iq2_ks, iq2_kt, iq3_k, iq3_ks, iq3_kt, iq4_k,
+  iq4_ks, iq4_kss, iq4_kt, iq4_nl, iq4_xs, iq5_k, iq5_ks, iq6_k, mxfp4, nvfp4, q1_0, q2_0, q2_K, q3_K, q4_0, q4_1, q4_K, q5_0,
+  q5_1, q5_K, q6_0, q6_K, q8_0, q8_KV, tq1_0, tq2_0,
 } from "./tiles.generated";
 
 export {
@@ -31,6 +32,10 @@ export function scratchBytes(): u32 {
   return max<u32>(Slabs.bytes, Unpacked.bytes);
 }
 
+function unpackedFirst(type: u32, columns: u32): bool {
+  return slabKind(type) != SlabKind.none && !(columns == 1 && isDirect(type));
+}
+
 /**
  * nGroups R4 groups times nTiles packed tiles of `columns` columns, tileBytes apart. Output of group g and column c of all
  * tiles': f32x4 at out + c * outStride + 16 * g. scratch: scratchBytes() of the caller's own, aligned to 16.
@@ -40,7 +45,7 @@ export function matmulTiles(
   out: usize, outStride: usize, scratch: usize,
 ): void {
   // codes are multiplied as they are, unless unpacking them serves several tiles (measured: a fifth faster)
-  if (slabKind(type) != SlabKind.none || (type >= FAST && nTiles > 1)) {
+  if (unpackedFirst(type, columns) || (type >= FAST && nTiles > 1)) {
     return slabTiles(type, nGroups, w, groupBytes, y, tileBytes, nTiles, k, columns, out, outStride, scratch);
   }
   if (columns > 1 && nTiles > 1 && unpacksForTiles(type, k)) {
@@ -60,7 +65,7 @@ export function matmulTile(
   type: u32, nGroups: u32, w: usize, groupBytes: usize, y: usize, k: u32, columns: u32, out: usize, outStride: usize,
   scratch: usize,
 ): void {
-  if (slabKind(type) != SlabKind.none) {
+  if (unpackedFirst(type, columns)) {
     return slabTiles(type, nGroups, w, groupBytes, y, 0, 1, k, columns, out, outStride, scratch);
   }
   if (type >= FAST) return codes(nGroups, w, groupBytes, k, y, columns, out, outStride);
@@ -83,6 +88,21 @@ export function matmulTile(
     case GgmlType.Q6_K: return q6_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.IQ4_NL: return iq4_nl(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.IQ4_XS: return iq4_xs(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ2_K: return iq2_k(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ2_KS: return iq2_ks(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ2_KL: return iq2_kl(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ3_K: return iq3_k(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ3_KS: return iq3_ks(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ1_KT: return iq1_kt(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ4_KT: return iq4_kt(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ2_KT: return iq2_kt(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ3_KT: return iq3_kt(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ4_K: return iq4_k(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ4_KS: return iq4_ks(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ4_KSS: return iq4_kss(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ5_K: return iq5_k(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ5_KS: return iq5_ks(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ6_K: return iq6_k(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q6_0: return q6_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.IQ1_BN: return iq1_bn(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.IQ2_BN: return iq2_bn(nGroups, w, groupBytes, k, y, columns, out, outStride);

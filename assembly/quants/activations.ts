@@ -7,14 +7,35 @@
 //   q8x32Split  [d f32][8 steps, y+ and y-]                             C * 68
 //   q8x256      [d f32][4 x (i16, i16)][16 x -sum of 16 q, i32][64 steps]   C * (84 + 256 * STEP)
 //               the i16 pairs are sums of 32: sub-blocks (0, 2), (1, 3), (4, 6), (5, 7)
-//   q8x256Split [d f32][64 steps, y+ and y-]                            C * 516
+//   q8x256Split [d f32][64 steps, y+ and y-]                            C * 516, of several columns
 //   f32         no blocks: [K][C] f32
 // A step of one column is 4 bytes q; in base (lanes.ts) two words, the i16 pairs (q0, q2) and (q1, q3), all columns'
-// first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order; in base the i16 pairs.
+// first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order; in base, and of
+// several columns where lanes.ts is WIDE, the i16 pairs.
+//
+// Formats of one column (folded.ts); of several, the second and third have the blocks of q8x256, the others of q8x256Split:
+//   q8x256Folded  [d f32][16 words][8 words][64 steps, |q| and signs]   612 bytes
+//     words: for sub-blocks 4i .. 4i + 3 of 16, four: i16 pairs of the sums of |q| where q < 0, (0, 2) and (1, 3), then of the
+//     sums of q; then the same of sub-blocks of 32. Signs: 255 where q < 0. In base the i16 pairs, the sums of |q| 0
+//   q8x256Paired  [d f32][8 words][4 words][64 steps]                   52 + 256 * STEP: only the sums of q
+//   q8x256Octets  the same, but the two steps of 8 elements are those with even numbers and those with odd ones
+//   q8x256Trellis  as q8x256Paired
+//   q8x256Mixed   as q8x256
 
-import { BASE, STEP } from "../lanes";
+import { BASE, STEP, WIDE } from "../lanes";
 
-export enum PackFormat { f32 = 0, q8x32 = 1, q8x32Split = 2, q8x256 = 3, q8x256Split = 4 }
+export enum PackFormat {
+  f32 = 0,
+  q8x32 = 1,
+  q8x32Split = 2,
+  q8x256 = 3,
+  q8x256Split = 4,
+  q8x256Folded = 5,
+  q8x256Paired = 6,
+  q8x256Octets = 7,
+  q8x256Trellis = 8,
+  q8x256Mixed = 9,
+}
 
 /** A block of q8x256 of one column: d, four pairs of sums of 32, 16 sums of 16, the steps in order. */
 export enum Column { bytes = 84 + 256 * STEP, pairs = 4, sums = 20, steps = 84 }
@@ -27,13 +48,30 @@ export function tileColumns(format: u32): u32 {
   return 4;
 }
 
+/** The format of several columns where that of one differs. */
+function formatOfTiles(format: u32): u32 {
+  switch (format) {
+    case PackFormat.q8x256Folded:
+    case PackFormat.q8x256Trellis:
+    case PackFormat.q8x256Mixed: return PackFormat.q8x256Split;
+    case PackFormat.q8x256Paired:
+    case PackFormat.q8x256Octets: return PackFormat.q8x256;
+    default: return format;
+  }
+}
+
 /** Bytes of a tile of `columns` columns of k elements. */
 export function packTileBytes(format: u32, columns: u32, k: u32): u32 {
-  switch (format) {
+  switch (columns > 1 ? formatOfTiles(format) : format) {
     case PackFormat.q8x32: return columns * (k >> 5) * (8 + 32 * STEP);
     case PackFormat.q8x32Split: return columns * (k >> 5) * 68;
-    case PackFormat.q8x256: return columns * (k >> 8) * (84 + 256 * STEP);
+    case PackFormat.q8x256:
+    case PackFormat.q8x256Mixed: return columns * (k >> 8) * (84 + 256 * STEP);
     case PackFormat.q8x256Split: return columns * (k >> 8) * 516;
+    case PackFormat.q8x256Folded: return (k >> 8) * 612;
+    case PackFormat.q8x256Paired:
+    case PackFormat.q8x256Octets:
+    case PackFormat.q8x256Trellis: return (k >> 8) * (52 + 256 * STEP);
     default: return columns * k * 4;
   }
 }
@@ -55,6 +93,8 @@ export function packColumn(
   const stride = columns << 2;
   dst += column << 2;
   if (format == PackFormat.f32) return packFloats(x, from, to, dst, stride);
+  if (columns > 1) format = formatOfTiles(format);
+  else if (format == PackFormat.q8x256Mixed) format = PackFormat.q8x256;
   const block: u32 = format == PackFormat.q8x32 || format == PackFormat.q8x32Split ? 32 : 256;
   const blockBytes = packTileBytes(format, columns, block);
   dst += from / block * blockBytes;
@@ -91,7 +131,11 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
     }
   }
   store<f32>(dst, d);
+  if (format == PackFormat.q8x256Folded) return packFolded(x, inverse, dst + 4);
+  if (format == PackFormat.q8x256Paired || format == PackFormat.q8x256Trellis) return packPaired(x, inverse, false, dst + 4);
+  if (format == PackFormat.q8x256Octets) return packPaired(x, inverse, true, dst + 4);
   const split = format == PackFormat.q8x32Split || format == PackFormat.q8x256Split;
+  const pairs = BASE || (WIDE && stride > 4);
   let sums = dst + stride;
   let steps = sums;
   if (format == PackFormat.q8x32) steps += stride;
@@ -104,7 +148,7 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
     // inverse 0: the block is zero, or x holds something that must not be multiplied
     const q = inverse != 0 ? quantise16(x + (i << 2), f32x4.splat(inverse)) : i32x4.splat(0);
     if (split) {
-      if (BASE) storeTwoWords(steps, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
+      if (pairs) storeTwoWords(steps, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
       else storeTwoWords(steps, stride, i8x16.max_s(q, i32x4.splat(0)), i8x16.max_s(i8x16.neg(q), i32x4.splat(0)));
       continue;
     }
@@ -126,6 +170,53 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
     }
   }
   if (format == PackFormat.q8x32) store<i32>(sums, -sum);
+}
+
+/** A block of q8x256Folded behind its d; inverse: as in packBlock. */
+function packFolded(x: usize, inverse: f32, dst: usize): void {
+  let below32: i32 = 0, sum32: i32 = 0;
+  for (let j: u32 = 0; j < 16; j++) {
+    const q = inverse != 0 ? quantise16(x + (j << 6), f32x4.splat(inverse)) : i32x4.splat(0);
+    const steps = dst + (j << 5) + 96;
+    if (BASE) storeTwoWords(steps, 4, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
+    else storeTwoWords(steps, 4, i8x16.abs(q), i8x16.shr_s(q, 7));
+    const sum = sumOf16(q), below = BASE ? 0 : sumOf16(i8x16.max_s(i8x16.neg(q), i32x4.splat(0)));
+    storeSum(dst + (j >> 2 << 4), j & 3, below);
+    storeSum(dst + (j >> 2 << 4) + 8, j & 3, sum);
+    below32 += below;
+    sum32 += sum;
+    if (j & 1) {
+      storeSum(dst + (j >> 3 << 4) + 64, (j >> 1) & 3, below32);
+      storeSum(dst + (j >> 3 << 4) + 72, (j >> 1) & 3, sum32);
+      below32 = 0;
+      sum32 = 0;
+    }
+  }
+}
+
+/** A block of q8x256Paired (octets: of q8x256Octets) behind its d. */
+function packPaired(x: usize, inverse: f32, octets: bool, dst: usize): void {
+  let sum32: i32 = 0;
+  for (let j: u32 = 0; j < 16; j++) {
+    let q = inverse != 0 ? quantise16(x + (j << 6), f32x4.splat(inverse)) : i32x4.splat(0);
+    const sum = sumOf16(q), steps = dst + (j << 4) * STEP + 48;
+    if (octets) q = v128.shuffle<i8>(q, q, 0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15);
+    if (BASE) storeTwoWords(steps, 4, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
+    else v128.store(steps, q);
+    storeSum(dst + (j >> 2 << 3), j & 3, sum);
+    sum32 += sum;
+    if (j & 1) {
+      storeSum(dst + (j >> 3 << 3) + 32, (j >> 1) & 3, sum32);
+      sum32 = 0;
+    }
+  }
+}
+
+/** The sum of sub-block k of four, whose two words are at p: (0, 2) and (1, 3). */
+// @ts-ignore: decorator
+@inline
+function storeSum(p: usize, k: u32, sum: i32): void {
+  store<i16>(p + ((k & 1) << 2) + (k & 2), <i16>sum);
 }
 
 /** Largest magnitude of n f32 (a multiple of 16) as bits: as integers, NaN > infinity > every number. */

@@ -18,15 +18,15 @@ import { IQ2_XS_SIGNS, prepareIQ2_XS, repackIQ2_XS } from "./iq2_xs";
 import { IQ2_XXS_SIGNS, prepareIQ2_XXS, repackIQ2_XXS } from "./iq2_xxs";
 import { IQ3_S_SIGNS, prepareIQ3_S, repackIQ3_S } from "./iq3_s";
 import { IQ3_XXS_SIGNS, prepareIQ3_XXS, repackIQ3_XXS } from "./iq3_xxs";
-import { unpackIQ2_K, unpackIQ2_KS } from "./iq2_k";
-import { unpackIQ2_KL } from "./iq2_kl";
-import { unpackIQ3_K, unpackIQ3_KS } from "./iq3_k";
-import { unpackIQ4_K, unpackIQ4_KS, unpackIQ4_KSS } from "./iq4_k";
-import { unpackIQ5_K, unpackIQ5_KS } from "./iq5_k";
-import { dequantizeIQ6_K, unpackIQ6_K } from "./iq6_k";
+import { repackIQ2_K, repackIQ2_KS, unpackIQ2_K, unpackIQ2_KS } from "./iq2_k";
+import { repackIQ2_KL, unpackIQ2_KL } from "./iq2_kl";
+import { repackIQ3_K, repackIQ3_KS, unpackIQ3_K, unpackIQ3_KS } from "./iq3_k";
+import { repackIQ4_K, unpackIQ4_K, unpackIQ4_KS, unpackIQ4_KSS } from "./iq4_k";
+import { repackIQ5_K, repackIQ5_KS, unpackIQ5_K, unpackIQ5_KS } from "./iq5_k";
+import { dequantizeIQ6_K, repackIQ6_K, unpackIQ6_K } from "./iq6_k";
 import { unpackIQ1_KT, unpackIQ2_KT, unpackIQ3_KT, unpackIQ4_KT } from "./kt";
 import { dequantizeIQ4_NL } from "./iq4_nl";
-import { dequantizeIQ4_XS, repackIQ4_XS } from "./iq4_xs";
+import { repackIQ4_XS, unpackIQ4_XS } from "./iq4_xs";
 import { dequantizeQ2_K, repackQ2_K } from "./q2_k";
 import { dequantizeQ3_K, repackQ3_K } from "./q3_k";
 import { dequantizeQ4_0, repackQ4_0 } from "./q4_0";
@@ -49,7 +49,7 @@ import { dequantizeIQ2_BN, repackIQ2_BN } from "./iq2_bn";
 import { dequantizeQ8_KV, repackQ8_KV } from "./q8_kv";
 import { repackWords } from "./words";
 import { EIGHTH, Slab, dequantizeSlabs } from "./slab";
-import { FAST, GgmlType, SlabKind, blockBytes, blockWeights, leadingHalves, markBytes, rowMetaBytes, rowSize, slabKind } from "./types";
+import { FAST, GgmlType, SlabKind, blockBytes, blockWeights, markBytes, rowMetaBytes, rowSize, slabKind } from "./types";
 
 export { packTileBytes, packUnits, tileColumns } from "./activations";
 export { FAST, packFormat } from "./types";
@@ -118,23 +118,23 @@ export function repackGroup(type: u32, src: usize, rowBytes: usize, nRows: u32, 
     case GgmlType.IQ3_S: return repackIQ3_S(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ2_S: return repackIQ2_S(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ1_M: return repackIQ1_M(src, rowBytes, nRows, k, dst);
-    case GgmlType.IQ2_K:
-    case GgmlType.IQ3_K:
-    case GgmlType.IQ4_K:
-    case GgmlType.IQ5_K:
-    case GgmlType.IQ6_K:
+    case GgmlType.IQ2_K: return repackIQ2_K(src, rowBytes, nRows, k >> 8, dst);
+    case GgmlType.IQ2_KS: return repackIQ2_KS(src, rowBytes, nRows, k >> 8, dst);
+    case GgmlType.IQ2_KL: return repackIQ2_KL(src, rowBytes, nRows, k >> 8, dst);
+    case GgmlType.IQ3_K: return repackIQ3_K(src, rowBytes, nRows, k >> 8, dst);
+    case GgmlType.IQ3_KS: return repackIQ3_KS(src, rowBytes, nRows, k >> 8, dst);
+    case GgmlType.IQ4_K: return repackIQ4_K(src, rowBytes, nRows, k >> 8, dst);
+    case GgmlType.IQ5_K: return repackIQ5_K(src, rowBytes, nRows, k >> 8, dst);
+    case GgmlType.IQ5_KS: return repackIQ5_KS(src, rowBytes, nRows, k >> 8, dst);
+    case GgmlType.IQ6_K: return repackIQ6_K(src, rowBytes, nRows, k >> 8, dst);
     case GgmlType.IQ4_KS:
-    case GgmlType.IQ2_KS:
     case GgmlType.IQ4_KSS:
-    case GgmlType.IQ5_KS:
     case GgmlType.IQ2_KT:
     case GgmlType.IQ3_KT:
     case GgmlType.IQ4_KT:
-    case GgmlType.IQ3_KS:
-    case GgmlType.IQ2_KL:
     case GgmlType.IQ1_KT:
     case GgmlType.IQ1_M_R4:
-      return repackWords(src, rowBytes, nRows, k >> 8, rowMetaBytes(type), blockBytes(type), leadingHalves(type), dst);
+      return repackWords(src, rowBytes, nRows, k >> 8, rowMetaBytes(type), blockBytes(type), dst);
     case GgmlType.Q6_0: return repackQ6_0(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ1_BN: return repackIQ1_BN(src, rowBytes, nRows, k, dst);
     case GgmlType.IQ2_BN: return repackIQ2_BN(src, rowBytes, nRows, k, dst);
@@ -165,6 +165,7 @@ export function unpackBlocks(type: u32, group: usize, k: u32, first: u32, n: u32
     case GgmlType.IQ3_S:
     case GgmlType.IQ2_S:
     case GgmlType.IQ1_M: return unpackGridRows(type, block, n, slab);
+    case GgmlType.IQ4_XS: return unpackIQ4_XS(block, n, slab);
     default: return unpackWords(type, group, block, n, slab, product);
   }
 }
@@ -276,7 +277,6 @@ export function dequantizeRow(type: u32, group: usize, lane: u32, k: u32, out: u
     case GgmlType.Q5_K: return dequantizeQ5_K(group, lane, k, out);
     case GgmlType.Q6_K: return dequantizeQ6_K(group, lane, k, out);
     case GgmlType.IQ4_NL: return dequantizeIQ4_NL(group, lane, k, out);
-    case GgmlType.IQ4_XS: return dequantizeIQ4_XS(group, lane, k, out);
     case GgmlType.BF16: return dequantizeBF16(group, lane, k, out);
     case GgmlType.Q6_0: return dequantizeQ6_0(group, lane, k, out);
     case GgmlType.IQ1_BN: return dequantizeIQ1_BN(group, lane, k, out);

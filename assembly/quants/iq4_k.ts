@@ -10,11 +10,19 @@
 //   v ^ (v >> 1) are 16 bits of qs
 //   codes as in IQ4_NL, 16 bytes for each 32 weights
 //
-// R4: words.ts; d and extra are leading u16 fields.
+// R4 block of IQ4_K, 576 bytes:
+//   0    [4 u16]      d
+//   8    [4 u16]      extra
+//   16   [2 x 16 B]   byte 4r + k of vector i: row r, bits 0-3 of sc[8i + k] (low), of sc[8i + 4 + k] (high)
+//   48   [16 B]       byte 4r + k: bits 4-5 of sc[k], sc[4 + k], sc[8 + k], sc[12 + k], in this order from bit 0 on
+//   64   [32 x 16 B]  words of qs, rows side by side
+// R4 of IQ4_KS and IQ4_KSS: words.ts
 
-import { M15, M255, M32, M4, ONES, lookup } from "../lanes";
-import { I15, Slab } from "./slab";
-import { I127, I254, I3, bits, choice, storeScales, storeScales32 } from "./words";
+import { ALL_NORMAL, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
+import { M1, M15, M255, M3, M4, ONES, SPREAD_BYTE, addFolded, lookup, scaledFolded, spreadScales } from "../lanes";
+import { addSums, repackScales, scaleNibbles, setsOfBits, storeScaleBytes } from "./folded";
+import { Slab } from "./slab";
+import { B127, B254, B32, I127, I254, bits, choice, storeScales32 } from "./words";
 
 /** iq4k_values of LAYOUTS.md: two sets, the second larger by 4. */
 // prettier-ignore
@@ -23,20 +31,191 @@ export const IQ4K_VALUES: usize = memory.data<i8>([
   -123, -100, -79, -61, -45, -31, -18, -6, 5, 17, 29, 42, 57, 73, 93, 117,
 ], 16);
 
-/** The scales of IQ4_K and IQ5_K, which agree up to byte 16. */
+/** Four scales of each row, sub-blocks 4i .. 4i + 3, in bytes; block: of IQ4_K or IQ5_K, which agree up to byte 64. */
+// @ts-ignore: decorator
+@inline
+export function scalesIQ4_K(block: usize, i: u32): v128 {
+  const high = v128.and(i16x8.shr_u(v128.load(block, 48), i << 1), v128.load_splat<u32>(M3));
+  return i8x16.sub(v128.or(scaleNibbles(block + 16, i), i16x8.shl(high, 4)), v128.load_splat<u32>(B32));
+}
+
+/** Scales of IQ4_KS, IQ4_KSS and IQ5_KS from their bytes c. */
+// @ts-ignore: decorator
+@inline
+export function scalesIQ4_KS(c: v128): v128 {
+  return i8x16.sub(v128.and(c, v128.load_splat<u32>(B254)), v128.load_splat<u32>(B127));
+}
+
+/** 255 where a byte c says second set. */
+// @ts-ignore: decorator
+@inline
+export function setsIQ4_KS(c: v128): v128 {
+  const m1 = v128.load_splat<u32>(M1);
+  return i8x16.eq(v128.and(c, m1), m1);
+}
+
+/**
+ * One column: total = sum over sub-blocks of sc * sum w * y (folded.ts), f = f + total * (d_w * d_y).
+ * |total| <= 256 * 128 * 32 * 127 = 1.4e8.
+ * @tiles 1x1
+ */
+function iq4_k(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const nb = k >> 8;
+  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15), values = v128.load(IQ4K_VALUES);
+  let f = f32x4.splat(0);
+  for (let b: u32 = 0; b < nb; b++) {
+    let total = zero, second = zero, sets = v128.load_ext<u16>(w, 8), sums = y + 4;
+    const block = w, dy = v128.load_splat<u32>(y);
+    w += 64;
+    y += 100;
+    // loops, not unrolled: older V8 collapses on a whole block in a row (measured on Q4_K: 4x)
+    for (let i: u32 = 0; i < 4; i++) {
+      const scales = scalesIQ4_K(block, i);
+      total = addSums(total, scales, sums);
+      second = addSums(second, v128.and(scales, setsOfBits(sets)), sums + 8);
+      sets = i32x4.shr_u(sets, 4);
+      sums += 16;
+      for (let spread = SPREAD_BYTE, end = SPREAD_BYTE + 64; spread < end; spread += 32) {
+        const k0 = spreadScales(scales, v128.load(spread)), k1 = spreadScales(scales, v128.load(spread, 16));
+        let a0 = zero, a1 = zero;
+        for (let $m = 0; $m < 4; $m++) {
+          const q = v128.load(w, 16 * $m);
+          const low = lookup(values, v128.and(q, m15)), high = lookup(values, bits(q, 4, m15));
+          a0 = scaledFolded(a0, low, v128.load_splat<u32>(y, 8 * $m), v128.load_splat<u32>(y, 8 * $m + 4), k0);
+          a1 = scaledFolded(a1, high, v128.load_splat<u32>(y, 8 * $m + 32), v128.load_splat<u32>(y, 8 * $m + 36), k1);
+        }
+        total = addFolded(addFolded(total, a0, k0), a1, k1);
+        w += 64;
+        y += 64;
+      }
+    }
+    let d = loadNormalF16x4(block);
+    if (normal(block) != ALL_NORMAL) d = loadFiniteF16x4(block);
+    total = i32x4.add(total, i32x4.shl(second, 2));
+    f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(d, dy)));
+  }
+  v128.store(out, f);
+}
+
+/**
+ * One column, |total| <= 256 * 128 * 127 * 127 = 5.3e8.
+ * @tiles 1x1
+ */
+function iq4_ks(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const nb = k >> 8;
+  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15), values = v128.load(IQ4K_VALUES), d = v128.load(w);
+  let f = f32x4.splat(0);
+  w += 16;
+  for (let b: u32 = 0; b < nb; b++) {
+    let total = zero, second = zero, sums = y + 68, scaleBytes = w;
+    const dy = v128.load_splat<u32>(y);
+    w += 32;
+    y += 100;
+    for (let i: u32 = 0; i < 2; i++) {
+      const c = v128.load(scaleBytes), scales = scalesIQ4_KS(c);
+      total = addSums(total, scales, sums);
+      second = addSums(second, v128.and(scales, setsIQ4_KS(c)), sums + 8);
+      scaleBytes += 16;
+      sums += 16;
+      for (let spread = SPREAD_BYTE, end = SPREAD_BYTE + 64; spread < end; spread += 16) {
+        const k0 = spreadScales(scales, v128.load(spread));
+        let a0 = zero, a1 = zero;
+        for (let $m = 0; $m < 4; $m++) {
+          const q = v128.load(w, 16 * $m);
+          const low = lookup(values, v128.and(q, m15)), high = lookup(values, bits(q, 4, m15));
+          a0 = scaledFolded(a0, low, v128.load_splat<u32>(y, 8 * $m), v128.load_splat<u32>(y, 8 * $m + 4), k0);
+          a1 = scaledFolded(a1, high, v128.load_splat<u32>(y, 8 * $m + 32), v128.load_splat<u32>(y, 8 * $m + 36), k0);
+        }
+        total = addFolded(total, i32x4.add(a0, a1), k0);
+        w += 64;
+        y += 64;
+      }
+    }
+    total = i32x4.add(total, i32x4.shl(second, 2));
+    f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(d, dy)));
+  }
+  v128.store(out, f);
+}
+
+/** The bits of c that bit 0 of the two u16 of words 0..3 are. */
+export const BIT_VALUES: usize = memory.data<u32>([0x00020001, 0x00080004, 0x00200010, 0x00800040], 16);
+
+/**
+ * One column of IQ4_KSS, as IQ4_KS: v ^ (v >> 1) is qs but for the bits of c, which are taken out of it again.
+ * @tiles 1x1
+ */
+function iq4_kss(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const nb = k >> 8;
+  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15), values = v128.load(IQ4K_VALUES), one = v128.load_splat<u32>(ONES);
+  const d = v128.load(w);
+  let f = f32x4.splat(0);
+  w += 16;
+  for (let b: u32 = 0; b < nb; b++) {
+    let total = zero, second = zero, sums = y + 68;
+    const dy = v128.load_splat<u32>(y);
+    y += 100;
+    for (let i: u32 = 0; i < 2; i++) {
+      let four = zero;
+      for (let j: u32 = 0; j < 4; j++) {
+        let c = zero, q0 = zero, q1 = zero, q2 = zero, q3 = zero;
+        for (let $m = 0; $m < 4; $m++) {
+          const v = v128.load(w, 16 * $m);
+          const bit = v128.and(v, one);
+          q$m = v128.xor(v128.xor(v, i16x8.shr_u(v, 1)), bit);
+          c = i32x4.add(c, i32x4.dot_i16x8_s(bit, v128.load_splat<u32>(BIT_VALUES, 4 * $m)));
+        }
+        c = i32x4.shl(c, 24);
+        four = v128.or(i32x4.shr_u(four, 8), c);
+        const k0 = spreadScales(scalesIQ4_KS(c), v128.load(SPREAD_BYTE, 48));
+        let a0 = zero, a1 = zero;
+        for (let $m = 0; $m < 4; $m++) {
+          const low = lookup(values, v128.and(q$m, m15)), high = lookup(values, bits(q$m, 4, m15));
+          a0 = scaledFolded(a0, low, v128.load_splat<u32>(y, 8 * $m), v128.load_splat<u32>(y, 8 * $m + 4), k0);
+          a1 = scaledFolded(a1, high, v128.load_splat<u32>(y, 8 * $m + 32), v128.load_splat<u32>(y, 8 * $m + 36), k0);
+        }
+        total = addFolded(total, i32x4.add(a0, a1), k0);
+        w += 64;
+        y += 64;
+      }
+      const scales = scalesIQ4_KS(four);
+      total = addSums(total, scales, sums);
+      second = addSums(second, v128.and(scales, setsIQ4_KS(four)), sums + 8);
+      sums += 16;
+    }
+    total = i32x4.add(total, i32x4.shl(second, 2));
+    f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(d, dy)));
+  }
+  v128.store(out, f);
+}
+
+/** Interleaves nRows (1..4) rows of nb blocks of IQ4_K, rowBytes apart; missing rows must be zero. */
+export function repackIQ4_K(src: usize, rowBytes: usize, nRows: u32, nb: u32, dst: usize): void {
+  for (let r: u32 = 0; r < nRows; r++) {
+    let block = src + <usize>r * rowBytes, to = dst + (r << 2);
+    for (let b: u32 = 0; b < nb; b++, block += 144, to += 576) {
+      repackHeadIQ4_K(block, to, r);
+      for (let i: usize = 0; i < 32; i++) store<u32>(to + (i << 4), load<u32>(block + (i << 2), 16), 64);
+    }
+  }
+}
+
+/** Bytes 0..15 of a block of IQ4_K or IQ5_K to an R4 block; to: that plus 4r, for row r. */
+export function repackHeadIQ4_K(block: usize, to: usize, r: u32): void {
+  store<u16>(to - (r << 1), load<u16>(block));
+  store<u16>(to - (r << 1), load<u16>(block, 2), 8);
+  repackScales(block + 8, to + 16);
+  const high = load<u32>(block, 4);
+  for (let k: u32 = 0; k < 4; k++) {
+    const upper = high >> (k << 1);
+    store<u8>(to + k, (upper & 3) | ((upper >> 6) & 12) | ((upper >> 12) & 48) | ((upper >> 18) & 192), 48);
+  }
+}
+
+/** The scales of IQ4_K and IQ5_K to a slab. */
 // @ts-ignore: decorator
 @inline
 export function storeScalesIQ4_K(block: usize, slab: usize): void {
-  const c32 = v128.load_splat<u32>(M32), m15 = v128.load_splat<u32>(I15), m3 = v128.load_splat<u32>(I3);
-  let high = v128.load(block, 16);
-  for (let i: u32 = 0; i < 2; i++) {
-    let low = v128.load(block + (i << 4), 32);
-    for (let j = i << 3, end = j + 8; j < end; j++) {
-      storeScales(slab, j, i32x4.sub(v128.or(v128.and(low, m15), i32x4.shl(v128.and(high, m3), 4)), c32));
-      low = i32x4.shr_u(low, 4);
-      high = i32x4.shr_u(high, 2);
-    }
-  }
+  for (let i: u32 = 0; i < 4; i++) storeScaleBytes(slab, i << 2, scalesIQ4_K(block, i));
 }
 
 /** The scale of a sub-block of IQ4_KS, IQ4_KSS and IQ5_KS, from its byte c. */

@@ -13,13 +13,15 @@
 //   32   [8 x 64 B] sub-block j: four vectors; vector i, byte 4r + k: row r, elements 8i + k (low),
 //                   8i + 4 + k (high)
 
-import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
+import { ALL_NORMAL, loadF16x4, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
 import {
   EVEN, M15, M48, M63, STEP, addScaledParts, dotParts, dotSecond, even, firstPart, lookup, odd,
   secondPart, signedFactor,
 } from "../lanes";
+import { storeScaleBytes32 } from "./folded";
 import { IQ4NL_VALUES } from "./iq4_nl";
-import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
+import { pairNibbles, storeLane } from "./nibbles";
+import { Slab } from "./slab";
 
 /**
  * One tile, with v = values + 128, which is 1..241: total = sum over sub-blocks of
@@ -27,7 +29,7 @@ import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
  * |total| <= 256 * 127 * 32 * 127 = 1.33e8, on the way at most 256 * (241 + 128) * 32 * 127.
  * Signed values and y+, y- (lanes.ts) would take more accumulators and loads of y: IQ4_NL, which
  * does so, reaches 10.8 GB/s and 50 GOP/s where this reaches 11.4 and 65 (Zen 4, Node 24, rel16).
- * @tiles 1x1 1x4
+ * @tiles 1x1
  */
 function iq4_xs(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
@@ -39,9 +41,8 @@ function iq4_xs(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outSt
   for (let b: u32 = 0; b < nb; b++) {
     const m63 = v128.load_splat<u32>(M63), m48 = v128.load_splat<u32>(M48), m32 = i8x16.splat(32);
     const u$g = v128.load(w$g, 8), x$g = v128.load_ext<u16>(w$g, 24);
-    let sc$g = i8x16.sub(v128.and(u$g, m63), m32);
-    const low$g = v128.and(v128.or(x$g, i32x4.shl(x$g, 12)), m15);
-    const scHigh$g = i8x16.sub(v128.or(low$g, v128.and(i32x4.shr_u(u$g, 2), m48)), m32);
+    let sc$g = scalesLow(u$g, m63, m32);
+    const scHigh$g = scalesHigh(u$g, x$g, m15, m48, m32);
     const s02$g = i16x8.shr_s(i16x8.shl(sc$g, 8), 8), s13$g = i16x8.shr_s(sc$g, 8);
     const s46$g = i16x8.shr_s(i16x8.shl(scHigh$g, 8), 8), s57$g = i16x8.shr_s(scHigh$g, 8);
     let total$g$c = zero;
@@ -127,26 +128,34 @@ export function repackIQ4_XS(src: usize, rowBytes: usize, nRows: u32, k: u32, ds
   }
 }
 
-/** Scale of sub-block j of a lane, -32..31. */
-function scaleAt(block: usize, lane: u32, j: u32): i32 {
-  const both = <u32>load<u8>(block + (lane << 2) + (j & 3), 8);
-  if (j < 4) return <i32>(both & 63) - 32;
-  // sc[4], sc[6], sc[5], sc[7] from bit 0 on
-  const shift = ((j & 1) << 3) | ((j & 2) << 1);
-  const low = ((<u32>load<u16>(block + (lane << 1), 24)) >> shift) & 15;
-  return <i32>(low | ((both >> 6) << 4)) - 32;
+/** Scales of sub-blocks 0..3 and 4..7 of each row, a byte each; x: load_ext<u16>(block, 24). */
+// @ts-ignore: decorator
+@inline
+export function scalesLow(u: v128, m63: v128, m32: v128): v128 {
+  return i8x16.sub(v128.and(u, m63), m32);
 }
 
-/** Row `lane` of a group as k f32. */
-export function dequantizeIQ4_XS(group: usize, lane: u32, k: u32, out: usize): void {
-  const nb = k >> 8;
-  for (let b: u32 = 0; b < nb; b++, group += 544) {
-    const d = f16ToF32(load<u16>(group + (lane << 1)));
-    for (let j: u32 = 0; j < 8; j++) {
-      const scale = d * <f32>scaleAt(group, lane, j);
-      for (let e: u32 = 0; e < 32; e++, out += 4) {
-        store<f32>(out, scale * <f32>load<i8>(IQ4NL_VALUES + nibbleAt(group + 32 + (j << 6), lane, e)));
-      }
+// @ts-ignore: decorator
+@inline
+export function scalesHigh(u: v128, x: v128, m15: v128, m48: v128, m32: v128): v128 {
+  const low = v128.and(v128.or(x, i32x4.shl(x, 12)), m15);
+  return i8x16.sub(v128.or(low, v128.and(i32x4.shr_u(u, 2), m48)), m32);
+}
+
+/** n blocks to slabs of signed weights: the way for many columns. */
+export function unpackIQ4_XS(block: usize, n: u32, slab: usize): void {
+  const values = v128.load(IQ4NL_VALUES), m15 = v128.load_splat<u32>(M15), m32 = i8x16.splat(32);
+  for (; n > 0; n--, slab += Slab.bytes) {
+    const u = v128.load(block, 8);
+    v128.store(slab, loadF16x4(block));
+    storeScaleBytes32(slab, 0, scalesLow(u, v128.load_splat<u32>(M63), m32));
+    storeScaleBytes32(slab, 4, scalesHigh(u, v128.load_ext<u16>(block, 24), m15, v128.load_splat<u32>(M48), m32));
+    let to = slab + Slab.weights;
+    block += 32;
+    for (const end = block + 512; block < end; block += 16, to += 32) {
+      const q = v128.load(block);
+      v128.store(to, lookup(values, v128.and(q, m15)));
+      v128.store(to, lookup(values, v128.and(i16x8.shr_u(q, 4), m15)), 16);
     }
   }
 }

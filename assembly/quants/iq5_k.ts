@@ -6,12 +6,21 @@
 //                      | scales 8 B  | qs 128 B   | qh 32 B   |       scales and d_row as in IQ4_KS
 //   codes: nibbles as in Q5_K, the fifth bit is bit e / 32 of qh[e % 32]
 //
-// R4: words.ts; d and extra are leading u16 fields.
+// R4 block of IQ5_K, 704 bytes:    0                                        64
+//                                  | d, extra, scales as R4 of IQ4_K has it | 8 x 80 B: codes   |
+// R4 group of IQ5_KS: [4 f32] d_row, then blocks of 672 bytes:
+//                                  0                                        32
+//                                  | 2 x 16 B: words 0, 1 of scales         | 8 x 80 B: codes   |
+//   codes of 32 elements: four vectors; byte 4r + k of vector m: row r, bits 0-3 of element 4m + k (low), 16 + 4m + k (high);
+//   then one: byte 4r + k: the inverse of bit 4 of elements k, 16 + k, 4 + k, 20 + k, 8 + k .. 28 + k, from bit 7 downwards
 
-import { M15 } from "../lanes";
-import { storeScaleIQ4_KS, storeScalesIQ4_K } from "./iq4_k";
+import { ALL_NORMAL, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
+import { M128, M15, SPREAD_BYTE, addFolded, lookup, scaledFolded, spreadScales } from "../lanes";
+import { addSums, setsOfBits } from "./folded";
+import { repackHeadIQ4_K, scalesIQ4_K, scalesIQ4_KS, setsIQ4_KS, storeScaleIQ4_KS, storeScalesIQ4_K } from "./iq4_k";
+import { storeLane } from "./nibbles";
 import { Slab } from "./slab";
-import { M2, bits, choice, isSet, lookup32 } from "./words";
+import { M2, bits, choice } from "./words";
 
 /** iq5nl_values of LAYOUTS.md: two sets, the second larger by 2. */
 // prettier-ignore
@@ -22,18 +31,163 @@ export const IQ5NL_VALUES: usize = memory.data<i8>([
   1, 7, 13, 19, 25, 31, 38, 45, 53, 61, 70, 79, 89, 99, 111, 123,
 ], 16);
 
-/**
- * Words 4c .. 4c + 3 of the 8 that hold elements 64i .. 64i + 63 (c = 0, 1), and of their fifth bits; set0, set1: what is added
- * to the low and to the high nibbles' values.
- */
+/** What the values of codes 16..31 are above those of codes 0..15. */
 // @ts-ignore: decorator
 @inline
-function storeHalf(qs: usize, qh: usize, i: u32, to: usize, set0: v128, set1: v128): void {
-  const low = v128.load(IQ5NL_VALUES), high = v128.load(IQ5NL_VALUES, 16), m15 = v128.load_splat<u32>(M15);
-  for (const end = qs + 64; qs < end; qs += 16, qh += 16, to += 16) {
-    const v = v128.load(qs), fifth = v128.load(qh);
-    v128.store(to, i8x16.add(lookup32(low, high, v128.and(v, m15), isSet(fifth, 2 * i)), set0));
-    v128.store(to, i8x16.add(lookup32(low, high, bits(v, 4, m15), isSet(fifth, 2 * i + 1)), set1), 128);
+export function stepIQ5(values: v128): v128 {
+  return i8x16.sub(v128.load(IQ5NL_VALUES, 16), values);
+}
+
+/** Values of the codes with these four bits; absent: bit 7 is set where bit 4 of the code is not: a lookup then gives 0. */
+// @ts-ignore: decorator
+@inline
+export function lookupIQ5(values: v128, step: v128, nibbles: v128, absent: v128, m128: v128): v128 {
+  return i8x16.add(lookup(values, nibbles), lookup(step, v128.or(nibbles, v128.and(absent, m128))));
+}
+
+/**
+ * One column: as iq4_k (iq4_k.ts).
+ * @tiles 1x1
+ */
+function iq5_k(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const nb = k >> 8;
+  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15), m128 = v128.load_splat<u32>(M128);
+  const values = v128.load(IQ5NL_VALUES), step = stepIQ5(values);
+  let f = f32x4.splat(0);
+  for (let b: u32 = 0; b < nb; b++) {
+    let total = zero, second = zero, sets = v128.load_ext<u16>(w, 8), sums = y + 4;
+    const block = w, dy = v128.load_splat<u32>(y);
+    w += 64;
+    y += 100;
+    for (let i: u32 = 0; i < 4; i++) {
+      const scales = scalesIQ4_K(block, i);
+      total = addSums(total, scales, sums);
+      second = addSums(second, v128.and(scales, setsOfBits(sets)), sums + 8);
+      sets = i32x4.shr_u(sets, 4);
+      sums += 16;
+      for (let spread = SPREAD_BYTE, end = SPREAD_BYTE + 64; spread < end; spread += 32) {
+        const k0 = spreadScales(scales, v128.load(spread)), k1 = spreadScales(scales, v128.load(spread, 16));
+        let a0 = zero, a1 = zero, absent = v128.load(w, 64);
+        for (let $m = 0; $m < 4; $m++) {
+          const q = v128.load(w, 16 * $m);
+          const low = lookupIQ5(values, step, v128.and(q, m15), absent, m128);
+          absent = i8x16.add(absent, absent);
+          a0 = scaledFolded(a0, low, v128.load_splat<u32>(y, 8 * $m), v128.load_splat<u32>(y, 8 * $m + 4), k0);
+          const high = lookupIQ5(values, step, bits(q, 4, m15), absent, m128);
+          absent = i8x16.add(absent, absent);
+          a1 = scaledFolded(a1, high, v128.load_splat<u32>(y, 8 * $m + 32), v128.load_splat<u32>(y, 8 * $m + 36), k1);
+        }
+        total = addFolded(addFolded(total, a0, k0), a1, k1);
+        w += 80;
+        y += 64;
+      }
+    }
+    let d = loadNormalF16x4(block);
+    if (normal(block) != ALL_NORMAL) d = loadFiniteF16x4(block);
+    total = i32x4.add(total, i32x4.shl(second, 1));
+    f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(d, dy)));
+  }
+  v128.store(out, f);
+}
+
+/**
+ * One column: as iq4_ks (iq4_k.ts).
+ * @tiles 1x1
+ */
+function iq5_ks(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const nb = k >> 8;
+  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15), m128 = v128.load_splat<u32>(M128), d = v128.load(w);
+  const values = v128.load(IQ5NL_VALUES), step = stepIQ5(values);
+  let f = f32x4.splat(0);
+  w += 16;
+  for (let b: u32 = 0; b < nb; b++) {
+    let total = zero, second = zero, sums = y + 68, scaleBytes = w;
+    const dy = v128.load_splat<u32>(y);
+    w += 32;
+    y += 100;
+    for (let i: u32 = 0; i < 2; i++) {
+      const c = v128.load(scaleBytes), scales = scalesIQ4_KS(c);
+      total = addSums(total, scales, sums);
+      second = addSums(second, v128.and(scales, setsIQ4_KS(c)), sums + 8);
+      scaleBytes += 16;
+      sums += 16;
+      for (let spread = SPREAD_BYTE, end = SPREAD_BYTE + 64; spread < end; spread += 16) {
+        const k0 = spreadScales(scales, v128.load(spread));
+        let a0 = zero, a1 = zero, absent = v128.load(w, 64);
+        for (let $m = 0; $m < 4; $m++) {
+          const q = v128.load(w, 16 * $m);
+          const low = lookupIQ5(values, step, v128.and(q, m15), absent, m128);
+          absent = i8x16.add(absent, absent);
+          a0 = scaledFolded(a0, low, v128.load_splat<u32>(y, 8 * $m), v128.load_splat<u32>(y, 8 * $m + 4), k0);
+          const high = lookupIQ5(values, step, bits(q, 4, m15), absent, m128);
+          absent = i8x16.add(absent, absent);
+          a1 = scaledFolded(a1, high, v128.load_splat<u32>(y, 8 * $m + 32), v128.load_splat<u32>(y, 8 * $m + 36), k0);
+        }
+        total = addFolded(total, i32x4.add(a0, a1), k0);
+        w += 80;
+        y += 64;
+      }
+    }
+    total = i32x4.add(total, i32x4.shl(second, 1));
+    f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(d, dy)));
+  }
+  v128.store(out, f);
+}
+
+/** Interleaves nRows (1..4) rows of nb blocks of IQ5_K, rowBytes apart; missing rows must be zero. */
+export function repackIQ5_K(src: usize, rowBytes: usize, nRows: u32, nb: u32, dst: usize): void {
+  for (let r: u32 = 0; r < nRows; r++) {
+    let block = src + <usize>r * rowBytes, to = dst + (r << 2);
+    for (let b: u32 = 0; b < nb; b++, block += 176, to += 704) {
+      repackHeadIQ4_K(block, to, r);
+      repackCodes(block + 16, to + 64);
+    }
+  }
+}
+
+/** The same of IQ5_KS. */
+export function repackIQ5_KS(src: usize, rowBytes: usize, nRows: u32, nb: u32, dst: usize): void {
+  for (let r: u32 = 0; r < nRows; r++) {
+    let block = src + <usize>r * rowBytes, to = dst + (r << 2);
+    store<u32>(to, load<u32>(block));
+    block += 4;
+    to += 16;
+    for (let b: u32 = 0; b < nb; b++, block += 168, to += 672) {
+      store<u32>(to, load<u32>(block));
+      store<u32>(to, load<u32>(block, 4), 16);
+      repackCodes(block + 8, to + 32);
+    }
+  }
+}
+
+/** A row's qs and qh to its lane of an R4 block's codes. */
+function repackCodes(qs: usize, to: usize): void {
+  const m15 = i8x16.splat(15), m1 = i8x16.splat(1), qh = qs + 128;
+  for (let b: u32 = 0; b < 8; b++, to += 80) {
+    const from = qs + (b >> 1 << 5), shift = (b & 1) << 2;
+    const low = v128.and(i16x8.shr_u(v128.load(from), shift), m15), high = v128.and(i16x8.shr_u(v128.load(from, 16), shift), m15);
+    storeLane(to, v128.or(low, i16x8.shl(high, 4)));
+    // bits of word m: 7 - 2m of the low nibbles, 6 - 2m of the high ones
+    const absent0 = v128.andnot(m1, i16x8.shr_u(v128.load(qh), b)), absent1 = v128.andnot(m1, i16x8.shr_u(v128.load(qh, 16), b));
+    const pairs = v128.or(i16x8.shl(absent0, 1), absent1);
+    const even = i32x4.extract_lane(pairs, 0) << 6 | i32x4.extract_lane(pairs, 1) << 4;
+    store<u32>(to, even | i32x4.extract_lane(pairs, 2) << 2 | i32x4.extract_lane(pairs, 3), 64);
+  }
+}
+
+/** Codes of 32 elements to a slab; set0, set1: what is added to the values of the first 16 and of the others. */
+// @ts-ignore: decorator
+@inline
+function storeCodes(q: usize, to: usize, set0: v128, set1: v128): void {
+  const values = v128.load(IQ5NL_VALUES), m15 = v128.load_splat<u32>(M15), m128 = v128.load_splat<u32>(M128);
+  const step = stepIQ5(values);
+  let absent = v128.load(q, 64);
+  for (const end = q + 64; q < end; q += 16, to += 16) {
+    const v = v128.load(q);
+    v128.store(to, i8x16.add(lookupIQ5(values, step, v128.and(v, m15), absent, m128), set0));
+    absent = i8x16.add(absent, absent);
+    v128.store(to, i8x16.add(lookupIQ5(values, step, bits(v, 4, m15), absent, m128), set1), 64);
+    absent = i8x16.add(absent, absent);
   }
 }
 
@@ -41,23 +195,20 @@ export function unpackIQ5_K(block: usize, slab: usize): void {
   const m2 = v128.load_splat<u32>(M2);
   storeScalesIQ4_K(block, slab);
   let extra = v128.load_ext<u16>(block, 8), q = block + 64, to = slab + Slab.weights;
-  for (let i: u32 = 0; i < 4; i++, q += 128, to += 256) {
-    storeHalf(q, block + 576, i, to, choice(extra, 0, m2), choice(extra, 2, m2));
-    storeHalf(q + 64, block + 640, i, to + 64, choice(extra, 1, m2), choice(extra, 3, m2));
-    extra = i32x4.shr_u(extra, 4);
+  for (let b: u32 = 0; b < 8; b++, q += 80, to += 128) {
+    storeCodes(q, to, choice(extra, 0, m2), choice(extra, 1, m2));
+    extra = i32x4.shr_u(extra, 2);
   }
 }
 
 export function unpackIQ5_KS(block: usize, slab: usize): void {
   const m2 = v128.load_splat<u32>(M2);
   let scales = v128.load(block), q = block + 32, to = slab + Slab.weights;
-  for (let i: u32 = 0; i < 4; i++, q += 128, to += 256) {
-    if (i == 2) scales = v128.load(block, 16);
-    const set0 = choice(scales, 0, m2), set1 = choice(scales, 8, m2);
-    storeScaleIQ4_KS(slab, 2 * i, scales);
-    storeScaleIQ4_KS(slab, 2 * i + 1, i32x4.shr_u(scales, 8));
-    scales = i32x4.shr_u(scales, 16);
-    storeHalf(q, block + 544, i, to, set0, set1);
-    storeHalf(q + 64, block + 608, i, to + 64, set0, set1);
+  for (let b: u32 = 0; b < 8; b++, q += 80, to += 128) {
+    if (b == 4) scales = v128.load(block, 16);
+    const set = choice(scales, 0, m2);
+    storeScaleIQ4_KS(slab, b, scales);
+    scales = i32x4.shr_u(scales, 8);
+    storeCodes(q, to, set, set);
   }
 }

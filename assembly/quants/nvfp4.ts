@@ -10,7 +10,7 @@
 //   0    [16 B]     scales, byte 4j + r: row r, sub-block j
 //   16   [4 x 32 B] sub-block j: two vectors; vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
-import { M15, ONES, dotMinus, dotSigned, evenSigned, oddSigned, settleSigned } from "../lanes";
+import { M15, ONES, UNPAIRED, dotI16, dotMinus, dotSigned, evenI16, evenSigned, oddI16, oddSigned, settleSigned } from "../lanes";
 import { MXFP4_VALUES } from "./mxfp4";
 
 const C: usize = memory.data<u32>([
@@ -55,18 +55,18 @@ function nvfp4(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
         const v$g = v128.load(w$g, 32 * $j + 16 * $i);
         const low$g = i8x16.swizzle(values, v128.and(v$g, m15));
         const high$g = i8x16.swizzle(values, v128.and(i16x8.shr_u(v$g, 4), m15));
-        const lowEven$g = evenSigned(low$g), lowOdd$g = oddSigned(low$g);
-        const highEven$g = evenSigned(high$g), highOdd$g = oddSigned(high$g);
+        const lowEven$g = $C > UNPAIRED ? evenI16(low$g) : evenSigned(low$g), lowOdd$g = $C > UNPAIRED ? oddI16(low$g) : oddSigned(low$g);
+        const highEven$g = $C > UNPAIRED ? evenI16(high$g) : evenSigned(high$g), highOdd$g = $C > UNPAIRED ? oddI16(high$g) : oddSigned(high$g);
         {
           const y$c = v128.load_splat<u32>(y, 4 * ($C * (1 + 8 * $j + 4 * $i) + $c));
           const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 8 * $j + 4 * $i) + $c));
-          plus$g$c = dotSigned(plus$g$c, lowEven$g, lowOdd$g, y$c, z$c, ones);
+          plus$g$c = $C > UNPAIRED ? dotI16(plus$g$c, lowEven$g, lowOdd$g, y$c, z$c) : dotSigned(plus$g$c, lowEven$g, lowOdd$g, y$c, z$c, ones);
           minus$g$c = dotMinus(minus$g$c, low$g, z$c);
         }
         {
           const y$c = v128.load_splat<u32>(y, 4 * ($C * (3 + 8 * $j + 4 * $i) + $c));
           const z$c = v128.load_splat<u32>(y, 4 * ($C * (4 + 8 * $j + 4 * $i) + $c));
-          plus$g$c = dotSigned(plus$g$c, highEven$g, highOdd$g, y$c, z$c, ones);
+          plus$g$c = $C > UNPAIRED ? dotI16(plus$g$c, highEven$g, highOdd$g, y$c, z$c) : dotSigned(plus$g$c, highEven$g, highOdd$g, y$c, z$c, ones);
           minus$g$c = dotMinus(minus$g$c, high$g, z$c);
         }
       }

@@ -141,7 +141,7 @@ export function repackQ3_K(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
 /** 16 codes of the elements from 32i (+ 16) on, from their bytes of qs and hmask. */
 // @ts-ignore: decorator
 @inline
-function codes3(qs: v128, hmask: v128, i: u32): v128 {
+export function codes3(qs: v128, hmask: v128, i: u32): v128 {
   const low = v128.and(i16x8.shr_u(qs, (i & 3) << 1), i8x16.splat(3));
   return v128.or(low, i16x8.shl(v128.and(i16x8.shr_u(hmask, i), i8x16.splat(1)), 2));
 }
@@ -152,7 +152,7 @@ function codes3(qs: v128, hmask: v128, i: u32): v128 {
  */
 // @ts-ignore: decorator
 @inline
-function store96(p: usize, first: v128, second: v128): void {
+export function store96(p: usize, first: v128, second: v128): void {
   const w6 = i32x4.extract_lane(second, 2), w7 = i32x4.extract_lane(second, 3);
   const pair0 = i32x4.extract_lane(first, 0) | (i32x4.extract_lane(first, 1) << 3);
   const pair1 = i32x4.extract_lane(first, 2) | (i32x4.extract_lane(first, 3) << 3);

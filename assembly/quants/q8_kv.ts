@@ -7,7 +7,7 @@
 //   [4 i32]        the sums, unused
 //   [nb x 128 B]   eight vectors; vector i, byte 4r + k: row r, element 4i + k
 
-import { ONES, dotMinus, dotSigned, evenSigned, oddSigned, settleSigned } from "../lanes";
+import { ONES, UNPAIRED, dotI16, dotMinus, dotSigned, evenI16, evenSigned, oddI16, oddSigned, settleSigned } from "../lanes";
 
 /**
  * One tile, per 32 weights: acc = sum q * y, f = f + acc * (d_row * d_y).
@@ -24,11 +24,11 @@ function q8_KV(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
     let plus$g$c = zero, minus$g$c = zero;
     for (let $i = 0; $i < 8; $i++) {
       const v$g = v128.load(q$g, 16 * $i);
-      const even$g = evenSigned(v$g), odd$g = oddSigned(v$g);
+      const even$g = $C > UNPAIRED ? evenI16(v$g) : evenSigned(v$g), odd$g = $C > UNPAIRED ? oddI16(v$g) : oddSigned(v$g);
       {
         const y$c = v128.load_splat<u32>(y, 4 * ($C * (1 + 2 * $i) + $c));
         const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i) + $c));
-        plus$g$c = dotSigned(plus$g$c, even$g, odd$g, y$c, z$c, ones);
+        plus$g$c = $C > UNPAIRED ? dotI16(plus$g$c, even$g, odd$g, y$c, z$c) : dotSigned(plus$g$c, even$g, odd$g, y$c, z$c, ones);
         minus$g$c = dotMinus(minus$g$c, v$g, z$c);
       }
     }

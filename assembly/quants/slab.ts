@@ -1,20 +1,24 @@
 // Slabs: types whose weights come from large tables (IQ1, IQ2, IQ3 and those of ik_llama.cpp) are unpacked, four rows by 256
 // weights, into plain integers in cache; two products serve them all. A prefill unpacks a slab once for all columns (matmul/slabs.ts).
-// One column of IQ1, IQ2 and IQ3 goes without (grid-products.ts).
+// One column goes without: IQ1, IQ2 and IQ3 by grid-products.ts, ik_llama.cpp's by folded.ts.
 //
 // Slab of one R4 block, 1296 bytes:
 //   0    [4 f32]      d
 //   16   [16 x 4 i32] scale of elements 16j .. 16j + 15, one lane a row; rel16: twice, as a pair of i16
 //   272  [64 x 16 B]  vector n, byte 4r + k: row r, element 4n + k, as w + 64 (slab7, w = -63..63) or w (slab8, i8)
 // The value of a weight is d * scale * w, with a scale of -128..127.
+//
+// Wide slab, 2064 bytes, of signed weights where lanes.ts says so:
+//   0    [4 f32]          d
+//   16   [64 x 2 x 16 B]  step n, i16 2r + k: row r, scale * w of elements 4n + 2k (first vector), 4n + 2k + 1 (second)
 
 import {
-  EVEN, LOW16, REL16, STEP, addLeast, dotMinus, even, evenSigned, odd, oddSigned, scaledEnd, scaledLeast,
-  scaledSigned, scaledSignedEnd, scaledStart, scaledStep,
+  EVEN, LOW16, ONES, STEP, addLeast, dotMinus, dotSigned, even, evenI16, odd, oddI16, scaledEnd, scaledLeast, scaledStart, scaledStep,
+  settleSigned,
 } from "../lanes";
 
 /** scratch: room for a slab and what its unpacker needs (grid-rows.ts). */
-export enum Slab { bytes = 1296, scales = 16, weights = 272, scratch = 1952 }
+export enum Slab { bytes = 1296, scales = 16, weights = 272, scratch = 1952, wideBytes = 2064 }
 
 /**
  * One tile of slabs, added to what `out` holds: total = sum over sub-blocks of scale * (sum (w + 64) * y - 64 * sum y),
@@ -62,12 +66,12 @@ function slab7(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
 
 /**
  * The same for slabs of signed weights, -127..127, without the offset: total = sum over sub-blocks of scale * sum w * y,
- * at most 256 * 127 * 128 * 127 = 5.3e8.
- * @tiles 1x1 2x4 1x4
+ * at most 256 * 127 * 128 * 127 = 5.3e8. Where lanes.ts is not WIDE.
+ * @tiles 2x4 1x4
  */
 function slab8(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
-  const zero = i32x4.splat(0);
+  const zero = i32x4.splat(0), ones = v128.load_splat<u32>(ONES);
   let w$g = w + groupBytes * $g;
   let f$g$c = v128.load(out + outStride * $c, 16 * $g);
   for (let b: u32 = 0; b < nb; b++) {
@@ -79,18 +83,17 @@ function slab8(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
     w$g += 272;
     for (let j: u32 = 0; j < 16; j++) {
       const k$g = v128.load(scales$g);
-      let a$g$c = REL16 ? total$g$c : zero, minus$g$c = zero;
+      let plus$g$c = zero, minus$g$c = zero;
       for (let $n = 0; $n < 4; $n++) {
         const q$g = v128.load(w$g, 16 * $n);
-        const qEven$g = evenSigned(q$g), qOdd$g = oddSigned(q$g);
         {
           const y$c = v128.load_splat<u32>(y, 4 * ($C * 2 * $n + $c));
           const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 * $n + 1) + $c));
-          a$g$c = scaledSigned(a$g$c, qEven$g, qOdd$g, y$c, z$c, k$g);
+          plus$g$c = dotSigned(plus$g$c, q$g, q$g, y$c, z$c, ones);
           minus$g$c = dotMinus(minus$g$c, q$g, z$c);
         }
       }
-      total$g$c = scaledSignedEnd(total$g$c, a$g$c, minus$g$c, k$g);
+      total$g$c = i32x4.add(total$g$c, i32x4.mul(settleSigned(plus$g$c, minus$g$c), k$g));
       scales$g += 16;
       w$g += 64;
       y += 32 * $C;
@@ -98,6 +101,58 @@ function slab8(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
     f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/**
+ * The same for wide slabs: |scale * w| <= 128 * 127 fits i16.
+ * @tiles 2x4 1x4
+ */
+function slab16(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const nb = k >> 8;
+  const zero = i32x4.splat(0);
+  let w$g = w + groupBytes * $g;
+  let f$g$c = v128.load(out + outStride * $c, 16 * $g);
+  for (let b: u32 = 0; b < nb; b++) {
+    let total$g$c = zero;
+    const dy$c = v128.load_splat<u32>(y, 4 * $c);
+    const d$g = v128.load(w$g);
+    y += 4 * $C;
+    w$g += 16;
+    for (let j: u32 = 0; j < 16; j++) {
+      for (let $n = 0; $n < 4; $n++) {
+        const even$g = v128.load(w$g, 32 * $n);
+        {
+          const y$c = v128.load_splat<u32>(y, 4 * ($C * 2 * $n + $c));
+          total$g$c = i32x4.add(total$g$c, i32x4.dot_i16x8_s(even$g, y$c));
+        }
+        const odd$g = v128.load(w$g, 32 * $n + 16);
+        {
+          const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 * $n + 1) + $c));
+          total$g$c = i32x4.add(total$g$c, i32x4.dot_i16x8_s(odd$g, z$c));
+        }
+      }
+      w$g += 128;
+      y += 32 * $C;
+    }
+    f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
+  }
+  v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** A slab of signed weights to a wide one. */
+export function widenSlab(slab: usize, wide: usize): void {
+  const low16 = v128.load_splat<u32>(LOW16);
+  v128.store(wide, v128.load(slab));
+  let q = slab + Slab.weights, to = wide + 16;
+  for (let scales = slab + Slab.scales, end = slab + Slab.weights; scales < end; scales += 16) {
+    const scale = v128.load(scales);
+    const k = v128.or(v128.and(scale, low16), i32x4.shl(scale, 16));
+    for (const last = q + 64; q < last; q += 16, to += 32) {
+      const w = v128.load(q);
+      v128.store(to, i16x8.mul(evenI16(w), k));
+      v128.store(to, i16x8.mul(oddI16(w), k), 16);
+    }
+  }
 }
 
 /** Row `lane` of n slabs as 256 n f32; offset: 64, or 0 for slabs of signed weights. */

@@ -175,7 +175,8 @@ export function blockBytes(type: u32): u32 {
 
 /** The form in which the type's matmul reads its activations. */
 export function packFormat(type: u32): u32 {
-  switch (type & (FAST - 1)) {
+  if (type >= FAST) return PackFormat.q8x256;
+  switch (type) {
     case GgmlType.Q4_0:
     case GgmlType.Q4_1:
     case GgmlType.Q5_0:
@@ -195,7 +196,6 @@ export function packFormat(type: u32): u32 {
     case GgmlType.Q4_K:
     case GgmlType.Q5_K:
     case GgmlType.Q6_K:
-    case GgmlType.IQ4_XS:
     case GgmlType.IQ2_XXS:
     case GgmlType.IQ2_XS:
     case GgmlType.IQ3_XXS:
@@ -203,11 +203,6 @@ export function packFormat(type: u32): u32 {
     case GgmlType.IQ3_S:
     case GgmlType.IQ2_S:
     case GgmlType.IQ1_M:
-    case GgmlType.IQ2_K:
-    case GgmlType.IQ3_K:
-    case GgmlType.IQ2_KS:
-    case GgmlType.IQ3_KS:
-    case GgmlType.IQ2_KL:
     case GgmlType.IQ1_M_R4:
     case GgmlType.TQ1_0:
     case GgmlType.TQ2_0: return PackFormat.q8x256;
@@ -217,10 +212,16 @@ export function packFormat(type: u32): u32 {
     case GgmlType.IQ4_KS:
     case GgmlType.IQ4_KSS:
     case GgmlType.IQ5_KS:
+    case GgmlType.IQ3_KT: return PackFormat.q8x256Folded;
+    case GgmlType.IQ2_K:
+    case GgmlType.IQ3_K:
+    case GgmlType.IQ2_KS:
+    case GgmlType.IQ3_KS: return PackFormat.q8x256Paired;
+    case GgmlType.IQ2_KL: return PackFormat.q8x256Octets;
+    case GgmlType.IQ4_XS: return PackFormat.q8x256Mixed;
+    case GgmlType.IQ1_KT:
     case GgmlType.IQ2_KT:
-    case GgmlType.IQ3_KT:
-    case GgmlType.IQ4_KT:
-    case GgmlType.IQ1_KT: return PackFormat.q8x256Split;
+    case GgmlType.IQ4_KT: return PackFormat.q8x256Trellis;
     default: return PackFormat.f32;
   }
 }
@@ -246,21 +247,6 @@ export function rowMetaBytes(type: u32): u32 {
   }
 }
 
-/** The u16 fields at the front of a block of ik_llama.cpp's types that words.ts keeps apart. */
-export function leadingHalves(type: u32): u32 {
-  switch (type) {
-    case GgmlType.IQ3_K: return 3;
-    case GgmlType.IQ2_K:
-    case GgmlType.IQ4_K:
-    case GgmlType.IQ5_K:
-    case GgmlType.IQ6_K: return 2;
-    case GgmlType.IQ2_KS:
-    case GgmlType.IQ3_KS:
-    case GgmlType.IQ2_KL: return 1;
-    default: return 0;
-  }
-}
-
 /** Bytes of a row of k weights in the file. */
 export function rowSize(type: u32, k: u32): u32 {
   return rowMetaBytes(type) + k / blockWeights(type) * blockBytes(type);
@@ -269,7 +255,7 @@ export function rowSize(type: u32, k: u32): u32 {
 /** The products of quants/slab.ts. */
 export enum SlabKind { none = 0, unsigned7 = 1, signed8 = 2 }
 
-/** Whether and how the type's matmul unpacks its weights to slabs first. */
+/** Whether and how the type's matmul unpacks its weights to slabs first, with one column only where it is not direct. */
 export function slabKind(type: u32): SlabKind {
   switch (type) {
     case GgmlType.IQ2_XXS:
@@ -285,6 +271,7 @@ export function slabKind(type: u32): SlabKind {
     case GgmlType.IQ3_KS:
     case GgmlType.IQ2_KL:
     case GgmlType.IQ1_M_R4: return SlabKind.unsigned7;
+    case GgmlType.IQ4_XS:
     case GgmlType.IQ4_K:
     case GgmlType.IQ5_K:
     case GgmlType.IQ6_K:
@@ -311,4 +298,9 @@ export function isGrid(type: u32): bool {
     case GgmlType.IQ1_M: return true;
     default: return false;
   }
+}
+
+/** Whether a type of slabs is multiplied with one column as it lies in memory (folded.ts). */
+export function isDirect(type: u32): bool {
+  return type < FAST && packFormat(type) >= <u32>PackFormat.q8x256Folded;
 }

@@ -1,23 +1,21 @@
-// The R4 group of ik_llama.cpp's types: blocks of four rows with their words of 4 bytes side by side, so that one vector holds
-// the same word of rows 0..3, and a lane of 32 bits is a row. Row scales, where a type has them, lead the group:
-//   [4 x meta bytes]                    of rows 0..3
-//   [nb x 4 x block bytes]              blocks: first the type's leading u16 fields, each as [4 u16], then [4 u32] for each word
-// Blocks are unpacked to slabs (slab.ts). In what follows, word n of a type's field means the vector of the four rows' words.
+// The R4 group of ik_llama.cpp's types with words: blocks of four rows with their words of 4 bytes side by side, so that one vector
+// holds the same word of rows 0..3, and a lane of 32 bits is a row. Row scales lead the group:
+//   [4 x meta bytes]         of rows 0..3
+//   [nb x 4 x block bytes]   blocks: [4 u32] for each word
+// In what follows, word n of a type's field means the vector of the four rows' words. Products with several columns unpack blocks to
+// slabs (slab.ts).
 
-import { factorPair, lookup, select } from "../lanes";
+import { factorPair } from "../lanes";
 import { Slab } from "./slab";
 
-/** Interleaves nRows (1..4) rows of nb blocks, rowBytes apart; missing rows must be zero. halves: leading u16 fields. */
+/** Interleaves nRows (1..4) rows of nb blocks, rowBytes apart; missing rows must be zero. */
 export function repackWords(
-  src: usize, rowBytes: usize, nRows: u32, nb: u32, metaBytes: usize, blockBytes: usize, halves: usize, dst: usize,
+  src: usize, rowBytes: usize, nRows: u32, nb: usize, metaBytes: usize, blockBytes: usize, dst: usize,
 ): void {
   for (let r: u32 = 0; r < nRows; r++, src += rowBytes) {
     memory.copy(dst + metaBytes * r, src, metaBytes);
-    let from = src + metaBytes, to = dst + (metaBytes << 2);
-    for (let b: u32 = 0; b < nb; b++) {
-      for (let i: usize = 0; i < halves; i++, from += 2, to += 8) store<u16>(to + (r << 1), load<u16>(from));
-      for (let i = halves << 1; i < blockBytes; i += 4, from += 4, to += 16) store<u32>(to + (r << 2), load<u32>(from));
-    }
+    let from = src + metaBytes, to = dst + (metaBytes << 2) + (r << 2);
+    for (const end = from + nb * blockBytes; from < end; from += 4, to += 16) store<u32>(to, load<u32>(from));
   }
 }
 
@@ -60,24 +58,8 @@ export function bits(v: v128, from: u32, mask: v128): v128 {
   return v128.and(i16x8.shr_u(v, from), mask);
 }
 
-/** low[code] for codes 0..15 where `fifth` is 0, high[code] where it is 255. */
-// @ts-ignore: decorator
-@inline
-export function lookup32(low: v128, high: v128, code: v128, fifth: v128): v128 {
-  return select(lookup(high, code), lookup(low, code), fifth);
-}
-
-/** 255 in the bytes whose bit `at` is set, 0 in others. */
-// @ts-ignore: decorator
-@inline
-export function isSet(v: v128, at: u32): v128 {
-  const bit = v128.load_splat<u8>(BITS + at);
-  return i8x16.eq(v128.and(v, bit), bit);
-}
-
-const BITS: usize = memory.data<u8>([1, 2, 4, 8, 16, 32, 64, 128]);
-const NUMBERS: usize = memory.data<u32>([3, 254, 127, 0x02020202, 0x08080808], 16);
-/** For load_splat<u32>: every i32 3, 254, 127; every byte 2, 8. */
+const NUMBERS: usize = memory.data<u32>([254, 127, 0x02020202, 0x08080808, 0x20202020, 0x7f7f7f7f, 0xfefefefe], 16);
+/** For load_splat<u32>: every i32 254, 127; every byte 2, 8, 32, 127, 254. */
 // prettier-ignore
-export const I3: usize = NUMBERS, I254: usize = NUMBERS + 4, I127: usize = NUMBERS + 8, M2: usize = NUMBERS + 12,
-  M8: usize = NUMBERS + 16;
+export const I254: usize = NUMBERS, I127: usize = NUMBERS + 4, M2: usize = NUMBERS + 8, M8: usize = NUMBERS + 12,
+  B32: usize = NUMBERS + 16, B127: usize = NUMBERS + 20, B254: usize = NUMBERS + 24;
