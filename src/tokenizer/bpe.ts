@@ -77,27 +77,21 @@ export class BpeModel implements TokenizerModel {
     const points = this.#codePoints;
     points.load(text);
     const ends = runStages(this.#stages, points, this.#lists);
-    let start = 0; // in code points
-    let from = 0; // in UTF-16 units
+    const { codes } = points;
+    let start = 0;
     for (let i = 0; i < ends.length; i++) {
       const end = ends.array[i];
-      const to = from + points.units(start, end);
-      const word = text.slice(from, to);
-      const known = this.#cache.get(word);
-      if (known !== undefined) {
-        out.append(known);
-      } else {
+      if (!this.#cache.take(codes, start, end, out)) {
         const first = out.length;
-        this.#encodeWord(word, start, end, out);
-        this.#cache.set(word, out.view(first));
+        this.#encodeWord(start, end, out);
+        this.#cache.set(codes, start, end, out.view(first));
       }
       start = end;
-      from = to;
     }
   }
 
-  #encodeWord(word: string, start: number, end: number, out: IntList): void {
-    const whole = this.#wholeWord(word, start, end);
+  #encodeWord(start: number, end: number, out: IntList): void {
+    const whole = this.#wholeWord(start, end);
     if (whole !== undefined) {
       out.push(whole);
       return;
@@ -129,13 +123,15 @@ export class BpeModel implements TokenizerModel {
     if (token >= 0) out.push(token);
   }
 
-  #wholeWord(word: string, start: number, end: number): number | undefined {
+  #wholeWord(start: number, end: number): number | undefined {
     const { ids } = this.#vocabulary;
-    if (this.#pre.newlineTokens && word.charCodeAt(0) === 10) return ids.get(word);
-    if (!this.#pre.ignoreMerges) return undefined;
-    if (this.#pre.rawUtf8) return ids.get(word);
-    let encoded = "";
     const { codes } = this.#codePoints;
+    const { ignoreMerges, newlineTokens, rawUtf8 } = this.#pre;
+    if ((newlineTokens && codes[start] === 10) || (ignoreMerges && rawUtf8)) {
+      return ids.get(this.#codePoints.text(start, end));
+    }
+    if (!ignoreMerges) return undefined;
+    let encoded = "";
     for (let i = start; i < end; i++) {
       pushUtf8(codes[i], (byte) => {
         encoded += CHARACTER_OF_BYTE[byte];

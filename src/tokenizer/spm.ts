@@ -8,6 +8,7 @@ import { IntList } from "./int-list.ts";
 import { Merger, type PairTable } from "./merger.ts";
 import type { VocabularyMetadata } from "./metadata.ts";
 import type { TokenizerModel } from "./model.ts";
+import { CodePoints } from "./split/code-points.ts";
 import type { SpecialTokens, Vocabulary } from "./vocabulary.ts";
 import { WordCache } from "./word-cache.ts";
 
@@ -30,6 +31,7 @@ export class SpmModel implements TokenizerModel, PairTable {
   readonly #strange: string[] = [];
   readonly #strangeSymbols = new Map<string, number>();
   readonly #pairs = new PairCache();
+  readonly #codePoints = new CodePoints();
   readonly #cache = new WordCache();
   readonly #wordsAreIndependent: boolean;
 
@@ -55,24 +57,21 @@ export class SpmModel implements TokenizerModel, PairTable {
   }
 
   encode(text: string, out: IntList): void {
-    const escaped = text.replaceAll(" ", SPACE);
+    const points = this.#codePoints;
+    points.load(text.replaceAll(" ", SPACE));
+    const { codes, length } = points;
     if (!this.#wordsAreIndependent) {
-      this.#encodeWord(escaped, out);
+      this.#encodeWord(0, length, out);
       return;
     }
-    for (let start = 0; start < escaped.length;) {
+    for (let start = 0; start < length;) {
       let end = start;
-      while (escaped.charCodeAt(end) === SPACE_CODE) end++;
-      end = escaped.indexOf(SPACE, end);
-      if (end < 0) end = escaped.length;
-      const word = escaped.slice(start, end);
-      const known = this.#cache.get(word);
-      if (known !== undefined) {
-        out.append(known);
-      } else {
-        const from = out.length;
-        this.#encodeWord(word, out);
-        this.#cache.set(word, out.view(from));
+      while (end < length && codes[end] === SPACE_CODE) end++;
+      while (end < length && codes[end] !== SPACE_CODE) end++;
+      if (!this.#cache.take(codes, start, end, out)) {
+        const first = out.length;
+        this.#encodeWord(start, end, out);
+        this.#cache.set(codes, start, end, out.view(first));
       }
       start = end;
     }
@@ -102,7 +101,7 @@ export class SpmModel implements TokenizerModel, PairTable {
     return symbol < texts.length ? texts[symbol] : this.#strange[symbol - texts.length];
   }
 
-  #encodeWord(word: string, out: IntList): void {
+  #encodeWord(start: number, end: number, out: IntList): void {
     const { ids, texts } = this.#vocabulary;
     const strange = this.#strange;
     if (strange.length > 0) {
@@ -111,9 +110,8 @@ export class SpmModel implements TokenizerModel, PairTable {
     }
     const { symbols } = this.#merger;
     symbols.clear();
-    for (let i = 0; i < word.length; i++) {
-      const unit = word.charCodeAt(i);
-      const character = unit >= 0xd800 && unit < 0xdc00 ? word.slice(i, ++i + 1) : word[i];
+    for (let i = start; i < end; i++) {
+      const character = String.fromCodePoint(this.#codePoints.codes[i]);
       let symbol = ids.get(character) ?? this.#strangeSymbols.get(character);
       if (symbol === undefined) {
         symbol = texts.length + strange.push(character) - 1;
