@@ -1,23 +1,21 @@
 // Cuts a text into special tokens and the raw text between them, the first step of encoding.
 // Semantics: llama.cpp tokenizer_st_partition: longer special tokens first, each over all of the
 // text that is still raw; white space beside a token with a strip attribute goes with it.
+import { TokenTrie } from "./token-trie.ts";
 import { ATTRIBUTE, type Vocabulary } from "./vocabulary.ts";
 
 /** A token id, or raw text. */
 export type Fragment = number | string;
-
-interface TrieNode {
-  readonly children: Map<number, TrieNode>;
-  id: number;
-}
 
 /** Finds the special tokens of one vocabulary. `ids` in any order. */
 export class SpecialTokenPartition {
   readonly #vocabulary: Vocabulary;
   // Longest text first (in bytes, as llama.cpp), then lowest id: position in the order, by id.
   readonly #order = new Map<number, number>();
-  readonly #userDefined = emptyNode();
-  readonly #all = emptyNode();
+  readonly #userDefined = new TokenTrie();
+  readonly #all = new TokenTrie();
+  /** Whether some token takes white space with it. */
+  readonly #strips: boolean;
 
   constructor(vocabulary: Vocabulary, ids: readonly number[]) {
     this.#vocabulary = vocabulary;
@@ -29,20 +27,61 @@ export class SpecialTokenPartition {
       .sort((a, b) => bytes.get(b)! - bytes.get(a)! || a - b);
     for (const [position, id] of sorted.entries()) {
       this.#order.set(id, position);
-      insert(this.#all, texts[id], id);
+      this.#all.insert(texts[id], id);
       // Without parseSpecial, control and unknown tokens are plain text.
       const hidden = ATTRIBUTE.control | ATTRIBUTE.unknown;
-      if ((attributes[id] & hidden) === 0) insert(this.#userDefined, texts[id], id);
+      if ((attributes[id] & hidden) === 0) this.#userDefined.insert(texts[id], id);
     }
+    const strip = ATTRIBUTE.stripLeft | ATTRIBUTE.stripRight;
+    this.#strips = sorted.some((id) => (attributes[id] & strip) !== 0);
   }
 
-  /** Fragments of `text` in order; raw ones are not empty. */
+  /**
+   * Fragments of `text` in order; raw ones are not empty. One pass finds where special tokens stand:
+   * searching the text for each of thousands in turn would take most of the time of encoding. Where
+   * some overlap, that stretch of text alone is searched for those found in it, in their order.
+   */
   split(text: string, parseSpecial: boolean): Fragment[] {
-    if (text === "") return [];
     const trie = parseSpecial ? this.#all : this.#userDefined;
-    const present = this.#present(text, trie);
+    const fragments: Fragment[] = [];
+    const found = new Set<number>();
+    let raw = 0; // where the text begins that is not in `fragments` yet
+    let [from, to] = [0, 0]; // the stretch that the tokens found so far cover
+    let [first, firstEnd] = [-1, 0]; // the longest token at its start
+    const finishStretch = (): void => {
+      if (raw < from) push(text.slice(raw, from), fragments);
+      if (first >= 0 && firstEnd === to) fragments.push(first);
+      else this.#search(text.slice(from, to), found, fragments);
+      raw = to;
+    };
+    for (let start = 0; start < text.length; start++) {
+      if (!trie.mayBegin(text.charCodeAt(start))) continue;
+      let node = trie.root.step(text.charCodeAt(start));
+      for (let end = start + 1; node !== undefined; end++) {
+        if (node.id >= 0) {
+          if (start >= to) {
+            if (to > 0) finishStretch();
+            found.clear();
+            first = -1;
+            // White space that a token takes may be part of others: then all is one stretch.
+            [from, to] = this.#strips ? [0, text.length] : [start, end];
+          }
+          found.add(node.id);
+          to = Math.max(to, end);
+          if (start === from) [first, firstEnd] = [node.id, end];
+        }
+        node = end < text.length ? node.step(text.charCodeAt(end)) : undefined;
+      }
+    }
+    if (to > 0) finishStretch();
+    if (raw < text.length) push(text.slice(raw), fragments);
+    return fragments;
+  }
+
+  /** Cuts each of `ids` out of `text`, one after the other. */
+  #search(text: string, ids: ReadonlySet<number>, out: Fragment[]): void {
     let fragments: Fragment[] = [text];
-    for (const id of present) {
+    for (const id of [...ids].sort((a, b) => this.#order.get(a)! - this.#order.get(b)!)) {
       const cut: Fragment[] = [];
       for (const fragment of fragments) {
         if (typeof fragment === "number") cut.push(fragment);
@@ -50,23 +89,7 @@ export class SpecialTokenPartition {
       }
       fragments = cut;
     }
-    return fragments;
-  }
-
-  // One pass finds the few tokens that occur at all: searching the text for each of thousands of
-  // special tokens in turn would take most of the time of encoding.
-  #present(text: string, trie: TrieNode): number[] {
-    const found = new Set<number>();
-    if (trie.children.size > 0) {
-      for (let start = 0; start < text.length; start++) {
-        let node = trie.children.get(text.charCodeAt(start));
-        for (let i = start + 1; node !== undefined; i++) {
-          if (node.id >= 0) found.add(node.id);
-          node = i < text.length ? node.children.get(text.charCodeAt(i)) : undefined;
-        }
-      }
-    }
-    return [...found].sort((a, b) => this.#order.get(a)! - this.#order.get(b)!);
+    for (const fragment of fragments) push(fragment, out);
   }
 
   #cut(raw: string, id: number, out: Fragment[]): void {
@@ -91,22 +114,14 @@ export class SpecialTokenPartition {
   }
 }
 
-function emptyNode(): TrieNode {
-  return { children: new Map(), id: -1 };
-}
-
-function insert(root: TrieNode, text: string, id: number): void {
-  let node = root;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    let next = node.children.get(unit);
-    if (next === undefined) {
-      next = emptyNode();
-      node.children.set(unit, next);
-    }
-    node = next;
+// Raw text at the borders of a stretch is one with that around it.
+function push(fragment: Fragment, out: Fragment[]): void {
+  const last = out.at(-1);
+  if (typeof last === "string" && typeof fragment === "string") {
+    out[out.length - 1] = last + fragment;
+  } else {
+    out.push(fragment);
   }
-  node.id = id;
 }
 
 // C's isspace: bytes only.
