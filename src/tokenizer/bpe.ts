@@ -8,15 +8,27 @@ import { MergeTable } from "./merge-table.ts";
 import { Merger } from "./merger.ts";
 import type { VocabularyMetadata } from "./metadata.ts";
 import type { TokenizerModel } from "./model.ts";
+import { Neighbours } from "./neighbours.ts";
 import type { PreTokenizer } from "./pre-tokenizers.ts";
 import { CodePoints } from "./split/code-points.ts";
 import { RULES } from "./split/rules.ts";
-import { runStages, type Stage } from "./split/stage.ts";
+import { eachPiece, runStages, type Stage } from "./split/stage.ts";
 import { toLower } from "./unicode/classes.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 import { WordCache } from "./word-cache.ts";
 
 const SPACE = "\u2581";
+
+/** Cuts between characters that stand side by side in no token. */
+function unmergeable({ texts }: Vocabulary): Stage {
+  const neighbours = new Neighbours(texts);
+  return eachPiece(({ codes }, start, end, ends) => {
+    for (let at = start + 1; at < end; at++) {
+      if (!neighbours.has(codes[at - 1], codes[at])) ends.push(at);
+    }
+    ends.push(end);
+  });
+}
 
 export class BpeModel implements TokenizerModel {
   readonly addBos: boolean;
@@ -39,7 +51,9 @@ export class BpeModel implements TokenizerModel {
     const { ids } = vocabulary;
     this.#vocabulary = vocabulary;
     this.#pre = pre;
-    this.#stages = RULES[pre.rule];
+    // Raw text is split into lines only: what no merge joins is cut too.
+    const parts = pre.rawUtf8 && !pre.ignoreMerges;
+    this.#stages = parts ? [...RULES[pre.rule], unmergeable(vocabulary)] : RULES[pre.rule];
     this.addBos = pre.addBos ?? false;
     this.forceBos = pre.forceBos ?? false;
     this.addSepBetween = pre.addSepBetween ?? false;
@@ -50,7 +64,7 @@ export class BpeModel implements TokenizerModel {
       (character, byte) => ids.get(pre.rawUtf8 ? byteTokenText(byte) : character) ?? -1,
     );
     const merges = MergeTable.read(meta, vocabulary, pre.mergesOptional ?? false);
-    this.#merger = new Merger(merges, new IntList());
+    this.#merger = new Merger(merges);
   }
 
   encode(text: string, out: IntList): void {
@@ -97,24 +111,26 @@ export class BpeModel implements TokenizerModel {
       return;
     }
     const { codes } = this.#codePoints;
-    const { symbols } = this.#merger;
+    const merger = this.#merger;
+    const { symbols } = merger;
     symbols.clear();
     if (this.#pre.rawUtf8) {
       const { ids } = this.#vocabulary;
       for (let i = start; i < end; i++) {
         symbols.push(ids.get(String.fromCodePoint(codes[i])) ?? -1);
       }
-      this.#merger.run((token, first) => {
-        if (token >= 0) out.push(token);
-        else pushUtf8(codes[start + first], (byte) => this.#pushByte(byte, out));
-      });
     } else {
       const pushSymbol = (byte: number) => symbols.push(this.#tokenOfByte[byte]);
       for (let i = start; i < end; i++) pushUtf8(codes[i], pushSymbol);
-      // A byte without a token is dropped, as llama.cpp drops it.
-      this.#merger.run((token) => {
-        if (token >= 0) out.push(token);
-      });
+    }
+    merger.run();
+    for (let i = 0; i < symbols.length; i++) {
+      const token = symbols.array[i];
+      if (token >= 0) out.push(token);
+      else if (this.#pre.rawUtf8) {
+        pushUtf8(codes[start + merger.first[i]], (byte) => this.#pushByte(byte, out));
+      }
+      // else a byte without a token, which is dropped, as llama.cpp drops it.
     }
   }
 
