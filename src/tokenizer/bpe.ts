@@ -2,7 +2,14 @@
 // `tokenizer.ggml.pre`; in each word the pair of lowest merge rank is joined until none is left.
 // Semantics: llama.cpp, src/llama-vocab.cpp, llm_tokenizer_bpe_session.
 import { encodeUtf8 } from "../../formats/utf8.ts";
-import { byteTokenText, BYTE_OF_CHARACTER, CHARACTER_OF_BYTE, pushUtf8 } from "./byte-alphabet.ts";
+import {
+  byteTokenText,
+  BYTE_OF_CHARACTER,
+  CHARACTER_OF_BYTE,
+  firstByte,
+  lastByte,
+  pushUtf8,
+} from "./byte-alphabet.ts";
 import { IntList } from "./int-list.ts";
 import { MergeTable } from "./merge-table.ts";
 import { Merger } from "./merger.ts";
@@ -19,12 +26,24 @@ import { WordCache } from "./word-cache.ts";
 
 const SPACE = "\u2581";
 
-/** Cuts between characters that stand side by side in no token. */
-function unmergeable({ texts }: Vocabulary): Stage {
+/** Cuts between characters that stand side by side in no token: no merge joins them. */
+function betweenCharacters({ texts }: Vocabulary): Stage {
   const neighbours = new Neighbours(texts);
   return eachPiece(({ codes }, start, end, ends) => {
     for (let at = start + 1; at < end; at++) {
       if (!neighbours.has(codes[at - 1], codes[at])) ends.push(at);
+    }
+    ends.push(end);
+  });
+}
+
+/** The same for tokens of bytes. */
+function betweenBytes({ texts }: Vocabulary): Stage {
+  const byteOf = (code: number) => BYTE_OF_CHARACTER.get(String.fromCodePoint(code)) ?? -1;
+  const neighbours = new Neighbours(texts, byteOf);
+  return eachPiece(({ codes }, start, end, ends) => {
+    for (let at = start + 1; at < end; at++) {
+      if (!neighbours.has(lastByte(codes[at - 1]), firstByte(codes[at]))) ends.push(at);
     }
     ends.push(end);
   });
@@ -51,9 +70,11 @@ export class BpeModel implements TokenizerModel {
     const { ids } = vocabulary;
     this.#vocabulary = vocabulary;
     this.#pre = pre;
-    // Raw text is split into lines only: what no merge joins is cut too.
-    const parts = pre.rawUtf8 && !pre.ignoreMerges;
-    this.#stages = parts ? [...RULES[pre.rule], unmergeable(vocabulary)] : RULES[pre.rule];
+    this.#stages = RULES[pre.rule];
+    if (pre.longWords) {
+      const cut = pre.rawUtf8 ? betweenCharacters(vocabulary) : betweenBytes(vocabulary);
+      this.#stages = [...this.#stages, cut];
+    }
     this.addBos = pre.addBos ?? false;
     this.forceBos = pre.forceBos ?? false;
     this.addSepBetween = pre.addSepBetween ?? false;

@@ -13,13 +13,15 @@ export class Neighbours {
   readonly #ascii = new Uint8Array(ASCII * ASCII);
   readonly #others = new Uint32Array(1 << (BITS - 5));
 
-  constructor(texts: readonly string[]) {
+  /** `codeOf` says what stands for a code point of a token, a byte perhaps; -1 is no neighbour. */
+  constructor(texts: readonly string[], codeOf = (code: number) => code) {
     for (const text of texts) {
       let left = -1;
       for (let i = 0; i < text.length; i++) {
-        const right = text.codePointAt(i)!;
-        if (right > 0xffff) i++;
-        if (left >= 0) this.#add(left, right);
+        const code = text.codePointAt(i)!;
+        if (code > 0xffff) i++;
+        const right = codeOf(code);
+        if (left >= 0 && right >= 0) this.#add(left, right);
         left = right;
       }
     }
