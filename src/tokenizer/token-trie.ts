@@ -2,8 +2,8 @@
 // nearly always the first unit already begins no token.
 
 export class TrieNode {
-  /** The token that ends here, or -1. */
-  id = -1;
+  /** What was inserted with the text that ends here, or -1. */
+  value = -1;
   // Chains are the rule, so the first child is not in the map.
   #unit = -1;
   #child: TrieNode | undefined;
@@ -29,10 +29,10 @@ export class TokenTrie {
   /** By the low byte of a unit: 1 where some token begins with such a one. */
   readonly #begins = new Uint8Array(256);
 
-  insert(text: string, id: number): void {
+  insert(text: string, value: number): void {
     let node = this.root;
     for (let i = 0; i < text.length; i++) node = node.grow(text.charCodeAt(i));
-    node.id = id;
+    node.value = value;
     this.#begins[text.charCodeAt(0) & 255] = 1;
   }
 
