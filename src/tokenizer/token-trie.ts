@@ -26,10 +26,12 @@ export class TrieNode {
 
 export class TokenTrie {
   readonly root = new TrieNode();
+  isEmpty = true;
   /** By the low byte of a unit: 1 where some token begins with such a one. */
   readonly #begins = new Uint8Array(256);
 
   insert(text: string, value: number): void {
+    this.isEmpty = false;
     let node = this.root;
     for (let i = 0; i < text.length; i++) node = node.grow(text.charCodeAt(i));
     node.value = value;
