@@ -2,21 +2,52 @@
 // `tokenizer.ggml.pre`; in each word the pair of lowest merge rank is joined until none is left.
 // Semantics: llama.cpp, src/llama-vocab.cpp, llm_tokenizer_bpe_session.
 import { encodeUtf8 } from "../../formats/utf8.ts";
-import { byteTokenText, BYTE_OF_CHARACTER, CHARACTER_OF_BYTE, pushUtf8 } from "./byte-alphabet.ts";
+import {
+  byteTokenText,
+  BYTE_OF_CHARACTER,
+  CHARACTER_OF_BYTE,
+  firstByte,
+  lastByte,
+  pushUtf8,
+} from "./byte-alphabet.ts";
 import { IntList } from "./int-list.ts";
 import { MergeTable } from "./merge-table.ts";
 import { Merger } from "./merger.ts";
 import type { VocabularyMetadata } from "./metadata.ts";
 import type { TokenizerModel } from "./model.ts";
+import { Neighbours } from "./neighbours.ts";
 import type { PreTokenizer } from "./pre-tokenizers.ts";
 import { CodePoints } from "./split/code-points.ts";
 import { RULES } from "./split/rules.ts";
-import { runStages, type Stage } from "./split/stage.ts";
+import { eachPiece, runStages, type Stage } from "./split/stage.ts";
 import { toLower } from "./unicode/classes.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 import { WordCache } from "./word-cache.ts";
 
 const SPACE = "\u2581";
+
+/** Cuts between characters that stand side by side in no token: no merge joins them. */
+function betweenCharacters({ texts }: Vocabulary): Stage {
+  const neighbours = new Neighbours(texts);
+  return eachPiece(({ codes }, start, end, ends) => {
+    for (let at = start + 1; at < end; at++) {
+      if (!neighbours.has(codes[at - 1], codes[at])) ends.push(at);
+    }
+    ends.push(end);
+  });
+}
+
+/** The same for tokens of bytes. */
+function betweenBytes({ texts }: Vocabulary): Stage {
+  const byteOf = (code: number) => BYTE_OF_CHARACTER.get(String.fromCodePoint(code)) ?? -1;
+  const neighbours = new Neighbours(texts, byteOf);
+  return eachPiece(({ codes }, start, end, ends) => {
+    for (let at = start + 1; at < end; at++) {
+      if (!neighbours.has(lastByte(codes[at - 1]), firstByte(codes[at]))) ends.push(at);
+    }
+    ends.push(end);
+  });
+}
 
 export class BpeModel implements TokenizerModel {
   readonly addBos: boolean;
@@ -40,6 +71,10 @@ export class BpeModel implements TokenizerModel {
     this.#vocabulary = vocabulary;
     this.#pre = pre;
     this.#stages = RULES[pre.rule];
+    if (pre.longWords) {
+      const cut = pre.rawUtf8 ? betweenCharacters(vocabulary) : betweenBytes(vocabulary);
+      this.#stages = [...this.#stages, cut];
+    }
     this.addBos = pre.addBos ?? false;
     this.forceBos = pre.forceBos ?? false;
     this.addSepBetween = pre.addSepBetween ?? false;
@@ -50,7 +85,7 @@ export class BpeModel implements TokenizerModel {
       (character, byte) => ids.get(pre.rawUtf8 ? byteTokenText(byte) : character) ?? -1,
     );
     const merges = MergeTable.read(meta, vocabulary, pre.mergesOptional ?? false);
-    this.#merger = new Merger(merges, new IntList());
+    this.#merger = new Merger(merges);
   }
 
   encode(text: string, out: IntList): void {
@@ -77,50 +112,46 @@ export class BpeModel implements TokenizerModel {
     const points = this.#codePoints;
     points.load(text);
     const ends = runStages(this.#stages, points, this.#lists);
-    let start = 0; // in code points
-    let from = 0; // in UTF-16 units
+    const { codes } = points;
+    let start = 0;
     for (let i = 0; i < ends.length; i++) {
       const end = ends.array[i];
-      const to = from + points.units(start, end);
-      const word = text.slice(from, to);
-      const known = this.#cache.get(word);
-      if (known !== undefined) {
-        out.append(known);
-      } else {
+      if (!this.#cache.take(codes, start, end, out)) {
         const first = out.length;
-        this.#encodeWord(word, start, end, out);
-        this.#cache.set(word, out.view(first));
+        this.#encodeWord(start, end, out);
+        this.#cache.set(codes, start, end, out.view(first));
       }
       start = end;
-      from = to;
     }
   }
 
-  #encodeWord(word: string, start: number, end: number, out: IntList): void {
-    const whole = this.#wholeWord(word, start, end);
+  #encodeWord(start: number, end: number, out: IntList): void {
+    const whole = this.#wholeWord(start, end);
     if (whole !== undefined) {
       out.push(whole);
       return;
     }
     const { codes } = this.#codePoints;
-    const { symbols } = this.#merger;
+    const merger = this.#merger;
+    const { symbols } = merger;
     symbols.clear();
     if (this.#pre.rawUtf8) {
       const { ids } = this.#vocabulary;
       for (let i = start; i < end; i++) {
         symbols.push(ids.get(String.fromCodePoint(codes[i])) ?? -1);
       }
-      this.#merger.run((token, first) => {
-        if (token >= 0) out.push(token);
-        else pushUtf8(codes[start + first], (byte) => this.#pushByte(byte, out));
-      });
     } else {
       const pushSymbol = (byte: number) => symbols.push(this.#tokenOfByte[byte]);
       for (let i = start; i < end; i++) pushUtf8(codes[i], pushSymbol);
-      // A byte without a token is dropped, as llama.cpp drops it.
-      this.#merger.run((token) => {
-        if (token >= 0) out.push(token);
-      });
+    }
+    merger.run();
+    for (let i = 0; i < symbols.length; i++) {
+      const token = symbols.array[i];
+      if (token >= 0) out.push(token);
+      else if (this.#pre.rawUtf8) {
+        pushUtf8(codes[start + merger.first[i]], (byte) => this.#pushByte(byte, out));
+      }
+      // else a byte without a token, which is dropped, as llama.cpp drops it.
     }
   }
 
@@ -129,13 +160,15 @@ export class BpeModel implements TokenizerModel {
     if (token >= 0) out.push(token);
   }
 
-  #wholeWord(word: string, start: number, end: number): number | undefined {
+  #wholeWord(start: number, end: number): number | undefined {
     const { ids } = this.#vocabulary;
-    if (this.#pre.newlineTokens && word.charCodeAt(0) === 10) return ids.get(word);
-    if (!this.#pre.ignoreMerges) return undefined;
-    if (this.#pre.rawUtf8) return ids.get(word);
-    let encoded = "";
     const { codes } = this.#codePoints;
+    const { ignoreMerges, newlineTokens, rawUtf8 } = this.#pre;
+    if ((newlineTokens && codes[start] === 10) || (ignoreMerges && rawUtf8)) {
+      return ids.get(this.#codePoints.text(start, end));
+    }
+    if (!ignoreMerges) return undefined;
+    let encoded = "";
     for (let i = start; i < end; i++) {
       pushUtf8(codes[i], (byte) => {
         encoded += CHARACTER_OF_BYTE[byte];

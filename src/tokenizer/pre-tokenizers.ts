@@ -22,6 +22,11 @@ export interface PreTokenizer {
   readonly newlineTokens?: boolean;
   /** White space only separates words and is dropped. */
   readonly dropSpaces?: boolean;
+  /**
+   * The rule leaves words so long that they hardly come back: they are cut further, wherever no merge
+   * joins. Not together with `ignoreMerges`, which looks whole words up.
+   */
+  readonly longWords?: boolean;
   /** The file may have no merges. */
   readonly mergesOptional?: boolean;
 }
@@ -38,6 +43,7 @@ const GEMMA4: PreTokenizer = {
   rawUtf8: true,
   escapeSpaces: true,
   newlineTokens: true,
+  longWords: true,
   forceBos: true,
 };
 
@@ -79,9 +85,9 @@ rows("spark2_5", { rule: "spark2_5" });
 rows("falcon", { rule: "falcon" });
 rows("youtu", { rule: "youtu", ignoreMerges: true });
 rows("chameleon", { rule: "chameleon", addBos: true });
-rows("superbpe", { rule: "superbpe" });
+rows("superbpe", { rule: "superbpe", longWords: true });
 rows("seed-coder", { rule: "seed-coder" });
-rows("exaone-moe", { rule: "exaone-moe" });
+rows("exaone-moe", { rule: "exaone-moe", longWords: true });
 rows("jais-2", { rule: "jais-2" });
 rows("viking", { rule: "viking" });
 rows("bloom poro-chat gpt3-finnish", { rule: "bloom" });
@@ -91,7 +97,12 @@ rows("bailingmoe bailingmoe2 llada-moe", { rule: "qwen2" });
 rows("kimi-k2", { rule: "kimi-k2", mergesOptional: true });
 rows("afmoe", { rule: "afmoe" });
 rows("gemma4 granite-embed-multi-311m", GEMMA4);
-rows("sarvam-moe", { rule: "lines", rawUtf8: true, escapeSpaces: true });
+rows("sarvam-moe", {
+  rule: "lines",
+  rawUtf8: true,
+  escapeSpaces: true,
+  longWords: true,
+});
 rows("whitespace", { rule: "whole", rawUtf8: true, dropSpaces: true });
 
 /** All known names, for tests and documentation. */

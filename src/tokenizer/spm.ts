@@ -4,16 +4,17 @@
 import { encodeUtf8 } from "../../formats/utf8.ts";
 import { byteTokenText, pushUtf8 } from "./byte-alphabet.ts";
 import { TokenizerError } from "./errors.ts";
-import { IntList } from "./int-list.ts";
+import type { IntList } from "./int-list.ts";
 import { Merger, type PairTable } from "./merger.ts";
 import type { VocabularyMetadata } from "./metadata.ts";
 import type { TokenizerModel } from "./model.ts";
+import { Neighbours } from "./neighbours.ts";
+import { CodePoints } from "./split/code-points.ts";
 import type { SpecialTokens, Vocabulary } from "./vocabulary.ts";
 import { WordCache } from "./word-cache.ts";
 
 /** U+2581 stands for a space in tokens. */
 const SPACE = "\u2581";
-const SPACE_CODE = 0x2581;
 
 export const SPM_SPECIAL_TOKENS: SpecialTokens = { bos: 1, eos: 2, unk: 0 };
 
@@ -25,13 +26,14 @@ export class SpmModel implements TokenizerModel, PairTable {
   priority = 0;
   readonly #vocabulary: Vocabulary;
   readonly #scores: Float32Array | Int32Array;
-  readonly #merger = new Merger(this, new IntList());
+  readonly #merger = new Merger(this);
   // Characters without a token, as symbols from texts.length up, for the word in hand.
   readonly #strange: string[] = [];
   readonly #strangeSymbols = new Map<string, number>();
   readonly #pairs = new PairCache();
+  readonly #codePoints = new CodePoints();
   readonly #cache = new WordCache();
-  readonly #wordsAreIndependent: boolean;
+  readonly #neighbours: Neighbours;
 
   constructor(vocabulary: Vocabulary, meta: VocabularyMetadata) {
     const { scores } = vocabulary;
@@ -49,30 +51,21 @@ export class SpmModel implements TokenizerModel, PairTable {
     this.#vocabulary = vocabulary;
     this.#scores = scores;
     this.addSpacePrefix = meta.bool("tokenizer.ggml.add_space_prefix") ?? true;
-    // No token has a space after something else: then no merge crosses the beginning of a word,
-    // and words can be encoded one by one. Vocabularies without such tokens are the rule.
-    this.#wordsAreIndependent = !vocabulary.texts.some((text) => /[^\u2581]\u2581/.test(text));
+    this.#neighbours = new Neighbours(vocabulary.texts);
   }
 
   encode(text: string, out: IntList): void {
-    const escaped = text.replaceAll(" ", SPACE);
-    if (!this.#wordsAreIndependent) {
-      this.#encodeWord(escaped, out);
-      return;
-    }
-    for (let start = 0; start < escaped.length;) {
-      let end = start;
-      while (escaped.charCodeAt(end) === SPACE_CODE) end++;
-      end = escaped.indexOf(SPACE, end);
-      if (end < 0) end = escaped.length;
-      const word = escaped.slice(start, end);
-      const known = this.#cache.get(word);
-      if (known !== undefined) {
-        out.append(known);
-      } else {
-        const from = out.length;
-        this.#encodeWord(word, out);
-        this.#cache.set(word, out.view(from));
+    const points = this.#codePoints;
+    points.load(text.replaceAll(" ", SPACE));
+    const { codes, length } = points;
+    // Words begin where no merge can cross: nearly always at spaces, mostly at line ends too.
+    for (let start = 0; start < length;) {
+      let end = start + 1;
+      while (end < length && this.#neighbours.has(codes[end - 1], codes[end])) end++;
+      if (!this.#cache.take(codes, start, end, out)) {
+        const first = out.length;
+        this.#encodeWord(start, end, out);
+        this.#cache.set(codes, start, end, out.view(first));
       }
       start = end;
     }
@@ -102,7 +95,7 @@ export class SpmModel implements TokenizerModel, PairTable {
     return symbol < texts.length ? texts[symbol] : this.#strange[symbol - texts.length];
   }
 
-  #encodeWord(word: string, out: IntList): void {
+  #encodeWord(start: number, end: number, out: IntList): void {
     const { ids, texts } = this.#vocabulary;
     const strange = this.#strange;
     if (strange.length > 0) {
@@ -111,9 +104,8 @@ export class SpmModel implements TokenizerModel, PairTable {
     }
     const { symbols } = this.#merger;
     symbols.clear();
-    for (let i = 0; i < word.length; i++) {
-      const unit = word.charCodeAt(i);
-      const character = unit >= 0xd800 && unit < 0xdc00 ? word.slice(i, ++i + 1) : word[i];
+    for (let i = start; i < end; i++) {
+      const character = String.fromCodePoint(this.#codePoints.codes[i]);
       let symbol = ids.get(character) ?? this.#strangeSymbols.get(character);
       if (symbol === undefined) {
         symbol = texts.length + strange.push(character) - 1;
@@ -121,10 +113,12 @@ export class SpmModel implements TokenizerModel, PairTable {
       }
       symbols.push(symbol);
     }
-    this.#merger.run((symbol) => {
+    this.#merger.run();
+    for (let i = 0; i < symbols.length; i++) {
+      const symbol = symbols.array[i];
       if (symbol < texts.length) out.push(symbol);
       else this.#pushBytes(this.#text(symbol), out);
-    });
+    }
   }
 
   #pushBytes(character: string, out: IntList): void {

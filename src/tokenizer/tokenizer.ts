@@ -194,7 +194,7 @@ export class VocabularyTokenizer implements Tokenizer {
     }
     if (addSpecial && this.addEos) out.push(this.eosToken!);
     if (addSpecial && this.#model.addSep) out.push(this.sepToken!);
-    return Array.from(out.view());
+    return out.toArray();
   }
 
   decode(tokens: Iterable<number>, options: DecodeOptions = {}): string {

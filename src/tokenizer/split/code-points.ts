@@ -7,8 +7,6 @@ export class CodePoints {
   /** Class bits of unicode/classes.ts. */
   classes = new Uint8Array(256);
   length = 0;
-  /** Whether one code point is one UTF-16 unit throughout. */
-  basic = true;
 
   /** `text` must be well-formed: no lone surrogates. */
   load(text: string): void {
@@ -29,19 +27,17 @@ export class CodePoints {
       classes[length++] = classOf(code);
     }
     this.length = length;
-    this.basic = length === n;
   }
 
   isWhite(at: number): boolean {
     return (this.classes[at] & WHITE) !== 0;
   }
 
-  /** Units of UTF-16 between two positions. */
-  units(start: number, end: number): number {
-    if (this.basic) return end - start;
-    let units = end - start;
-    for (let i = start; i < end; i++) if (this.codes[i] > 0xffff) units++;
-    return units;
+  /** The text between two positions. */
+  text(start: number, end: number): string {
+    let text = "";
+    for (let i = start; i < end; i++) text += String.fromCodePoint(this.codes[i]);
+    return text;
   }
 }
 

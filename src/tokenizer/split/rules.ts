@@ -4,6 +4,7 @@
 import { LETTER, MARK, NUMBER, PUNCTUATION, WHITE } from "../unicode/classes.ts";
 import {
   anySpaced,
+  anySpacedOf,
   cased,
   contraction,
   joinedWords,
@@ -22,18 +23,17 @@ import {
 } from "./matchers.ts";
 import {
   AFMOE_SCRIPTS,
-  BLOOM_BREAKS,
   DEEPSEEK_CJK,
   DEEPSEEK_LETTERS,
   DEEPSEEK_PUNCTUATION,
   IDEOGRAPHS_AND_KANA,
-  type Ranges,
   within,
   YOUTU_BOPOMOFO,
   YOUTU_HANGUL,
   YOUTU_PUNCTUATION,
 } from "./ranges.ts";
 import {
+  bloomWord,
   cascadedSpaces,
   chameleonImage,
   chameleonIndent,
@@ -44,7 +44,7 @@ import {
   kimiWord,
   trailingSpaces,
 } from "./singular.ts";
-import { type Matcher, type Stage, split } from "./stage.ts";
+import { type Match, type Matcher, type Stage, split } from "./stage.ts";
 
 const anyCase = contraction(true);
 const WORD = LETTER | MARK;
@@ -86,43 +86,32 @@ const deepseekV3Words = split(
 );
 
 const isDigit = (code: number) => code >= 48 && code <= 57;
-const symbols = (list: string) => new Set(Array.from(list, (c) => c.charCodeAt(0)));
 
-/** `[\p{P}...]+` with symbols from a list. */
+/** `[\p{P}...]+` with ASCII symbols from a list. */
 function punctuationAnd(list: string, max = Infinity): Matcher {
-  const extra = symbols(list);
-  return ({ codes, classes }, at, end) => {
+  const extra = new Set(Array.from(list, (c) => c.charCodeAt(0)));
+  const begins = (code: number, bits: number) => (bits & PUNCTUATION) !== 0 || extra.has(code);
+  const match: Match = ({ codes, classes }, at, end) => {
     const stop = Math.min(end, at + max);
-    while (at < stop && ((classes[at] & PUNCTUATION) !== 0 || extra.has(codes[at]))) at++;
+    while (at < stop && begins(codes[at], classes[at])) at++;
     return at;
   };
+  return { begins, match };
 }
 
-const inRanges = (bounds: Ranges) => {
-  const contains = within(bounds);
-  // Ideographic space is white space before it is a member of any range.
-  return anySpaced(({ codes, classes }, at) => {
-    return contains(codes[at]) && (classes[at] & WHITE) === 0;
-  });
-};
-
-const bloomBreak = within(BLOOM_BREAKS);
-const bloomWords = split((text, at, end) => {
-  const { codes, classes } = text;
-  const first = codes[at] === 32 ? at + 1 : at;
-  let stop = first;
-  while (stop < end && (classes[stop] & WHITE) === 0 && !bloomBreak(codes[stop])) stop++;
-  return stop > first ? stop : at;
-});
+const bloomWords = split(bloomWord);
 
 const newlineRuns = split(
   runOf((c) => c !== 10),
   runOf((c) => c === 10),
 );
-const threeDigits: Matcher = ({ codes }, at, end) =>
-  at + 2 < end && isDigit(codes[at]) && isDigit(codes[at + 1]) && isDigit(codes[at + 2])
-    ? at + 3
-    : at;
+const threeDigits: Matcher = {
+  begins: isDigit,
+  match: ({ codes }, at, end) =>
+    at + 2 < end && isDigit(codes[at]) && isDigit(codes[at + 1]) && isDigit(codes[at + 2])
+      ? at + 3
+      : at,
+};
 
 export const RULES = {
   /** Used for an unknown or missing `tokenizer.ggml.pre`. */
@@ -181,16 +170,16 @@ export const RULES = {
   ],
   "deepseek-llm": [
     split(newline),
-    split(inRanges(DEEPSEEK_LETTERS)),
-    split(inRanges(DEEPSEEK_PUNCTUATION)),
+    split(anySpacedOf(within(DEEPSEEK_LETTERS))),
+    split(anySpacedOf(within(DEEPSEEK_PUNCTUATION))),
     trailingSpaces,
     split(runOf(within(DEEPSEEK_CJK))),
     split(run(NUMBER)),
   ],
   "deepseek-coder": [
     split(newline),
-    split(anySpaced(({ classes }, at) => (classes[at] & LETTER) !== 0)),
-    split(anySpaced(({ classes }, at) => (classes[at] & PUNCTUATION) !== 0)),
+    split(anySpaced(LETTER)),
+    split(anySpaced(PUNCTUATION)),
     split(runOf(within(DEEPSEEK_CJK))),
     split(run(NUMBER, 1)),
   ],
@@ -225,9 +214,12 @@ export const RULES = {
 
 export type RuleName = keyof typeof RULES;
 
-function withContraction(word: Matcher): Matcher {
-  return (text, at, end) => {
-    const stop = word(text, at, end);
-    return stop > at && stop < end ? anyCase(text, stop, end) : stop;
+function withContraction({ begins, match }: Matcher): Matcher {
+  return {
+    begins,
+    match: (text, at, end) => {
+      const stop = match(text, at, end);
+      return stop > at && stop < end ? anyCase.match(text, stop, end) : stop;
+    },
   };
 }

@@ -9,6 +9,7 @@ import { MergeQueue } from "../../../src/tokenizer/merge-queue.ts";
 import { CodePoints } from "../../../src/tokenizer/split/code-points.ts";
 import { RULES } from "../../../src/tokenizer/split/rules.ts";
 import { runStages } from "../../../src/tokenizer/split/stage.ts";
+import { TrieNode } from "../../../src/tokenizer/token-trie.ts";
 import { metadata, tinyBpe, tinySpm } from "./tiny.ts";
 
 /** What a long text may be made of: runs of one character, and of a few in turn. */
@@ -116,6 +117,7 @@ describe("tokenizers look things up a bounded number of times for each character
     const byLength = (key: unknown): number => (typeof key === "string" ? 1 + key.length : 1);
     count(Map.prototype as Map<unknown, unknown>, "get", byLength);
     count(ByteTrie.prototype, "step", () => 1);
+    count(TrieNode.prototype, "step", () => 1);
     count(MergeQueue.prototype, "push", () => 1);
     count(MergeQueue.prototype, "pop", () => 1);
   });
