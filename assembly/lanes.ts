@@ -153,6 +153,10 @@ export const STEPS5: i32 = REL16 ? 4 : 8;
 // @ts-ignore: decorator
 @inline
 export const STEPS6: i32 = REL16 ? 2 : 4;
+/** The same of 7-bit weights. */
+// @ts-ignore: decorator
+@inline
+export const STEPS7: i32 = REL16 ? 1 : 4;
 
 /** An accumulator of `dot` that begins at an i32x4 of numbers that fit i16; rel16: in the first sum of each row. */
 // @ts-ignore: decorator

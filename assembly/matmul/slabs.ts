@@ -4,10 +4,10 @@
 import { packTileBytes } from "../quants/activations";
 import { WIDE } from "../lanes";
 import { unpackBlocks } from "../quants/index";
-import { Slab, widenSlab } from "../quants/slab";
-import { SlabKind, isGrid, packFormat, slabKind } from "../quants/types";
+import { Slab, narrowSlabs, widenSlab } from "../quants/slab";
+import { SlabKind, isGrid, isNarrow, packFormat, slabKind } from "../quants/types";
 import { gridRows } from "./grid-rows";
-import { slab16, slab7, slab8 } from "./tiles.generated";
+import { slab16, slab5Tiles, slab7, slab7Tiles, slab8 } from "./tiles.generated";
 
 /**
  * Groups of a part, for one column and for more. One column is bound by memory: it takes a group after the other, so that the weights
@@ -37,7 +37,7 @@ export function slabTiles(
   if (nTiles * columns == 1 && isGrid(type)) return gridRows(type, nGroups, w, k, y, out, slab);
   // signed weights come with several columns only (types.ts, isDirect)
   const nBlocks = k >> 8, signed = slabKind(type) == SlabKind.signed8;
-  const wide = WIDE && signed;
+  const wide = WIDE && signed, narrow = columns > 1 && isNarrow(type);
   const perPart = columns == 1 ? BLOCKS1 : wide ? BLOCKS_WIDE : BLOCKS, perPass = columns == 1 ? GROUPS1 : GROUPS;
   const slabBytes: usize = (wide ? Slab.wideBytes : Slab.bytes) * perPart;
   const blockBytes: usize = packTileBytes(packFormat(type), columns, 256);
@@ -49,11 +49,14 @@ export function slabTiles(
       for (let i: u32 = 0; i < groups; i++) {
         if (wide) unpackWide(type, w + groupBytes * i, k, b, n, slab + slabBytes * i, slab + slabBytes * GROUPS);
         else unpackBlocks(type, w + groupBytes * i, k, b, n, slab + slabBytes * i, true);
+        if (narrow) narrowSlabs(slab + slabBytes * i, n);
       }
       let tile = y + blockBytes * b;
       let to = out;
       for (let t: u32 = 0; t < nTiles; t++, tile += tileBytes, to += outStride * columns) {
-        if (!signed) slab7(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
+        if (narrow) slab5Tiles(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
+        else if (!signed && columns > 1) slab7Tiles(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
+        else if (!signed) slab7(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
         else if (WIDE) slab16(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
         else slab8(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
       }

@@ -19,7 +19,7 @@
 //   16   [16 x 4 i32] scales[j], as `factorPair` gives it
 //   272  [64 x 16 B]  vector n, byte 4r + k: row r, element 4n + k, with its offset of 4 or 32
 
-import { EVEN, LOW16, STEP, STEPS5, STEPS6, addScaled, dot, even, odd } from "../lanes";
+import { EVEN, LOW16, STEP, STEPS5, STEPS6, STEPS7, addScaled, dot, even, odd } from "../lanes";
 
 export enum KSlab { bytes = 1248, minima = 32, scales = 96, weights = 224 }
 export enum Q2Slab { bytes = 1568, scales = 32, minima = 288, weights = 544 }
@@ -78,10 +78,10 @@ function minimaSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, o
 /**
  * One tile of slabs with an offset, added to what `out` holds: total = sum over sub-blocks of
  * scale * (sum q * y - 2^shift * sum y), f = f + total * (d_w * d_y). rel16: two steps of Q6_K make at most
- * 2 * 2 * 63 * 127 = 32004. The offsets come first, apart: eight accumulators fewer while the codes are multiplied (93 to
+ * 2 * 2 * 63 * 127 = 32004, four of weights of 5 bits (slab5Tiles) 31496, one of 7 bits 32258. The offsets come first, apart: eight accumulators fewer while the codes are multiplied (93 to
  * 101 GOP/s).
  * @tiles 2x4 1x4
- * @of slabQ6_K steps=STEPS6 shift=5, slabQ3_K steps=4 shift=2
+ * @of slabQ6_K steps=STEPS6 shift=5, slabQ3_K steps=4 shift=2, slab5Tiles steps=4 shift=4, slab7Tiles steps=STEPS7 shift=6
  */
 function offsetSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;

@@ -13,7 +13,7 @@
 //   16   [64 x 2 x 16 B]  step n, i16 2r + k: row r, scale * w of elements 4n + 2k (first vector), 4n + 2k + 1 (second)
 
 import {
-  EVEN, LOW16, ONES, STEP, addLeast, dotMinus, dotSigned, even, evenI16, odd, oddI16, scaledEnd, scaledLeast, scaledStart, scaledStep,
+  EVEN, LOW16, M48, ONES, STEP, addLeast, dotMinus, dotSigned, even, evenI16, odd, oddI16, scaledEnd, scaledLeast, scaledStart, scaledStep,
   settleSigned,
 } from "../lanes";
 
@@ -137,6 +137,14 @@ function slab16(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outSt
     f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** Takes 48 off the weights of n slabs: weights of -16..15 then have 5 bits. */
+export function narrowSlabs(slab: usize, n: u32): void {
+  const m48 = v128.load_splat<u32>(M48);
+  for (const end = slab + <usize>n * Slab.bytes; slab < end; slab += Slab.bytes) {
+    for (let q = slab + Slab.weights, last = slab + Slab.bytes; q < last; q += 16) v128.store(q, i8x16.sub(v128.load(q), m48));
+  }
 }
 
 /** A slab of signed weights to a wide one. */

@@ -286,6 +286,17 @@ export function slabKind(type: u32): SlabKind {
   }
 }
 
+/** Whether all weights of slabs of 7 bits are from -16 to 15, or codes (FAST) of such ones. */
+export function isNarrow(type: u32): bool {
+  switch (type & (FAST - 1)) {
+    case GgmlType.IQ1_S:
+    case GgmlType.IQ1_M:
+    case GgmlType.IQ1_M_R4:
+    case GgmlType.IQ3_S: return true;
+    default: return false;
+  }
+}
+
 /** Whether the type's blocks are those of grid-rows.ts. */
 export function isGrid(type: u32): bool {
   switch (type) {
