@@ -19,6 +19,7 @@ const K: usize = memory.data<f32>([
   0.0013926175888627768, // 32
   -104.0, // 36: below this e^x rounds to 0
   89.0, // 40: above this e^x rounds to infinity
+  1.0, // 44
 ], 16);
 
 /** Broadcast of the constant at byte `offset` of the table. */
@@ -35,7 +36,7 @@ function k(offset: usize): v128 {
 // @ts-ignore: decorator
 @inline
 export function expf32x4(x: v128): v128 {
-  const one = f32x4.splat(1);
+  const one = k(44);
   // pmin and pmax keep a NaN in their first operand and are one instruction on x86 (min and max are
   // many).
   const y = f32x4.pmax(f32x4.pmin(x, k(40)), k(36));

@@ -2,10 +2,11 @@
 // of values. A query is one head of one batch row; all queries of a block share each page of keys and values that
 // is read. What a query gets depends on its own keys alone (NUMERICS.md), whoever shares the block.
 
-import { Kv, Limit } from "../abi";
+import { Kv, KvType, Limit } from "../abi";
 import { expf32x4, tanhf32x4 } from "../math/index";
 import { scratch } from "../work";
-import { blockAt, headBytes, readKeys, readValues } from "./kv-page";
+import { enlarge, reduce16, scoreHalves1, scoreHalves4, sumHalves1, sumHalves4 } from "./attention-halves";
+import { blockAt, halfRowBytes, headBytes, isNormal, markBytes, readKeys, readValues } from "./kv-page";
 import { max4, sum4 } from "./softmax";
 
 /** One query of a block, in scratch memory. Positions are absolute. */
@@ -38,6 +39,10 @@ export class Query {
 /** Most queries of a block. */
 const queryLimit: u32 = 16;
 const queryBytes: usize = 64;
+/** Queries whose kernel takes pages of f16 without a tile: with more, a tile's conversion is shared by enough. */
+const fewQueries: u32 = 4;
+/** 2^112: the factor of enlarged weights (attention-halves.ts). */
+const enlargement: f32 = reinterpret<f32>(0x77800000);
 const scoreBytes: usize = Kv.chunkPositions * 4;
 
 /** The shape of the attention at hand; openShape sets it. */
@@ -55,13 +60,17 @@ let bucketBytes: i32 = 0;
 export let sumBytes: usize = 0;
 /** How many queries fit a block. */
 export let maxQueries: u32 = 0;
+/** Most queries of a block that takes pages of f16 without a tile. */
+let directQueries: u32 = 0;
 let tile: usize = 0;
+/** Queries of a block that takes pages of f16 without a tile, times 2^112. */
+let enlarged: usize = 0;
 let scores: usize = 0;
 /** Sums of values, per query: of the chunk at hand, and of all merged chunks. */
 export let chunkSums: usize = 0;
 export let mergedSums: usize = 0;
 
-/** Lays out scratch: query records, page tile, scores, sums. */
+/** Lays out scratch: query records, page tile, enlarged queries, scores, sums. */
 export function openShape(kDim: u32, vDim: u32, kType: u32, vType: u32, factor: f32, cap: f32, slopes: bool): void {
   dimK = kDim;
   dimV = vDim;
@@ -72,10 +81,11 @@ export function openShape(kDim: u32, vDim: u32, kType: u32, vType: u32, factor: 
   hasSlopes = slopes;
   sumBytes = <usize>((vDim + 7) & ~7) << 2;
   tile = scratch + <usize>queryLimit * queryBytes;
-  const tileBytes = max<usize>(<usize>kDim * 64, sumBytes * Kv.pagePositions);
-  const rest = <usize>Limit.scratchBytes - (tile + tileBytes - scratch);
+  enlarged = tile + max<usize>(<usize>kDim * 64, sumBytes * Kv.pagePositions);
+  scores = enlarged + <usize>(fewQueries * kDim << 2);
+  const rest = <usize>Limit.scratchBytes - (scores - scratch);
   maxQueries = min<u32>(queryLimit, <u32>(rest / (scoreBytes + 2 * sumBytes)));
-  scores = tile + tileBytes;
+  directQueries = maxQueries < fewQueries ? 0 : fewQueries;
   chunkSums = scores + <usize>maxQueries * scoreBytes;
   mergedSums = chunkSums + <usize>maxQueries * sumBytes;
 }
@@ -128,23 +138,71 @@ export function attendChunk(
   if (first >= end) return;
   const kBytes = headBytes(typeK, dimK), vBytes = headBytes(typeV, dimV);
   const firstPage = first / Kv.pagePositions, endPage = (end + Kv.pagePositions - 1) / Kv.pagePositions;
+  const directKeys = typeK == KvType.f16 && n <= directQueries && enlargeQueries(n);
   for (let page = firstPage; page < endPage; page++) {
     const physical = load<u32>(pageTable + (<usize>page << 2));
-    const keys = readKeys(typeK, blockAt(kBase, kPageBytes, kBytes, kvHead, physical), dimK, tile);
-    scorePage(n, keys, scores + (<usize>(page * Kv.pagePositions - base) << 2));
+    const block = blockAt(kBase, kPageBytes, kBytes, kvHead, physical);
+    const to = scores + (<usize>(page * Kv.pagePositions - base) << 2);
+    if (directKeys && isNormal(block)) scoreHalves(n, block + markBytes, to);
+    else scorePage(n, readKeys(typeK, block, dimK, tile), to);
   }
+  const directValues = typeV == KvType.f16 && n <= directQueries;
+  const factor: f32 = directValues ? enlargement : 1;
   for (let i: u32 = 0; i < n; i++) {
     const query = queryAt(i);
-    if (query.chunkFirst < query.chunkEnd) softmaxChunk(query, base, scores + <usize>i * scoreBytes);
+    if (query.chunkFirst < query.chunkEnd) softmaxChunk(query, base, scores + <usize>i * scoreBytes, factor);
   }
-  memory.fill(chunkSums, 0, <usize>n * sumBytes);
+  memory.fill(chunkSums, 0, <usize>min<u32>(n + 1, maxQueries) * sumBytes); // sumHalves uses four for three
   for (let page = firstPage; page < endPage; page++) {
     const physical = load<u32>(pageTable + (<usize>page << 2));
     const start = page * Kv.pagePositions;
     const from = max<u32>(first, start), to = min<u32>(end, start + Kv.pagePositions);
     const block = blockAt(vBase, vPageBytes, vBytes, kvHead, physical);
+    if (directValues) {
+      if (isNormal(block) && allSee(n, start, from, to)) {
+        sumHalves(n, block + markBytes, from - start, to - from, from - base);
+        continue;
+      }
+      for (let i: u32 = 0; i < n; i++) reduce16(scores + <usize>i * scoreBytes + (<usize>(start - base) << 2));
+    }
     const values = readValues(typeV, block, dimV, from - start, to - start, tile);
     sumPage(n, values, start, start - base);
+  }
+}
+
+/** Writes the queries of a block times 2^112; false where that cannot be. */
+function enlargeQueries(n: u32): bool {
+  if ((dimK & 3) != 0) return false;
+  let possible = true;
+  for (let i: u32 = 0; i < n; i++) {
+    if (!enlarge(enlarged + <usize>(i * dimK << 2), queryAt(i).q, dimK)) possible = false;
+  }
+  return possible;
+}
+
+/** scorePage for up to four queries, from a block of normal halves. */
+function scoreHalves(n: u32, keys: usize, to: usize): void {
+  const bytes = <usize>dimK << 2, q0 = enlarged;
+  if (n > 2) {
+    // of three, the last one twice
+    const q1 = q0 + bytes, q2 = q1 + bytes, q3 = n == 4 ? q2 + bytes : q2;
+    scoreHalves4(to, scoreBytes, keys, q0, q1, q2, q3, dimK);
+    scoreHalves4(to + 32, scoreBytes, keys + 16, q0, q1, q2, q3, dimK);
+  } else {
+    for (let i: u32 = 0; i < n; i++, to += scoreBytes) scoreHalves1(to, keys, q0 + <usize>i * bytes, dimK);
+  }
+}
+
+/** sumPage for up to four queries that all see positions [from, from + count) of a block of normal halves; place: from in the chunk. */
+function sumHalves(n: u32, values: usize, from: u32, count: u32, place: u32): void {
+  const weights = scores + (<usize>place << 2);
+  values += <usize>(from * halfRowBytes(dimV));
+  if (n > 2) {
+    const w1 = weights + scoreBytes, w2 = w1 + scoreBytes, w3 = n == 4 ? w2 + scoreBytes : w2;
+    return sumHalves4(chunkSums, sumBytes, weights, w1, w2, w3, values, dimV, count);
+  }
+  for (let i: u32 = 0; i < n; i++) {
+    sumHalves1(chunkSums + <usize>i * sumBytes, weights + <usize>i * scoreBytes, values, dimV, count);
   }
 }
 
@@ -206,41 +264,50 @@ function score1(to: usize, keys: usize, q: usize): void {
 }
 
 /**
- * Turns the raw scores of a query's chunk into exp(score - max), 0 where no key is visible; sets chunkMax, chunkSum.
- * Scores outside the visible range may be anything: they are replaced before they are looked at.
+ * Turns the raw scores of a query's chunk into exp(score - max), 0 where no key is visible, times `enlargement`; sets
+ * chunkMax, chunkSum. Scores outside the visible range may be anything: they are replaced before they are looked at.
  */
-function softmaxChunk(query: Query, base: u32, row: usize): void {
+function softmaxChunk(query: Query, base: u32, row: usize, enlargement: f32): void {
   const first = <i32>(query.chunkFirst - base), end = <i32>(query.chunkEnd - base);
   const begin = first & ~3;
-  const factor = f32x4.splat(scale), cap = f32x4.splat(softcap), slope = f32x4.splat(query.slope);
-  const masked = f32x4.splat(-Infinity), lanes = i32x4(0, 1, 2, 3);
-  let top = masked;
+  const factor = f32x4.splat(scale), plain = softcap == 0 && !hasSlopes && buckets == 0;
+  let top = f32x4.splat(-Infinity);
   for (let i = begin; i < end; i += 4) {
     let s = f32x4.mul(v128.load(row + (<usize>i << 2)), factor);
-    if (softcap != 0) s = f32x4.mul(cap, tanhf32x4(f32x4.div(s, cap)));
-    if (hasSlopes) {
-      const ahead = i32x4.add(i32x4.splat(<i32>base + i - query.position), lanes);
-      s = f32x4.add(s, f32x4.mul(slope, f32x4.convert_i32x4_s(i32x4.neg(i32x4.abs(ahead)))));
-    }
-    if (buckets != 0) s = f32x4.add(s, biases(query, <i32>base + i - query.position));
-    if (i < first || i + 4 > end) {
-      const at = i32x4.add(i32x4.splat(i), lanes);
-      const visible = v128.and(i32x4.ge_s(at, i32x4.splat(first)), i32x4.lt_s(at, i32x4.splat(end)));
-      s = v128.bitselect(s, masked, visible);
-    }
+    if (!plain) s = shaped(s, query, <i32>base + i - query.position);
+    if (i < first || i + 4 > end) s = masked(s, i, first, end);
     v128.store(row + (<usize>i << 2), s);
     // pmax, as in softmax.ts: a NaN that it drops comes back from exp.
     top = f32x4.pmax(top, s);
   }
-  const largest = max4(top), m = f32x4.splat(largest);
+  const largest = max4(top), m = f32x4.splat(largest), large = f32x4.splat(enlargement);
   let sums = f32x4.splat(0);
   for (let i = begin; i < end; i += 4) {
     const e = expf32x4(f32x4.sub(v128.load(row + (<usize>i << 2)), m));
-    v128.store(row + (<usize>i << 2), e);
+    v128.store(row + (<usize>i << 2), f32x4.mul(e, large));
     sums = f32x4.add(sums, e);
   }
   query.chunkMax = largest;
   query.chunkSum = sum4(sums);
+}
+
+/** Four scaled scores with what the shape asks for: softcap, slope, bias. distance: from the query to the first key. */
+function shaped(s: v128, query: Query, distance: i32): v128 {
+  const cap = f32x4.splat(softcap);
+  if (softcap != 0) s = f32x4.mul(cap, tanhf32x4(f32x4.div(s, cap)));
+  if (hasSlopes) {
+    const ahead = i32x4.add(i32x4.splat(distance), i32x4(0, 1, 2, 3));
+    s = f32x4.add(s, f32x4.mul(f32x4.splat(query.slope), f32x4.convert_i32x4_s(i32x4.neg(i32x4.abs(ahead)))));
+  }
+  if (buckets != 0) s = f32x4.add(s, biases(query, distance));
+  return s;
+}
+
+/** Four scores from place i of the chunk on, -infinity outside [first, end). */
+function masked(s: v128, i: i32, first: i32, end: i32): v128 {
+  const at = i32x4.add(i32x4.splat(i), i32x4(0, 1, 2, 3));
+  const visible = v128.and(i32x4.ge_s(at, i32x4.splat(first)), i32x4.lt_s(at, i32x4.splat(end)));
+  return v128.bitselect(s, f32x4.splat(-Infinity), visible);
 }
 
 /** Adds the values of the page that starts at position `start`, `place` positions into the chunk. */
@@ -265,6 +332,12 @@ function sumPage(n: u32, values: usize, start: u32, place: u32): void {
       i++;
     }
   }
+}
+
+/** Whether all n queries see exactly [from, to) of the page that starts at `start`. */
+function allSee(n: u32, start: u32, from: u32, to: u32): bool {
+  for (let i: u32 = 0; i < n; i++) if (!sees(i, start, from, to)) return false;
+  return true;
 }
 
 /** Whether query i sees exactly [from, to) of the page that starts at `start`. */

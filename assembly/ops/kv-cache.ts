@@ -3,8 +3,8 @@
 
 import { Batch, Kv, KvStoreWord, KvType, Word } from "../abi";
 import { f32ToF16 } from "../half";
-import { batch, claim, rowsOf, word } from "../work";
-import { blockAt, headBytes } from "./kv-page";
+import { batch, claim, rowsOf, scratch, word } from "../work";
+import { blockAt, halfPlace, halfRowBytes, headBytes, markBytes } from "./kv-page";
 
 /** Op.kvStore: row r of k (Word.a) and v goes to the batch's write (or window) slot r, page * 16 + position % 16. */
 export function kvStore(ins: usize): void {
@@ -34,12 +34,17 @@ function storeKey(type: u32, head: usize, lane: usize, x: usize, dim: u32): void
   if (type == KvType.f32) {
     for (let i: usize = 0; i < <usize>dim; i++) store<f32>(head + (i << 6) + (lane << 2), load<f32>(x + (i << 2)));
   } else if (type == KvType.f16) {
-    for (let i: usize = 0; i < <usize>dim; i++) {
-      store<u16>(head + (i << 5) + (lane << 1), <u16>f32ToF16(load<f32>(x + (i << 2))));
-    }
+    let to = head + markBytes + ((lane >> 3) << 4) + halfPlace(<u32>lane), marked: u32 = 0;
+    for (const end = x + (<usize>dim << 2); x < end; x += 4, to += 32) marked |= storeHalf(to, load<f32>(x));
+    store<u8>(head + lane, <u8>marked);
   } else {
     for (let block: u32 = 0; block < dim; block += 32, x += 128, head += 544) {
-      store<u16>(head + (lane << 1), quantiseBlock(x, head + 32 + lane, 16));
+      const d = quantiseBlock(x);
+      store<u16>(head + (lane << 1), d);
+      // four dims of a position side by side
+      for (let i: usize = 0; i < 32; i += 4) {
+        store<u32>(head + 32 + (i << 4) + (lane << 2), load<u32>(scratch + i));
+      }
     }
   }
 }
@@ -48,23 +53,40 @@ function storeValue(type: u32, head: usize, lane: usize, x: usize, dim: u32): vo
   if (type == KvType.f32) {
     memory.copy(head + lane * <usize>dim * 4, x, <usize>dim << 2);
   } else if (type == KvType.f16) {
-    const to = head + lane * <usize>dim * 2;
-    for (let i: usize = 0; i < <usize>dim; i++) store<u16>(to + (i << 1), <u16>f32ToF16(load<f32>(x + (i << 2))));
+    const to = head + markBytes + lane * <usize>halfRowBytes(dim);
+    let marked: u32 = 0;
+    for (let i: u32 = 0; i < dim; i++) {
+      marked |= storeHalf(to + <usize>((i >> 3 << 4) + halfPlace(i)), load<f32>(x + (<usize>i << 2)));
+    }
+    store<u8>(head + lane, <u8>marked);
   } else {
     const nBlocks = <usize>dim >> 5;
-    const to = head + (nBlocks << 5) + lane * <usize>dim;
-    for (let b: usize = 0; b < nBlocks; b++) {
-      store<u16>(head + ((lane * nBlocks + b) << 1), quantiseBlock(x + (b << 7), to + (b << 5), 1));
+    let to = head + (nBlocks << 5) + lane * <usize>dim;
+    for (let b: usize = 0; b < nBlocks; b++, to += 32) {
+      store<u16>(head + ((lane * nBlocks + b) << 1), quantiseBlock(x + (b << 7)));
+      // 16 dims as four rows of four, transposed
+      for (let i: usize = 0; i < 32; i++) {
+        store<u8>(to + (i & 16) + ((i & 3) << 2) + ((i >> 2) & 3), load<u8>(scratch + i));
+      }
     }
   }
 }
 
+/** Stores x as f16; returns 1 where that is zero, subnormal, infinite or NaN: an exponent of 0 or 31. */
+// @ts-ignore: decorator
+@inline
+function storeHalf(to: usize, x: f32): u32 {
+  const h = f32ToF16(x);
+  store<u16>(to, <u16>h);
+  return u32(((h + 0x400) & 0x7800) == 0);
+}
+
 /**
- * 32 floats to int8, `step` bytes apart; returns d as f16. The quants come from the f32 d = amax / 127, before it is
+ * 32 floats to int8 at the start of scratch memory; returns d as f16. The scratch come from the f32 d = amax / 127, before it is
  * rounded to f16: q = nearest-even(x * (1 / d)), clamped to +-127. amax 0, or so small that 1 / d is infinite: zeros.
  * A NaN or infinity in the block makes d a NaN, so that nothing hides it.
  */
-function quantiseBlock(x: usize, to: usize, step: usize): u16 {
+function quantiseBlock(x: usize): u16 {
   let amax: f32 = 0, poison: f32 = 0;
   for (let i: usize = 0; i < 128; i += 4) {
     const value = load<f32>(x + i);
@@ -74,9 +96,9 @@ function quantiseBlock(x: usize, to: usize, step: usize): u16 {
   const finite = poison == 0;
   const d = amax / 127, id: f32 = 1 / d;
   const zeros = !finite || !(id < Infinity);
-  for (let i: usize = 0; i < 128; i += 4, to += step) {
+  for (let i: usize = 0; i < 128; i += 4) {
     const q: i32 = zeros ? 0 : <i32>nearest<f32>(load<f32>(x + i) * id);
-    store<i8>(to, <i8>min<i32>(127, max<i32>(-127, q)));
+    store<i8>(scratch + (i >> 2), <i8>min<i32>(127, max<i32>(-127, q)));
   }
   return finite ? <u16>f32ToF16(d) : 0x7e00;
 }

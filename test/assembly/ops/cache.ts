@@ -13,9 +13,16 @@ export interface CacheShape {
   readonly nPages: number;
 }
 
+/** Bytes of a position's f16 values. */
+const rowBytes = (dim: number): number => Math.ceil(dim / 8) * 16;
+
+/** Where half i of a row of halves stands, in bytes: eights as 0 4 1 5 2 6 3 7. */
+const halfAt = (i: number): number => (i >> 3) * 16 + [0, 4, 8, 12, 2, 6, 10, 14][i & 7]!;
+
 /** Bytes of one kv head in a page. */
 export function headBytes(type: number, dim: number): number {
-  return type === KvType.q8_0 ? (dim / 32) * (32 + 512) : dim * 16 * (type === KvType.f16 ? 2 : 4);
+  if (type === KvType.q8_0) return (dim / 32) * (32 + 512);
+  return type === KvType.f16 ? 16 + rowBytes(dim) * 16 : dim * 64;
 }
 
 export function halfToFloat(h: number): number {
@@ -134,10 +141,11 @@ export class TestCache {
       lane = position & 15;
     const page = this.#view(this.keysAt(sequence.pages[position >> 4]!, head));
     if (type === KvType.f32) return page.getFloat32(dim * 64 + lane * 4, true);
-    if (type === KvType.f16) return half(page, dim * 32 + lane * 2);
+    if (type === KvType.f16) return half(page, 16 + dim * 32 + halfAt(lane));
     const block = (dim >> 5) * 544;
     return Math.fround(
-      half(page, block + lane * 2) * page.getInt8(block + 32 + (dim & 31) * 16 + lane),
+      half(page, block + lane * 2) *
+        page.getInt8(block + 32 + ((dim & 31) >> 2) * 64 + lane * 4 + (dim & 3)),
     );
   }
 
@@ -146,10 +154,27 @@ export class TestCache {
       lane = position & 15;
     const page = this.#view(this.valuesAt(sequence.pages[position >> 4]!, head));
     if (type === KvType.f32) return page.getFloat32((lane * dimV + dim) * 4, true);
-    if (type === KvType.f16) return half(page, (lane * dimV + dim) * 2);
+    if (type === KvType.f16) return half(page, 16 + lane * rowBytes(dimV) + halfAt(dim));
     const nBlocks = dimV / 32;
     const d = half(page, (lane * nBlocks + (dim >> 5)) * 2);
-    return Math.fround(d * page.getInt8(16 * nBlocks * 2 + lane * dimV + dim));
+    const place = (dim & ~15) + (dim & 3) * 4 + ((dim >> 2) & 3);
+    return Math.fround(d * page.getInt8(16 * nBlocks * 2 + lane * dimV + place));
+  }
+
+  /** Which positions of a head's f16 block are marked as not normal. */
+  marks(block: number): number[] {
+    return [...this.machine.u8(block, 16)].flatMap((mark, position) => (mark ? [position] : []));
+  }
+
+  /** Puts an f16 where the value of a position in a page is, and marks the position. */
+  setHalf(page: number, head: number, position: number, dim: number, bits: number): void {
+    const block = this.valuesAt(page, head);
+    this.machine.u8(block, 16)[position] = 1;
+    this.#view(block).setUint16(
+      16 + position * rowBytes(this.shape.dimV) + halfAt(dim),
+      bits,
+      true,
+    );
   }
 
   /** Address of a head's keys in a page. */
