@@ -5,8 +5,8 @@
 import { Kv, KvType, Limit } from "../abi";
 import { expf32x4, tanhf32x4 } from "../math/index";
 import { scratch } from "../work";
-import { enlarge, reduce16, scoreHalves1, scoreHalves4, sumHalves1, sumHalves4 } from "./attention-halves";
-import { blockAt, halfRowBytes, headBytes, isNormal, markBytes, readKeys, readValues } from "./kv-page";
+import { enlarge, reduce16, scoreHalves1, scoreHalves4, sumHalves1x32, sumHalves1x8, sumHalves4x8 } from "./attention-halves";
+import { blockAt, columnBytes, headBytes, isNormal, markBytes, readKeys, readValues } from "./kv-page";
 import { max4, sum4 } from "./softmax";
 
 /** One query of a block, in scratch memory. Positions are absolute. */
@@ -165,7 +165,7 @@ export function attendChunk(
       }
       for (let i: u32 = 0; i < n; i++) reduce16(scores + <usize>i * scoreBytes + (<usize>(start - base) << 2));
     }
-    const values = readValues(typeV, block, dimV, from - start, to - start, tile);
+    const values = readValues(typeV, block, dimV, tile);
     sumPage(n, values, start, start - base);
   }
 }
@@ -187,7 +187,7 @@ function scoreHalves(n: u32, keys: usize, to: usize): void {
     // of three, the last one twice
     const q1 = q0 + bytes, q2 = q1 + bytes, q3 = n == 4 ? q2 + bytes : q2;
     scoreHalves4(to, scoreBytes, keys, q0, q1, q2, q3, dimK);
-    scoreHalves4(to + 32, scoreBytes, keys + 16, q0, q1, q2, q3, dimK);
+    scoreHalves4(to + 32, scoreBytes, keys + (<usize>dimK << 4), q0, q1, q2, q3, dimK);
   } else {
     for (let i: u32 = 0; i < n; i++, to += scoreBytes) scoreHalves1(to, keys, q0 + <usize>i * bytes, dimK);
   }
@@ -196,23 +196,29 @@ function scoreHalves(n: u32, keys: usize, to: usize): void {
 /** sumPage for up to four queries that all see positions [from, from + count) of a block of normal halves; place: from in the chunk. */
 function sumHalves(n: u32, values: usize, from: u32, count: u32, place: u32): void {
   const weights = scores + (<usize>place << 2);
-  values += <usize>(from * halfRowBytes(dimV));
+  values += <usize>from << 4;
   if (n > 2) {
     const w1 = weights + scoreBytes, w2 = w1 + scoreBytes, w3 = n == 4 ? w2 + scoreBytes : w2;
-    return sumHalves4(chunkSums, sumBytes, weights, w1, w2, w3, values, dimV, count);
+    for (let c: usize = 0; c < sumBytes; c += 32, values += columnBytes / 2) {
+      sumHalves4x8(chunkSums + c, sumBytes, weights, w1, w2, w3, values, count);
+    }
+    return;
   }
-  for (let i: u32 = 0; i < n; i++) {
-    sumHalves1(chunkSums + <usize>i * sumBytes, weights + <usize>i * scoreBytes, values, dimV, count);
+  for (let i: usize = 0; i < <usize>n; i++) {
+    const sums = chunkSums + i * sumBytes, w = weights + i * scoreBytes;
+    let c: usize = 0, column = values;
+    for (; c + 128 <= sumBytes; c += 128, column += 2 * columnBytes) sumHalves1x32(sums + c, w, column, count);
+    for (; c < sumBytes; c += 32, column += columnBytes / 2) sumHalves1x8(sums + c, w, column, count);
   }
 }
 
-/** Raw scores of one page of keys, [dimK][16], for all queries; `to` is the page's place in the scores of query 0. */
+/** Raw scores of one page of keys, [2][dimK][8], for all queries; `to` is the page's place in the scores of query 0. */
 function scorePage(n: u32, keys: usize, to: usize): void {
   let i: u32 = 0;
   for (; i + 4 <= n; i += 4, to += 4 * scoreBytes) {
     const q0 = queryAt(i).q, q1 = queryAt(i + 1).q, q2 = queryAt(i + 2).q, q3 = queryAt(i + 3).q;
     score4(to, keys, q0, q1, q2, q3);
-    score4(to + 32, keys + 32, q0, q1, q2, q3);
+    score4(to + 32, keys + (<usize>dimK << 5), q0, q1, q2, q3);
   }
   for (; i < n; i++, to += scoreBytes) score1(to, keys, queryAt(i).q);
 }
@@ -221,7 +227,7 @@ function scorePage(n: u32, keys: usize, to: usize): void {
 function score4(to: usize, keys: usize, q0: usize, q1: usize, q2: usize, q3: usize): void {
   const zero = f32x4.splat(0);
   let a0 = zero, a1 = zero, b0 = zero, b1 = zero, c0 = zero, c1 = zero, d0 = zero, d1 = zero;
-  for (let end = q0 + (<usize>dimK << 2); q0 < end; q0 += 4, q1 += 4, q2 += 4, q3 += 4, keys += 64) {
+  for (let end = q0 + (<usize>dimK << 2); q0 < end; q0 += 4, q1 += 4, q2 += 4, q3 += 4, keys += 32) {
     const k0 = v128.load(keys), k1 = v128.load(keys, 16);
     const a = v128.load32_splat(q0);
     a0 = f32x4.add(a0, f32x4.mul(a, k0));
@@ -249,13 +255,13 @@ function score4(to: usize, keys: usize, q0: usize, q1: usize, q2: usize, q3: usi
 /** One query, sixteen positions. */
 function score1(to: usize, keys: usize, q: usize): void {
   const zero = f32x4.splat(0);
-  let a0 = zero, a1 = zero, a2 = zero, a3 = zero;
-  for (let end = q + (<usize>dimK << 2); q < end; q += 4, keys += 64) {
+  let a0 = zero, a1 = zero, a2 = zero, a3 = zero, more = keys + (<usize>dimK << 5);
+  for (let end = q + (<usize>dimK << 2); q < end; q += 4, keys += 32, more += 32) {
     const x = v128.load32_splat(q);
     a0 = f32x4.add(a0, f32x4.mul(x, v128.load(keys)));
     a1 = f32x4.add(a1, f32x4.mul(x, v128.load(keys, 16)));
-    a2 = f32x4.add(a2, f32x4.mul(x, v128.load(keys, 32)));
-    a3 = f32x4.add(a3, f32x4.mul(x, v128.load(keys, 48)));
+    a2 = f32x4.add(a2, f32x4.mul(x, v128.load(more)));
+    a3 = f32x4.add(a3, f32x4.mul(x, v128.load(more, 16)));
   }
   v128.store(to, a0);
   v128.store(to, a1, 16);
@@ -321,14 +327,15 @@ function sumPage(n: u32, values: usize, start: u32, place: u32): void {
       continue;
     }
     const weights = scores + <usize>i * scoreBytes + (<usize>(place + from - start) << 2);
-    const sums = chunkSums + <usize>i * sumBytes, page = values + <usize>(from - start) * sumBytes;
+    const sums = chunkSums + <usize>i * sumBytes;
+    let column = values + (<usize>(from - start) << 5);
     if (i + 4 <= n && sees(i + 1, start, from, to) && sees(i + 2, start, from, to) && sees(i + 3, start, from, to)) {
-      for (let c: usize = 0; c < sumBytes; c += 32) sum4x8(sums + c, weights, page + c, to - from);
+      for (let c: usize = 0; c < sumBytes; c += 32, column += columnBytes) sum4x8(sums + c, weights, column, to - from);
       i += 4;
     } else {
       let c: usize = 0;
-      for (; c + 128 <= sumBytes; c += 128) sum1x32(sums + c, weights, page + c, to - from);
-      for (; c < sumBytes; c += 32) sum1x8(sums + c, weights, page + c, to - from);
+      for (; c + 128 <= sumBytes; c += 128, column += 4 * columnBytes) sum1x32(sums + c, weights, column, to - from);
+      for (; c < sumBytes; c += 32, column += columnBytes) sum1x8(sums + c, weights, column, to - from);
       i++;
     }
   }
@@ -348,13 +355,12 @@ function sees(i: u32, start: u32, from: u32, to: u32): bool {
 
 /** Four queries, eight dims: sums += weight * value, position by position. */
 function sum4x8(sums: usize, weights: usize, values: usize, n: u32): void {
-  const stride = sumBytes;
-  const second = sums + stride, third = second + stride, fourth = third + stride;
+  const second = sums + sumBytes, third = second + sumBytes, fourth = third + sumBytes;
   let a0 = v128.load(sums), a1 = v128.load(sums, 16);
   let b0 = v128.load(second), b1 = v128.load(second, 16);
   let c0 = v128.load(third), c1 = v128.load(third, 16);
   let d0 = v128.load(fourth), d1 = v128.load(fourth, 16);
-  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += stride) {
+  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += 32) {
     const v0 = v128.load(values), v1 = v128.load(values, 16);
     const a = v128.load32_splat(weights);
     a0 = f32x4.add(a0, f32x4.mul(a, v0));
@@ -381,19 +387,18 @@ function sum4x8(sums: usize, weights: usize, values: usize, n: u32): void {
 
 /** One query, 32 dims: eight accumulators hide the latency of an addition. */
 function sum1x32(sums: usize, weights: usize, values: usize, n: u32): void {
-  const stride = sumBytes;
   let s0 = v128.load(sums), s1 = v128.load(sums, 16), s2 = v128.load(sums, 32), s3 = v128.load(sums, 48);
   let s4 = v128.load(sums, 64), s5 = v128.load(sums, 80), s6 = v128.load(sums, 96), s7 = v128.load(sums, 112);
-  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += stride) {
+  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += 32) {
     const w = v128.load32_splat(weights);
     s0 = f32x4.add(s0, f32x4.mul(w, v128.load(values)));
     s1 = f32x4.add(s1, f32x4.mul(w, v128.load(values, 16)));
-    s2 = f32x4.add(s2, f32x4.mul(w, v128.load(values, 32)));
-    s3 = f32x4.add(s3, f32x4.mul(w, v128.load(values, 48)));
-    s4 = f32x4.add(s4, f32x4.mul(w, v128.load(values, 64)));
-    s5 = f32x4.add(s5, f32x4.mul(w, v128.load(values, 80)));
-    s6 = f32x4.add(s6, f32x4.mul(w, v128.load(values, 96)));
-    s7 = f32x4.add(s7, f32x4.mul(w, v128.load(values, 112)));
+    s2 = f32x4.add(s2, f32x4.mul(w, v128.load(values, 512)));
+    s3 = f32x4.add(s3, f32x4.mul(w, v128.load(values, 528)));
+    s4 = f32x4.add(s4, f32x4.mul(w, v128.load(values, 1024)));
+    s5 = f32x4.add(s5, f32x4.mul(w, v128.load(values, 1040)));
+    s6 = f32x4.add(s6, f32x4.mul(w, v128.load(values, 1536)));
+    s7 = f32x4.add(s7, f32x4.mul(w, v128.load(values, 1552)));
   }
   v128.store(sums, s0);
   v128.store(sums, s1, 16);
@@ -408,7 +413,7 @@ function sum1x32(sums: usize, weights: usize, values: usize, n: u32): void {
 /** One query, eight dims. */
 function sum1x8(sums: usize, weights: usize, values: usize, n: u32): void {
   let s0 = v128.load(sums), s1 = v128.load(sums, 16);
-  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += sumBytes) {
+  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += 32) {
     const w = v128.load32_splat(weights);
     s0 = f32x4.add(s0, f32x4.mul(w, v128.load(values)));
     s1 = f32x4.add(s1, f32x4.mul(w, v128.load(values, 16)));

@@ -7,8 +7,6 @@
 // and q' * k' is the same product as q * k, rounded once. (Measured, cycles for 8 keys of one dim and 4 queries: 6.8, with the
 // exponent moved by an addition 7.7, through a tile of floats 8 and more.)
 
-import { halfRowBytes } from "./kv-page";
-
 // One number each, broadcast by a load: V8 rebuilds a v128.const at every use.
 // prettier-ignore
 const constants: usize = memory.data<u32>([
@@ -47,14 +45,14 @@ export function reduce16(p: usize): void {
 }
 
 /**
- * Raw scores of four queries and eight positions, at `to` and three times `step` bytes on. keys: halves 0 of [dim][16].
+ * Raw scores of four queries and eight positions, at `to` and three times `step` bytes on. keys: [dim][8 positions].
  * Eight accumulators, two keys and a broadcast fit the sixteen registers.
  */
 export function scoreHalves4(to: usize, step: usize, keys: usize, q0: usize, q1: usize, q2: usize, q3: usize, dim: u32): void {
   const mask = v128.load32_splat(constants), zero = f32x4.splat(0);
   let a0 = zero, a1 = zero, b0 = zero, b1 = zero, c0 = zero, c1 = zero, d0 = zero, d1 = zero;
   keys -= 2;
-  for (const end = q0 + (<usize>dim << 2); q0 < end; q0 += 4, q1 += 4, q2 += 4, q3 += 4, keys += 32) {
+  for (const end = q0 + (<usize>dim << 2); q0 < end; q0 += 4, q1 += 4, q2 += 4, q3 += 4, keys += 16) {
     const k0 = small(v128.load(keys), mask), k1 = small(v128.load(keys, 2), mask);
     const a = v128.load32_splat(q0);
     a0 = f32x4.add(a0, f32x4.mul(a, k0));
@@ -79,17 +77,18 @@ export function scoreHalves4(to: usize, step: usize, keys: usize, q0: usize, q1:
   v128.store(to + 3 * step, d1, 16);
 }
 
-/** Raw scores of one query and sixteen positions. */
+/** Raw scores of one query and sixteen positions. keys: [2][dim][8 positions]. */
 export function scoreHalves1(to: usize, keys: usize, q: usize, dim: u32): void {
   const mask = v128.load32_splat(constants), zero = f32x4.splat(0);
   let a0 = zero, a1 = zero, a2 = zero, a3 = zero;
   keys -= 2;
-  for (const end = q + (<usize>dim << 2); q < end; q += 4, keys += 32) {
+  let more = keys + (<usize>dim << 4);
+  for (const end = q + (<usize>dim << 2); q < end; q += 4, keys += 16, more += 16) {
     const x = v128.load32_splat(q);
     a0 = f32x4.add(a0, f32x4.mul(x, small(v128.load(keys), mask)));
     a1 = f32x4.add(a1, f32x4.mul(x, small(v128.load(keys, 2), mask)));
-    a2 = f32x4.add(a2, f32x4.mul(x, small(v128.load(keys, 16), mask)));
-    a3 = f32x4.add(a3, f32x4.mul(x, small(v128.load(keys, 18), mask)));
+    a2 = f32x4.add(a2, f32x4.mul(x, small(v128.load(more), mask)));
+    a3 = f32x4.add(a3, f32x4.mul(x, small(v128.load(more, 2), mask)));
   }
   v128.store(to, a0);
   v128.store(to, a1, 16);
@@ -98,26 +97,20 @@ export function scoreHalves1(to: usize, keys: usize, q: usize, dim: u32): void {
 }
 
 /**
- * Four queries: sums += weight * value over n positions, position by position, eight dims at a time. sums: `step` bytes from
- * query to query. values: a row of dim halves for each position.
+ * Four queries, eight dims: sums += weight * value over n positions, position by position. sums: `step` bytes from query to
+ * query. values: [n][8 dims].
  */
-export function sumHalves4(
-  sums: usize, step: usize, w0: usize, w1: usize, w2: usize, w3: usize, values: usize, dim: u32, n: u32,
-): void {
-  const row = <usize>halfRowBytes(dim);
-  for (let c: usize = 0; c < row; c += 16, sums += 32) sumHalves4x8(sums, step, w0, w1, w2, w3, values + c - 2, row, n);
-}
-
-function sumHalves4x8(
-  sums: usize, step: usize, w0: usize, w1: usize, w2: usize, w3: usize, values: usize, row: usize, n: u32,
+export function sumHalves4x8(
+  sums: usize, step: usize, w0: usize, w1: usize, w2: usize, w3: usize, values: usize, n: u32,
 ): void {
   const mask = v128.load32_splat(constants);
+  values -= 2;
   const second = sums + step, third = second + step, fourth = third + step;
   let a0 = v128.load(sums), a1 = v128.load(sums, 16);
   let b0 = v128.load(second), b1 = v128.load(second, 16);
   let c0 = v128.load(third), c1 = v128.load(third, 16);
   let d0 = v128.load(fourth), d1 = v128.load(fourth, 16);
-  for (const end = w0 + (<usize>n << 2); w0 < end; w0 += 4, w1 += 4, w2 += 4, w3 += 4, values += row) {
+  for (const end = w0 + (<usize>n << 2); w0 < end; w0 += 4, w1 += 4, w2 += 4, w3 += 4, values += 16) {
     const v0 = small(v128.load(values), mask), v1 = small(v128.load(values, 2), mask);
     const a = v128.load32_splat(w0);
     a0 = f32x4.add(a0, f32x4.mul(a, v0));
@@ -142,28 +135,22 @@ function sumHalves4x8(
   v128.store(fourth, d1, 16);
 }
 
-/** One query: the same, 32 dims at a time (eight accumulators hide the latency of an addition), and the rest by eights. */
-export function sumHalves1(sums: usize, weights: usize, values: usize, dim: u32, n: u32): void {
-  const row = <usize>halfRowBytes(dim);
-  let c: usize = 0;
-  for (; c + 64 <= row; c += 64, sums += 128) sumHalves1x32(sums, weights, values + c - 2, row, n);
-  for (; c < row; c += 16, sums += 32) sumHalves1x8(sums, weights, values + c - 2, row, n);
-}
-
-function sumHalves1x32(sums: usize, weights: usize, values: usize, row: usize, n: u32): void {
+/** One query, 32 dims of 16 positions' columns: eight accumulators hide the latency of an addition. */
+export function sumHalves1x32(sums: usize, weights: usize, values: usize, n: u32): void {
   const mask = v128.load32_splat(constants);
   let s0 = v128.load(sums), s1 = v128.load(sums, 16), s2 = v128.load(sums, 32), s3 = v128.load(sums, 48);
   let s4 = v128.load(sums, 64), s5 = v128.load(sums, 80), s6 = v128.load(sums, 96), s7 = v128.load(sums, 112);
-  for (const end = weights + (<usize>n << 2); weights < end; weights += 4, values += row) {
+  values -= 2;
+  for (const end = weights + (<usize>n << 2); weights < end; weights += 4, values += 16) {
     const w = v128.load32_splat(weights);
     s0 = f32x4.add(s0, f32x4.mul(w, small(v128.load(values), mask)));
     s1 = f32x4.add(s1, f32x4.mul(w, small(v128.load(values, 2), mask)));
-    s2 = f32x4.add(s2, f32x4.mul(w, small(v128.load(values, 16), mask)));
-    s3 = f32x4.add(s3, f32x4.mul(w, small(v128.load(values, 18), mask)));
-    s4 = f32x4.add(s4, f32x4.mul(w, small(v128.load(values, 32), mask)));
-    s5 = f32x4.add(s5, f32x4.mul(w, small(v128.load(values, 34), mask)));
-    s6 = f32x4.add(s6, f32x4.mul(w, small(v128.load(values, 48), mask)));
-    s7 = f32x4.add(s7, f32x4.mul(w, small(v128.load(values, 50), mask)));
+    s2 = f32x4.add(s2, f32x4.mul(w, small(v128.load(values, 256), mask)));
+    s3 = f32x4.add(s3, f32x4.mul(w, small(v128.load(values, 258), mask)));
+    s4 = f32x4.add(s4, f32x4.mul(w, small(v128.load(values, 512), mask)));
+    s5 = f32x4.add(s5, f32x4.mul(w, small(v128.load(values, 514), mask)));
+    s6 = f32x4.add(s6, f32x4.mul(w, small(v128.load(values, 768), mask)));
+    s7 = f32x4.add(s7, f32x4.mul(w, small(v128.load(values, 770), mask)));
   }
   v128.store(sums, s0);
   v128.store(sums, s1, 16);
@@ -175,10 +162,12 @@ function sumHalves1x32(sums: usize, weights: usize, values: usize, row: usize, n
   v128.store(sums, s7, 112);
 }
 
-function sumHalves1x8(sums: usize, weights: usize, values: usize, row: usize, n: u32): void {
+/** One query, eight dims. */
+export function sumHalves1x8(sums: usize, weights: usize, values: usize, n: u32): void {
   const mask = v128.load32_splat(constants);
   let s0 = v128.load(sums), s1 = v128.load(sums, 16);
-  for (const end = weights + (<usize>n << 2); weights < end; weights += 4, values += row) {
+  values -= 2;
+  for (const end = weights + (<usize>n << 2); weights < end; weights += 4, values += 16) {
     const w = v128.load32_splat(weights);
     s0 = f32x4.add(s0, f32x4.mul(w, small(v128.load(values), mask)));
     s1 = f32x4.add(s1, f32x4.mul(w, small(v128.load(values, 2), mask)));

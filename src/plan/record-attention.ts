@@ -303,7 +303,7 @@ function partialWords(
 
 /** Bytes of one kv head's part of a page: 16 positions of headDim elements (assembly/ops/kv-page.ts). */
 function pageBytes(type: number, headDim: number, layer: number): number {
-  if (type === 0) return 64 * headDim;
+  if (type === 0) return 64 * align(headDim, 8);
   if (type === 1) return 16 + 32 * align(headDim, 8);
   if (headDim % 32 !== 0) {
     throw new PlanError(

@@ -13,16 +13,14 @@ export interface CacheShape {
   readonly nPages: number;
 }
 
-/** Bytes of a position's f16 values. */
-const rowBytes = (dim: number): number => Math.ceil(dim / 8) * 16;
-
-/** Where half i of a row of halves stands, in bytes: eights as 0 4 1 5 2 6 3 7. */
-const halfAt = (i: number): number => (i >> 3) * 16 + [0, 4, 8, 12, 2, 6, 10, 14][i & 7]!;
+/** Where half i of eight stands, in bytes: as 0 4 1 5 2 6 3 7. */
+const halfAt = (i: number): number => [0, 4, 8, 12, 2, 6, 10, 14][i & 7]!;
 
 /** Bytes of one kv head in a page. */
 export function headBytes(type: number, dim: number): number {
   if (type === KvType.q8_0) return (dim / 32) * (32 + 512);
-  return type === KvType.f16 ? 16 + rowBytes(dim) * 16 : dim * 64;
+  const n = Math.ceil(dim / 8) * 8 * 16;
+  return type === KvType.f16 ? 16 + n * 2 : n * 4;
 }
 
 export function halfToFloat(h: number): number {
@@ -137,11 +135,12 @@ export class TestCache {
   }
 
   key(sequence: SequenceSpec, head: number, position: number, dim: number): number {
-    const { kType: type } = this.shape,
-      lane = position & 15;
+    const { kType: type, dimK } = this.shape,
+      lane = position & 15,
+      eight = (lane >> 3) * dimK + dim;
     const page = this.#view(this.keysAt(sequence.pages[position >> 4]!, head));
-    if (type === KvType.f32) return page.getFloat32(dim * 64 + lane * 4, true);
-    if (type === KvType.f16) return half(page, 16 + dim * 32 + halfAt(lane));
+    if (type === KvType.f32) return page.getFloat32(eight * 32 + (lane & 7) * 4, true);
+    if (type === KvType.f16) return half(page, 16 + eight * 16 + halfAt(lane));
     const block = (dim >> 5) * 544;
     return Math.fround(
       half(page, block + lane * 2) *
@@ -150,15 +149,15 @@ export class TestCache {
   }
 
   value(sequence: SequenceSpec, head: number, position: number, dim: number): number {
-    const { vType: type, dimV } = this.shape,
-      lane = position & 15;
+    const { vType: type } = this.shape,
+      lane = position & 15,
+      eight = (dim >> 3) * 16 + lane;
     const page = this.#view(this.valuesAt(sequence.pages[position >> 4]!, head));
-    if (type === KvType.f32) return page.getFloat32((lane * dimV + dim) * 4, true);
-    if (type === KvType.f16) return half(page, 16 + lane * rowBytes(dimV) + halfAt(dim));
-    const nBlocks = dimV / 32;
-    const d = half(page, (lane * nBlocks + (dim >> 5)) * 2);
-    const place = (dim & ~15) + (dim & 3) * 4 + ((dim >> 2) & 3);
-    return Math.fround(d * page.getInt8(16 * nBlocks * 2 + lane * dimV + place));
+    if (type === KvType.f32) return page.getFloat32(eight * 32 + (dim & 7) * 4, true);
+    if (type === KvType.f16) return half(page, 16 + eight * 16 + halfAt(dim));
+    const block = (dim >> 5) * 544,
+      place = (dim & 16) * 16 + lane * 16 + (dim & 3) * 4 + ((dim >> 2) & 3);
+    return Math.fround(half(page, block + lane * 2) * page.getInt8(block + 32 + place));
   }
 
   /** Which positions of a head's f16 block are marked as not normal. */
@@ -170,11 +169,7 @@ export class TestCache {
   setHalf(page: number, head: number, position: number, dim: number, bits: number): void {
     const block = this.valuesAt(page, head);
     this.machine.u8(block, 16)[position] = 1;
-    this.#view(block).setUint16(
-      16 + position * rowBytes(this.shape.dimV) + halfAt(dim),
-      bits,
-      true,
-    );
+    this.#view(block).setUint16(16 + ((dim >> 3) * 16 + position) * 16 + halfAt(dim), bits, true);
   }
 
   /** Address of a head's keys in a page. */
