@@ -3,7 +3,7 @@
 // is read. What a query gets depends on its own keys alone (NUMERICS.md), whoever shares the block.
 
 import { Kv, KvType, Limit } from "../abi";
-import { expf32x4, tanhf32x4 } from "../math/index";
+import { expSums, tanhf32x4 } from "../math/index";
 import { scratch } from "../work";
 import { enlarge, reduce16, scoreHalves1, scoreHalves4, sumHalves1x32, sumHalves1x8, sumHalves4x8 } from "./attention-halves";
 import { blockAt, columnBytes, headBytes, isNormal, markBytes, readKeys, readValues } from "./kv-page";
@@ -286,15 +286,9 @@ function softmaxChunk(query: Query, base: u32, row: usize, enlargement: f32): vo
     // pmax, as in softmax.ts: a NaN that it drops comes back from exp.
     top = f32x4.pmax(top, s);
   }
-  const largest = max4(top), m = f32x4.splat(largest), large = f32x4.splat(enlargement);
-  let sums = f32x4.splat(0);
-  for (let i = begin; i < end; i += 4) {
-    const e = expf32x4(f32x4.sub(v128.load(row + (<usize>i << 2)), m));
-    v128.store(row + (<usize>i << 2), f32x4.mul(e, large));
-    sums = f32x4.add(sums, e);
-  }
+  const largest = max4(top);
   query.chunkMax = largest;
-  query.chunkSum = sum4(sums);
+  query.chunkSum = sum4(expSums(row + (<usize>begin << 2), row + (<usize>end << 2), largest, enlargement));
 }
 
 /** Four scaled scores with what the shape asks for: softcap, slope, bias. distance: from the query to the first key. */
