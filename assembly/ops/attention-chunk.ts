@@ -5,7 +5,9 @@
 import { Kv, KvType, Limit } from "../abi";
 import { expSums, tanhf32x4 } from "../math/index";
 import { scratch } from "../work";
-import { enlarge, reduce16, scoreHalves1, scoreHalves4, sumHalves1x32, sumHalves1x8, sumHalves4x8 } from "./attention-halves";
+import {
+  enlarge, reduce16, scoreHalves1, scoreHalves2, scoreHalves4, sumHalves1x32, sumHalves1x8, sumHalves2x16, sumHalves4x8,
+} from "./attention-halves";
 import { blockAt, columnBytes, headBytes, isNormal, markBytes, readKeys, readValues } from "./kv-page";
 import { max4, sum4 } from "./softmax";
 
@@ -182,34 +184,32 @@ function enlargeQueries(n: u32): bool {
 
 /** scorePage for up to four queries, from a block of normal halves. */
 function scoreHalves(n: u32, keys: usize, to: usize): void {
-  const bytes = <usize>dimK << 2, q0 = enlarged;
-  if (n > 2) {
-    // of three, the last one twice
-    const q1 = q0 + bytes, q2 = q1 + bytes, q3 = n == 4 ? q2 + bytes : q2;
-    scoreHalves4(to, scoreBytes, keys, q0, q1, q2, q3, dimK);
-    scoreHalves4(to + 32, scoreBytes, keys + (<usize>dimK << 4), q0, q1, q2, q3, dimK);
-  } else {
-    for (let i: u32 = 0; i < n; i++, to += scoreBytes) scoreHalves1(to, keys, q0 + <usize>i * bytes, dimK);
-  }
+  const bytes = <usize>dimK << 2, q0 = enlarged, q1 = q0 + bytes, q2 = q1 + bytes;
+  if (n == 1) return scoreHalves1(to, keys, q0, dimK);
+  if (n == 2) return scoreHalves2(to, scoreBytes, keys, q0, q1, dimK);
+  // of three, the last one twice
+  const q3 = n == 4 ? q2 + bytes : q2;
+  scoreHalves4(to, scoreBytes, keys, q0, q1, q2, q3, dimK);
+  scoreHalves4(to + 32, scoreBytes, keys + (<usize>dimK << 4), q0, q1, q2, q3, dimK);
 }
 
 /** sumPage for up to four queries that all see positions [from, from + count) of a block of normal halves; place: from in the chunk. */
 function sumHalves(n: u32, values: usize, from: u32, count: u32, place: u32): void {
-  const weights = scores + (<usize>place << 2);
+  const w0 = scores + (<usize>place << 2), w1 = w0 + scoreBytes, w2 = w1 + scoreBytes, column: usize = columnBytes / 2;
+  const end = chunkSums + sumBytes;
+  let sums = chunkSums;
   values += <usize>from << 4;
   if (n > 2) {
-    const w1 = weights + scoreBytes, w2 = w1 + scoreBytes, w3 = n == 4 ? w2 + scoreBytes : w2;
-    for (let c: usize = 0; c < sumBytes; c += 32, values += columnBytes / 2) {
-      sumHalves4x8(chunkSums + c, sumBytes, weights, w1, w2, w3, values, count);
-    }
+    const w3 = n == 4 ? w2 + scoreBytes : w2;
+    for (; sums < end; sums += 32, values += column) sumHalves4x8(sums, sumBytes, w0, w1, w2, w3, values, count);
     return;
   }
-  for (let i: usize = 0; i < <usize>n; i++) {
-    const sums = chunkSums + i * sumBytes, w = weights + i * scoreBytes;
-    let c: usize = 0, column = values;
-    for (; c + 128 <= sumBytes; c += 128, column += 2 * columnBytes) sumHalves1x32(sums + c, w, column, count);
-    for (; c < sumBytes; c += 32, column += columnBytes / 2) sumHalves1x8(sums + c, w, column, count);
+  if (n == 2) {
+    for (; sums + 64 <= end; sums += 64, values += 2 * column) sumHalves2x16(sums, sumBytes, w0, w1, values, count);
+    if (sums < end) sumHalves1x8(sums + sumBytes, w1, values, count);
   }
+  if (n == 1) for (; sums + 128 <= end; sums += 128, values += 4 * column) sumHalves1x32(sums, w0, values, count);
+  for (; sums < end; sums += 32, values += column) sumHalves1x8(sums, w0, values, count);
 }
 
 /** Raw scores of one page of keys, [2][dimK][8], for all queries; `to` is the page's place in the scores of query 0. */

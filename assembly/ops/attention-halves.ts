@@ -77,6 +77,36 @@ export function scoreHalves4(to: usize, step: usize, keys: usize, q0: usize, q1:
   v128.store(to + 3 * step, d1, 16);
 }
 
+/** Raw scores of two queries and sixteen positions, at `to` and `step` bytes on. keys: [2][dim][8 positions]. */
+export function scoreHalves2(to: usize, step: usize, keys: usize, q0: usize, q1: usize, dim: u32): void {
+  const mask = v128.load32_splat(constants), zero = f32x4.splat(0);
+  let a0 = zero, a1 = zero, a2 = zero, a3 = zero, b0 = zero, b1 = zero, b2 = zero, b3 = zero;
+  keys -= 2;
+  let more = keys + (<usize>dim << 4);
+  for (const end = q0 + (<usize>dim << 2); q0 < end; q0 += 4, q1 += 4, keys += 16, more += 16) {
+    const k0 = small(v128.load(keys), mask), k1 = small(v128.load(keys, 2), mask);
+    const k2 = small(v128.load(more), mask), k3 = small(v128.load(more, 2), mask);
+    const a = v128.load32_splat(q0);
+    a0 = f32x4.add(a0, f32x4.mul(a, k0));
+    a1 = f32x4.add(a1, f32x4.mul(a, k1));
+    a2 = f32x4.add(a2, f32x4.mul(a, k2));
+    a3 = f32x4.add(a3, f32x4.mul(a, k3));
+    const b = v128.load32_splat(q1);
+    b0 = f32x4.add(b0, f32x4.mul(b, k0));
+    b1 = f32x4.add(b1, f32x4.mul(b, k1));
+    b2 = f32x4.add(b2, f32x4.mul(b, k2));
+    b3 = f32x4.add(b3, f32x4.mul(b, k3));
+  }
+  v128.store(to, a0);
+  v128.store(to, a1, 16);
+  v128.store(to, a2, 32);
+  v128.store(to, a3, 48);
+  v128.store(to + step, b0);
+  v128.store(to + step, b1, 16);
+  v128.store(to + step, b2, 32);
+  v128.store(to + step, b3, 48);
+}
+
 /** Raw scores of one query and sixteen positions. keys: [2][dim][8 positions]. */
 export function scoreHalves1(to: usize, keys: usize, q: usize, dim: u32): void {
   const mask = v128.load32_splat(constants), zero = f32x4.splat(0);
@@ -133,6 +163,36 @@ export function sumHalves4x8(
   v128.store(third, c1, 16);
   v128.store(fourth, d0);
   v128.store(fourth, d1, 16);
+}
+
+/** Two queries, 16 dims: the same with two columns of values. */
+export function sumHalves2x16(sums: usize, step: usize, w0: usize, w1: usize, values: usize, n: u32): void {
+  const mask = v128.load32_splat(constants), second = sums + step;
+  let a0 = v128.load(sums), a1 = v128.load(sums, 16), a2 = v128.load(sums, 32), a3 = v128.load(sums, 48);
+  let b0 = v128.load(second), b1 = v128.load(second, 16), b2 = v128.load(second, 32), b3 = v128.load(second, 48);
+  values -= 2;
+  for (const end = w0 + (<usize>n << 2); w0 < end; w0 += 4, w1 += 4, values += 16) {
+    const v0 = small(v128.load(values), mask), v1 = small(v128.load(values, 2), mask);
+    const v2 = small(v128.load(values, 256), mask), v3 = small(v128.load(values, 258), mask);
+    const a = v128.load32_splat(w0);
+    a0 = f32x4.add(a0, f32x4.mul(a, v0));
+    a1 = f32x4.add(a1, f32x4.mul(a, v1));
+    a2 = f32x4.add(a2, f32x4.mul(a, v2));
+    a3 = f32x4.add(a3, f32x4.mul(a, v3));
+    const b = v128.load32_splat(w1);
+    b0 = f32x4.add(b0, f32x4.mul(b, v0));
+    b1 = f32x4.add(b1, f32x4.mul(b, v1));
+    b2 = f32x4.add(b2, f32x4.mul(b, v2));
+    b3 = f32x4.add(b3, f32x4.mul(b, v3));
+  }
+  v128.store(sums, a0);
+  v128.store(sums, a1, 16);
+  v128.store(sums, a2, 32);
+  v128.store(sums, a3, 48);
+  v128.store(second, b0);
+  v128.store(second, b1, 16);
+  v128.store(second, b2, 32);
+  v128.store(second, b3, 48);
 }
 
 /** One query, 32 dims of 16 positions' columns: eight accumulators hide the latency of an addition. */
