@@ -6,10 +6,10 @@ import { Kv, KvType, Limit } from "../abi";
 import { expSums, tanhf32x4 } from "../math/index";
 import { scratch } from "../work";
 import {
-  enlarge, reduce16, scoreHalves1, scoreHalves2, scoreHalves4, sumHalves1x32, sumHalves1x8, sumHalves2x16, sumHalves4x8,
+  enlarge, reduce16, scoreHalves1, scoreHalves2, scoreHalves4, sumHalves1x32, sumHalves1x8, sumHalves2x16, sumHalves4,
 } from "./attention-halves";
 import { blockAt, columnBytes, headBytes, isNormal, markBytes, readKeys, readValues } from "./kv-page";
-import { max4, sum4 } from "./softmax";
+import { max4, sum4 as sumLanes } from "./softmax";
 
 /** One query of a block, in scratch memory. Positions are absolute. */
 @unmanaged
@@ -200,9 +200,7 @@ function sumHalves(n: u32, values: usize, from: u32, count: u32, place: u32): vo
   let sums = chunkSums;
   values += <usize>from << 4;
   if (n > 2) {
-    const w3 = n == 4 ? w2 + scoreBytes : w2;
-    for (; sums < end; sums += 32, values += column) sumHalves4x8(sums, sumBytes, w0, w1, w2, w3, values, count);
-    return;
+    return sumHalves4(sums, end, sumBytes, w0, w1, w2, n == 4 ? w2 + scoreBytes : w2, values, count);
   }
   if (n == 2) {
     for (; sums + 64 <= end; sums += 64, values += 2 * column) sumHalves2x16(sums, sumBytes, w0, w1, values, count);
@@ -288,7 +286,7 @@ function softmaxChunk(query: Query, base: u32, row: usize, enlargement: f32): vo
   }
   const largest = max4(top);
   query.chunkMax = largest;
-  query.chunkSum = sum4(expSums(row + (<usize>begin << 2), row + (<usize>end << 2), largest, enlargement));
+  query.chunkSum = sumLanes(expSums(row + (<usize>begin << 2), row + (<usize>end << 2), largest, enlargement));
 }
 
 /** Four scaled scores with what the shape asks for: softcap, slope, bias. distance: from the query to the first key. */
@@ -324,7 +322,7 @@ function sumPage(n: u32, values: usize, start: u32, place: u32): void {
     const sums = chunkSums + <usize>i * sumBytes;
     let column = values + (<usize>(from - start) << 5);
     if (i + 4 <= n && sees(i + 1, start, from, to) && sees(i + 2, start, from, to) && sees(i + 3, start, from, to)) {
-      for (let c: usize = 0; c < sumBytes; c += 32, column += columnBytes) sum4x8(sums + c, weights, column, to - from);
+      sum4(sums, weights, column, to - from);
       i += 4;
     } else {
       let c: usize = 0;
@@ -347,36 +345,39 @@ function sees(i: u32, start: u32, from: u32, to: u32): bool {
   return max<u32>(query.chunkFirst, start) == from && min<u32>(query.chunkEnd, start + Kv.pagePositions) == to;
 }
 
-/** Four queries, eight dims: sums += weight * value, position by position. */
-function sum4x8(sums: usize, weights: usize, values: usize, n: u32): void {
-  const second = sums + sumBytes, third = second + sumBytes, fourth = third + sumBytes;
-  let a0 = v128.load(sums), a1 = v128.load(sums, 16);
-  let b0 = v128.load(second), b1 = v128.load(second, 16);
-  let c0 = v128.load(third), c1 = v128.load(third, 16);
-  let d0 = v128.load(fourth), d1 = v128.load(fourth, 16);
-  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += 32) {
-    const v0 = v128.load(values), v1 = v128.load(values, 16);
-    const a = v128.load32_splat(weights);
-    a0 = f32x4.add(a0, f32x4.mul(a, v0));
-    a1 = f32x4.add(a1, f32x4.mul(a, v1));
-    const b = v128.load32_splat(weights, scoreBytes);
-    b0 = f32x4.add(b0, f32x4.mul(b, v0));
-    b1 = f32x4.add(b1, f32x4.mul(b, v1));
-    const c = v128.load32_splat(weights, 2 * scoreBytes);
-    c0 = f32x4.add(c0, f32x4.mul(c, v0));
-    c1 = f32x4.add(c1, f32x4.mul(c, v1));
-    const d = v128.load32_splat(weights, 3 * scoreBytes);
-    d0 = f32x4.add(d0, f32x4.mul(d, v0));
-    d1 = f32x4.add(d1, f32x4.mul(d, v1));
+/** Four queries: sums += weight * value over n positions, position by position, eight dims at a time. */
+function sum4(sums: usize, weights: usize, values: usize, n: u32): void {
+  const last = weights + (<usize>n << 2), skip = columnBytes - (n << 5);
+  for (const end = sums + sumBytes; sums < end; sums += 32, values += <usize>skip) {
+    const second = sums + sumBytes, third = second + sumBytes, fourth = third + sumBytes;
+    let a0 = v128.load(sums), a1 = v128.load(sums, 16);
+    let b0 = v128.load(second), b1 = v128.load(second, 16);
+    let c0 = v128.load(third), c1 = v128.load(third, 16);
+    let d0 = v128.load(fourth), d1 = v128.load(fourth, 16);
+    for (let w = weights; w < last; w += 4, values += 32) {
+      const v0 = v128.load(values), v1 = v128.load(values, 16);
+      const a = v128.load32_splat(w);
+      a0 = f32x4.add(a0, f32x4.mul(a, v0));
+      a1 = f32x4.add(a1, f32x4.mul(a, v1));
+      const b = v128.load32_splat(w, scoreBytes);
+      b0 = f32x4.add(b0, f32x4.mul(b, v0));
+      b1 = f32x4.add(b1, f32x4.mul(b, v1));
+      const c = v128.load32_splat(w, 2 * scoreBytes);
+      c0 = f32x4.add(c0, f32x4.mul(c, v0));
+      c1 = f32x4.add(c1, f32x4.mul(c, v1));
+      const d = v128.load32_splat(w, 3 * scoreBytes);
+      d0 = f32x4.add(d0, f32x4.mul(d, v0));
+      d1 = f32x4.add(d1, f32x4.mul(d, v1));
+    }
+    v128.store(sums, a0);
+    v128.store(sums, a1, 16);
+    v128.store(second, b0);
+    v128.store(second, b1, 16);
+    v128.store(third, c0);
+    v128.store(third, c1, 16);
+    v128.store(fourth, d0);
+    v128.store(fourth, d1, 16);
   }
-  v128.store(sums, a0);
-  v128.store(sums, a1, 16);
-  v128.store(second, b0);
-  v128.store(second, b1, 16);
-  v128.store(third, c0);
-  v128.store(third, c1, 16);
-  v128.store(fourth, d0);
-  v128.store(fourth, d1, 16);
 }
 
 /** One query, 32 dims: eight accumulators hide the latency of an addition. */

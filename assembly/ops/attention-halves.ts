@@ -127,42 +127,47 @@ export function scoreHalves1(to: usize, keys: usize, q: usize, dim: u32): void {
 }
 
 /**
- * Four queries, eight dims: sums += weight * value over n positions, position by position. sums: `step` bytes from query to
- * query. values: [n][8 dims].
+ * Four queries: sums += weight * value over n positions, position by position, eight dims at a time. sums: from `sums` to
+ * `end`, and `step` bytes from query to query. values: of every eight dims [16 positions][8 dims], n of them.
  */
-export function sumHalves4x8(
-  sums: usize, step: usize, w0: usize, w1: usize, w2: usize, w3: usize, values: usize, n: u32,
+export function sumHalves4(
+  sums: usize, end: usize, step: usize, weights: usize, w1: usize, w2: usize, w3: usize, values: usize, n: u32,
 ): void {
-  const mask = v128.load32_splat(constants);
+  const mask = v128.load32_splat(constants), last = weights + (<usize>n << 2), skip = <usize>256 - (<usize>n << 4);
+  w1 -= weights;
+  w2 -= weights;
+  w3 -= weights;
   values -= 2;
-  const second = sums + step, third = second + step, fourth = third + step;
-  let a0 = v128.load(sums), a1 = v128.load(sums, 16);
-  let b0 = v128.load(second), b1 = v128.load(second, 16);
-  let c0 = v128.load(third), c1 = v128.load(third, 16);
-  let d0 = v128.load(fourth), d1 = v128.load(fourth, 16);
-  for (const end = w0 + (<usize>n << 2); w0 < end; w0 += 4, w1 += 4, w2 += 4, w3 += 4, values += 16) {
-    const v0 = small(v128.load(values), mask), v1 = small(v128.load(values, 2), mask);
-    const a = v128.load32_splat(w0);
-    a0 = f32x4.add(a0, f32x4.mul(a, v0));
-    a1 = f32x4.add(a1, f32x4.mul(a, v1));
-    const b = v128.load32_splat(w1);
-    b0 = f32x4.add(b0, f32x4.mul(b, v0));
-    b1 = f32x4.add(b1, f32x4.mul(b, v1));
-    const c = v128.load32_splat(w2);
-    c0 = f32x4.add(c0, f32x4.mul(c, v0));
-    c1 = f32x4.add(c1, f32x4.mul(c, v1));
-    const d = v128.load32_splat(w3);
-    d0 = f32x4.add(d0, f32x4.mul(d, v0));
-    d1 = f32x4.add(d1, f32x4.mul(d, v1));
+  for (; sums < end; sums += 32, values += skip) {
+    const second = sums + step, third = second + step, fourth = third + step;
+    let a0 = v128.load(sums), a1 = v128.load(sums, 16);
+    let b0 = v128.load(second), b1 = v128.load(second, 16);
+    let c0 = v128.load(third), c1 = v128.load(third, 16);
+    let d0 = v128.load(fourth), d1 = v128.load(fourth, 16);
+    for (let w = weights; w < last; w += 4, values += 16) {
+      const v0 = small(v128.load(values), mask), v1 = small(v128.load(values, 2), mask);
+      const a = v128.load32_splat(w);
+      a0 = f32x4.add(a0, f32x4.mul(a, v0));
+      a1 = f32x4.add(a1, f32x4.mul(a, v1));
+      const b = v128.load32_splat(w + w1);
+      b0 = f32x4.add(b0, f32x4.mul(b, v0));
+      b1 = f32x4.add(b1, f32x4.mul(b, v1));
+      const c = v128.load32_splat(w + w2);
+      c0 = f32x4.add(c0, f32x4.mul(c, v0));
+      c1 = f32x4.add(c1, f32x4.mul(c, v1));
+      const d = v128.load32_splat(w + w3);
+      d0 = f32x4.add(d0, f32x4.mul(d, v0));
+      d1 = f32x4.add(d1, f32x4.mul(d, v1));
+    }
+    v128.store(sums, a0);
+    v128.store(sums, a1, 16);
+    v128.store(second, b0);
+    v128.store(second, b1, 16);
+    v128.store(third, c0);
+    v128.store(third, c1, 16);
+    v128.store(fourth, d0);
+    v128.store(fourth, d1, 16);
   }
-  v128.store(sums, a0);
-  v128.store(sums, a1, 16);
-  v128.store(second, b0);
-  v128.store(second, b1, 16);
-  v128.store(third, c0);
-  v128.store(third, c1, 16);
-  v128.store(fourth, d0);
-  v128.store(fourth, d1, 16);
 }
 
 /** Two queries, 16 dims: the same with two columns of values. */
