@@ -8,7 +8,7 @@ import { scratch } from "../work";
 import {
   enlarge, reduce16, scoreHalves1, scoreHalves2, scoreHalves4, sumHalves1x32, sumHalves1x8, sumHalves2x16, sumHalves4,
 } from "./attention-halves";
-import { blockAt, columnBytes, headBytes, isNormal, markBytes, readKeys, readValues } from "./kv-page";
+import { blockAt, headBytes, isNormal, markBytes, readKeys, readValues, widthAt } from "./kv-page";
 import { max4, sum4 as sumLanes } from "./softmax";
 
 /** One query of a block, in scratch memory. Positions are absolute. */
@@ -190,33 +190,38 @@ function scoreHalves(n: u32, keys: usize, to: usize): void {
   // of three, the last one twice
   const q3 = n == 4 ? q2 + bytes : q2;
   scoreHalves4(to, scoreBytes, keys, q0, q1, q2, q3, dimK);
-  scoreHalves4(to + 32, scoreBytes, keys + (<usize>dimK << 4), q0, q1, q2, q3, dimK);
+  scoreHalves4(to + 32, scoreBytes, keys + 16, q0, q1, q2, q3, dimK);
 }
 
 /** sumPage for up to four queries that all see positions [from, from + count) of a block of normal halves; place: from in the chunk. */
 function sumHalves(n: u32, values: usize, from: u32, count: u32, place: u32): void {
-  const w0 = scores + (<usize>place << 2), w1 = w0 + scoreBytes, w2 = w1 + scoreBytes, column: usize = columnBytes / 2;
-  const end = chunkSums + sumBytes;
-  let sums = chunkSums;
-  values += <usize>from << 4;
-  if (n > 2) {
-    return sumHalves4(sums, end, sumBytes, w0, w1, w2, n == 4 ? w2 + scoreBytes : w2, values, count);
+  const w0 = scores + (<usize>place << 2), w1 = w0 + scoreBytes, w2 = w1 + scoreBytes, w3 = n == 4 ? w2 + scoreBytes : w2;
+  for (let first: u32 = 0, sums = chunkSums; first < dimV; first += 32, values += 1024) {
+    const row = <usize>(widthAt(dimV, first) << 1), end = sums + (row << 1);
+    let v = values + <usize>from * row;
+    if (n > 2) {
+      sumHalves4(sums, end, sumBytes, w0, w1, w2, w3, v, row, count);
+    } else if (n == 1 && row == 64) {
+      sumHalves1x32(sums, w0, v, row, count);
+    } else {
+      let s = sums;
+      if (n == 2) for (; s + 64 <= end; s += 64, v += 32) sumHalves2x16(s, sumBytes, w0, w1, v, row, count);
+      for (; s < end; s += 32, v += 16) {
+        sumHalves1x8(s, w0, v, row, count);
+        if (n == 2) sumHalves1x8(s + sumBytes, w1, v, row, count);
+      }
+    }
+    sums = end;
   }
-  if (n == 2) {
-    for (; sums + 64 <= end; sums += 64, values += 2 * column) sumHalves2x16(sums, sumBytes, w0, w1, values, count);
-    if (sums < end) sumHalves1x8(sums + sumBytes, w1, values, count);
-  }
-  if (n == 1) for (; sums + 128 <= end; sums += 128, values += 4 * column) sumHalves1x32(sums, w0, values, count);
-  for (; sums < end; sums += 32, values += column) sumHalves1x8(sums, w0, values, count);
 }
 
-/** Raw scores of one page of keys, [2][dimK][8], for all queries; `to` is the page's place in the scores of query 0. */
+/** Raw scores of one page of keys, [dimK][16], for all queries; `to` is the page's place in the scores of query 0. */
 function scorePage(n: u32, keys: usize, to: usize): void {
   let i: u32 = 0;
   for (; i + 4 <= n; i += 4, to += 4 * scoreBytes) {
     const q0 = queryAt(i).q, q1 = queryAt(i + 1).q, q2 = queryAt(i + 2).q, q3 = queryAt(i + 3).q;
     score4(to, keys, q0, q1, q2, q3);
-    score4(to + 32, keys + (<usize>dimK << 5), q0, q1, q2, q3);
+    score4(to + 32, keys + 32, q0, q1, q2, q3);
   }
   for (; i < n; i++, to += scoreBytes) score1(to, keys, queryAt(i).q);
 }
@@ -225,7 +230,7 @@ function scorePage(n: u32, keys: usize, to: usize): void {
 function score4(to: usize, keys: usize, q0: usize, q1: usize, q2: usize, q3: usize): void {
   const zero = f32x4.splat(0);
   let a0 = zero, a1 = zero, b0 = zero, b1 = zero, c0 = zero, c1 = zero, d0 = zero, d1 = zero;
-  for (let end = q0 + (<usize>dimK << 2); q0 < end; q0 += 4, q1 += 4, q2 += 4, q3 += 4, keys += 32) {
+  for (let end = q0 + (<usize>dimK << 2); q0 < end; q0 += 4, q1 += 4, q2 += 4, q3 += 4, keys += 64) {
     const k0 = v128.load(keys), k1 = v128.load(keys, 16);
     const a = v128.load32_splat(q0);
     a0 = f32x4.add(a0, f32x4.mul(a, k0));
@@ -253,13 +258,13 @@ function score4(to: usize, keys: usize, q0: usize, q1: usize, q2: usize, q3: usi
 /** One query, sixteen positions. */
 function score1(to: usize, keys: usize, q: usize): void {
   const zero = f32x4.splat(0);
-  let a0 = zero, a1 = zero, a2 = zero, a3 = zero, more = keys + (<usize>dimK << 5);
-  for (let end = q + (<usize>dimK << 2); q < end; q += 4, keys += 32, more += 32) {
+  let a0 = zero, a1 = zero, a2 = zero, a3 = zero;
+  for (let end = q + (<usize>dimK << 2); q < end; q += 4, keys += 64) {
     const x = v128.load32_splat(q);
     a0 = f32x4.add(a0, f32x4.mul(x, v128.load(keys)));
     a1 = f32x4.add(a1, f32x4.mul(x, v128.load(keys, 16)));
-    a2 = f32x4.add(a2, f32x4.mul(x, v128.load(more)));
-    a3 = f32x4.add(a3, f32x4.mul(x, v128.load(more, 16)));
+    a2 = f32x4.add(a2, f32x4.mul(x, v128.load(keys, 32)));
+    a3 = f32x4.add(a3, f32x4.mul(x, v128.load(keys, 48)));
   }
   v128.store(to, a0);
   v128.store(to, a1, 16);
@@ -319,17 +324,21 @@ function sumPage(n: u32, values: usize, start: u32, place: u32): void {
       continue;
     }
     const weights = scores + <usize>i * scoreBytes + (<usize>(place + from - start) << 2);
-    const sums = chunkSums + <usize>i * sumBytes;
-    let column = values + (<usize>(from - start) << 5);
-    if (i + 4 <= n && sees(i + 1, start, from, to) && sees(i + 2, start, from, to) && sees(i + 3, start, from, to)) {
-      sum4(sums, weights, column, to - from);
-      i += 4;
-    } else {
-      let c: usize = 0;
-      for (; c + 128 <= sumBytes; c += 128, column += 4 * columnBytes) sum1x32(sums + c, weights, column, to - from);
-      for (; c < sumBytes; c += 32, column += columnBytes) sum1x8(sums + c, weights, column, to - from);
-      i++;
+    let sums = chunkSums + <usize>i * sumBytes, part = values;
+    const four = i + 4 <= n && sees(i + 1, start, from, to) && sees(i + 2, start, from, to) && sees(i + 3, start, from, to);
+    for (let first: u32 = 0; first < dimV; first += 32, part += 2048) {
+      const row = <usize>(widthAt(dimV, first) << 2), end = sums + row;
+      let v = part + <usize>(from - start) * row;
+      if (four) {
+        sum4(sums, end, weights, v, row, to - from);
+      } else if (row == 128) {
+        sum1x32(sums, weights, v, to - from);
+      } else {
+        for (let s = sums; s < end; s += 32, v += 32) sum1x8(s, weights, v, row, to - from);
+      }
+      sums = end;
     }
+    i += four ? 4 : 1;
   }
 }
 
@@ -345,17 +354,17 @@ function sees(i: u32, start: u32, from: u32, to: u32): bool {
   return max<u32>(query.chunkFirst, start) == from && min<u32>(query.chunkEnd, start + Kv.pagePositions) == to;
 }
 
-/** Four queries: sums += weight * value over n positions, position by position, eight dims at a time. */
-function sum4(sums: usize, weights: usize, values: usize, n: u32): void {
-  const last = weights + (<usize>n << 2), skip = columnBytes - (n << 5);
-  for (const end = sums + sumBytes; sums < end; sums += 32, values += <usize>skip) {
+/** Four queries: sums += weight * value over n positions, position by position, eight dims at a time from `sums` to `end`. */
+function sum4(sums: usize, end: usize, weights: usize, values: usize, row: usize, n: u32): void {
+  const last = weights + (<usize>n << 2);
+  for (; sums < end; sums += 32, values += 32) {
     const second = sums + sumBytes, third = second + sumBytes, fourth = third + sumBytes;
     let a0 = v128.load(sums), a1 = v128.load(sums, 16);
     let b0 = v128.load(second), b1 = v128.load(second, 16);
     let c0 = v128.load(third), c1 = v128.load(third, 16);
     let d0 = v128.load(fourth), d1 = v128.load(fourth, 16);
-    for (let w = weights; w < last; w += 4, values += 32) {
-      const v0 = v128.load(values), v1 = v128.load(values, 16);
+    for (let w = weights, v = values; w < last; w += 4, v += row) {
+      const v0 = v128.load(v), v1 = v128.load(v, 16);
       const a = v128.load32_splat(w);
       a0 = f32x4.add(a0, f32x4.mul(a, v0));
       a1 = f32x4.add(a1, f32x4.mul(a, v1));
@@ -384,16 +393,16 @@ function sum4(sums: usize, weights: usize, values: usize, n: u32): void {
 function sum1x32(sums: usize, weights: usize, values: usize, n: u32): void {
   let s0 = v128.load(sums), s1 = v128.load(sums, 16), s2 = v128.load(sums, 32), s3 = v128.load(sums, 48);
   let s4 = v128.load(sums, 64), s5 = v128.load(sums, 80), s6 = v128.load(sums, 96), s7 = v128.load(sums, 112);
-  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += 32) {
+  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += 128) {
     const w = v128.load32_splat(weights);
     s0 = f32x4.add(s0, f32x4.mul(w, v128.load(values)));
     s1 = f32x4.add(s1, f32x4.mul(w, v128.load(values, 16)));
-    s2 = f32x4.add(s2, f32x4.mul(w, v128.load(values, 512)));
-    s3 = f32x4.add(s3, f32x4.mul(w, v128.load(values, 528)));
-    s4 = f32x4.add(s4, f32x4.mul(w, v128.load(values, 1024)));
-    s5 = f32x4.add(s5, f32x4.mul(w, v128.load(values, 1040)));
-    s6 = f32x4.add(s6, f32x4.mul(w, v128.load(values, 1536)));
-    s7 = f32x4.add(s7, f32x4.mul(w, v128.load(values, 1552)));
+    s2 = f32x4.add(s2, f32x4.mul(w, v128.load(values, 32)));
+    s3 = f32x4.add(s3, f32x4.mul(w, v128.load(values, 48)));
+    s4 = f32x4.add(s4, f32x4.mul(w, v128.load(values, 64)));
+    s5 = f32x4.add(s5, f32x4.mul(w, v128.load(values, 80)));
+    s6 = f32x4.add(s6, f32x4.mul(w, v128.load(values, 96)));
+    s7 = f32x4.add(s7, f32x4.mul(w, v128.load(values, 112)));
   }
   v128.store(sums, s0);
   v128.store(sums, s1, 16);
@@ -406,9 +415,9 @@ function sum1x32(sums: usize, weights: usize, values: usize, n: u32): void {
 }
 
 /** One query, eight dims. */
-function sum1x8(sums: usize, weights: usize, values: usize, n: u32): void {
+function sum1x8(sums: usize, weights: usize, values: usize, row: usize, n: u32): void {
   let s0 = v128.load(sums), s1 = v128.load(sums, 16);
-  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += 32) {
+  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += row) {
     const w = v128.load32_splat(weights);
     s0 = f32x4.add(s0, f32x4.mul(w, v128.load(values)));
     s1 = f32x4.add(s1, f32x4.mul(w, v128.load(values, 16)));

@@ -45,14 +45,14 @@ export function reduce16(p: usize): void {
 }
 
 /**
- * Raw scores of four queries and eight positions, at `to` and three times `step` bytes on. keys: [dim][8 positions].
+ * Raw scores of four queries and eight positions, at `to` and three times `step` bytes on. keys: halves 0 or 8 of [dim][16 positions].
  * Eight accumulators, two keys and a broadcast fit the sixteen registers.
  */
 export function scoreHalves4(to: usize, step: usize, keys: usize, q0: usize, q1: usize, q2: usize, q3: usize, dim: u32): void {
   const mask = v128.load32_splat(constants), zero = f32x4.splat(0);
   let a0 = zero, a1 = zero, b0 = zero, b1 = zero, c0 = zero, c1 = zero, d0 = zero, d1 = zero;
   keys -= 2;
-  for (const end = q0 + (<usize>dim << 2); q0 < end; q0 += 4, q1 += 4, q2 += 4, q3 += 4, keys += 16) {
+  for (const end = q0 + (<usize>dim << 2); q0 < end; q0 += 4, q1 += 4, q2 += 4, q3 += 4, keys += 32) {
     const k0 = small(v128.load(keys), mask), k1 = small(v128.load(keys, 2), mask);
     const a = v128.load32_splat(q0);
     a0 = f32x4.add(a0, f32x4.mul(a, k0));
@@ -77,15 +77,14 @@ export function scoreHalves4(to: usize, step: usize, keys: usize, q0: usize, q1:
   v128.store(to + 3 * step, d1, 16);
 }
 
-/** Raw scores of two queries and sixteen positions, at `to` and `step` bytes on. keys: [2][dim][8 positions]. */
+/** Raw scores of two queries and sixteen positions, at `to` and `step` bytes on. keys: [dim][16 positions]. */
 export function scoreHalves2(to: usize, step: usize, keys: usize, q0: usize, q1: usize, dim: u32): void {
   const mask = v128.load32_splat(constants), zero = f32x4.splat(0);
   let a0 = zero, a1 = zero, a2 = zero, a3 = zero, b0 = zero, b1 = zero, b2 = zero, b3 = zero;
   keys -= 2;
-  let more = keys + (<usize>dim << 4);
-  for (const end = q0 + (<usize>dim << 2); q0 < end; q0 += 4, q1 += 4, keys += 16, more += 16) {
+  for (const end = q0 + (<usize>dim << 2); q0 < end; q0 += 4, q1 += 4, keys += 32) {
     const k0 = small(v128.load(keys), mask), k1 = small(v128.load(keys, 2), mask);
-    const k2 = small(v128.load(more), mask), k3 = small(v128.load(more, 2), mask);
+    const k2 = small(v128.load(keys, 16), mask), k3 = small(v128.load(keys, 18), mask);
     const a = v128.load32_splat(q0);
     a0 = f32x4.add(a0, f32x4.mul(a, k0));
     a1 = f32x4.add(a1, f32x4.mul(a, k1));
@@ -107,18 +106,17 @@ export function scoreHalves2(to: usize, step: usize, keys: usize, q0: usize, q1:
   v128.store(to + step, b3, 48);
 }
 
-/** Raw scores of one query and sixteen positions. keys: [2][dim][8 positions]. */
+/** Raw scores of one query and sixteen positions. keys: [dim][16 positions]. */
 export function scoreHalves1(to: usize, keys: usize, q: usize, dim: u32): void {
   const mask = v128.load32_splat(constants), zero = f32x4.splat(0);
   let a0 = zero, a1 = zero, a2 = zero, a3 = zero;
   keys -= 2;
-  let more = keys + (<usize>dim << 4);
-  for (const end = q + (<usize>dim << 2); q < end; q += 4, keys += 16, more += 16) {
+  for (const end = q + (<usize>dim << 2); q < end; q += 4, keys += 32) {
     const x = v128.load32_splat(q);
     a0 = f32x4.add(a0, f32x4.mul(x, small(v128.load(keys), mask)));
     a1 = f32x4.add(a1, f32x4.mul(x, small(v128.load(keys, 2), mask)));
-    a2 = f32x4.add(a2, f32x4.mul(x, small(v128.load(more), mask)));
-    a3 = f32x4.add(a3, f32x4.mul(x, small(v128.load(more, 2), mask)));
+    a2 = f32x4.add(a2, f32x4.mul(x, small(v128.load(keys, 16), mask)));
+    a3 = f32x4.add(a3, f32x4.mul(x, small(v128.load(keys, 18), mask)));
   }
   v128.store(to, a0);
   v128.store(to, a1, 16);
@@ -128,24 +126,24 @@ export function scoreHalves1(to: usize, keys: usize, q: usize, dim: u32): void {
 
 /**
  * Four queries: sums += weight * value over n positions, position by position, eight dims at a time. sums: from `sums` to
- * `end`, and `step` bytes from query to query. values: of every eight dims [16 positions][8 dims], n of them.
+ * `end`, and `step` bytes from query to query. values: a row of halves for each position, `row` bytes apart.
  */
 export function sumHalves4(
-  sums: usize, end: usize, step: usize, weights: usize, w1: usize, w2: usize, w3: usize, values: usize, n: u32,
+  sums: usize, end: usize, step: usize, weights: usize, w1: usize, w2: usize, w3: usize, values: usize, row: usize, n: u32,
 ): void {
-  const mask = v128.load32_splat(constants), last = weights + (<usize>n << 2), skip = <usize>256 - (<usize>n << 4);
+  const mask = v128.load32_splat(constants), last = weights + (<usize>n << 2);
   w1 -= weights;
   w2 -= weights;
   w3 -= weights;
   values -= 2;
-  for (; sums < end; sums += 32, values += skip) {
+  for (; sums < end; sums += 32, values += 16) {
     const second = sums + step, third = second + step, fourth = third + step;
     let a0 = v128.load(sums), a1 = v128.load(sums, 16);
     let b0 = v128.load(second), b1 = v128.load(second, 16);
     let c0 = v128.load(third), c1 = v128.load(third, 16);
     let d0 = v128.load(fourth), d1 = v128.load(fourth, 16);
-    for (let w = weights; w < last; w += 4, values += 16) {
-      const v0 = small(v128.load(values), mask), v1 = small(v128.load(values, 2), mask);
+    for (let w = weights, v = values; w < last; w += 4, v += row) {
+      const v0 = small(v128.load(v), mask), v1 = small(v128.load(v, 2), mask);
       const a = v128.load32_splat(w);
       a0 = f32x4.add(a0, f32x4.mul(a, v0));
       a1 = f32x4.add(a1, f32x4.mul(a, v1));
@@ -170,15 +168,15 @@ export function sumHalves4(
   }
 }
 
-/** Two queries, 16 dims: the same with two columns of values. */
-export function sumHalves2x16(sums: usize, step: usize, w0: usize, w1: usize, values: usize, n: u32): void {
+/** Two queries, 16 dims. */
+export function sumHalves2x16(sums: usize, step: usize, w0: usize, w1: usize, values: usize, row: usize, n: u32): void {
   const mask = v128.load32_splat(constants), second = sums + step;
   let a0 = v128.load(sums), a1 = v128.load(sums, 16), a2 = v128.load(sums, 32), a3 = v128.load(sums, 48);
   let b0 = v128.load(second), b1 = v128.load(second, 16), b2 = v128.load(second, 32), b3 = v128.load(second, 48);
   values -= 2;
-  for (const end = w0 + (<usize>n << 2); w0 < end; w0 += 4, w1 += 4, values += 16) {
+  for (const end = w0 + (<usize>n << 2); w0 < end; w0 += 4, w1 += 4, values += row) {
     const v0 = small(v128.load(values), mask), v1 = small(v128.load(values, 2), mask);
-    const v2 = small(v128.load(values, 256), mask), v3 = small(v128.load(values, 258), mask);
+    const v2 = small(v128.load(values, 16), mask), v3 = small(v128.load(values, 18), mask);
     const a = v128.load32_splat(w0);
     a0 = f32x4.add(a0, f32x4.mul(a, v0));
     a1 = f32x4.add(a1, f32x4.mul(a, v1));
@@ -200,22 +198,22 @@ export function sumHalves2x16(sums: usize, step: usize, w0: usize, w1: usize, va
   v128.store(second, b3, 48);
 }
 
-/** One query, 32 dims of 16 positions' columns: eight accumulators hide the latency of an addition. */
-export function sumHalves1x32(sums: usize, weights: usize, values: usize, n: u32): void {
+/** One query, 32 dims: eight accumulators hide the latency of an addition. */
+export function sumHalves1x32(sums: usize, weights: usize, values: usize, row: usize, n: u32): void {
   const mask = v128.load32_splat(constants);
   let s0 = v128.load(sums), s1 = v128.load(sums, 16), s2 = v128.load(sums, 32), s3 = v128.load(sums, 48);
   let s4 = v128.load(sums, 64), s5 = v128.load(sums, 80), s6 = v128.load(sums, 96), s7 = v128.load(sums, 112);
   values -= 2;
-  for (const end = weights + (<usize>n << 2); weights < end; weights += 4, values += 16) {
+  for (const end = weights + (<usize>n << 2); weights < end; weights += 4, values += row) {
     const w = v128.load32_splat(weights);
     s0 = f32x4.add(s0, f32x4.mul(w, small(v128.load(values), mask)));
     s1 = f32x4.add(s1, f32x4.mul(w, small(v128.load(values, 2), mask)));
-    s2 = f32x4.add(s2, f32x4.mul(w, small(v128.load(values, 256), mask)));
-    s3 = f32x4.add(s3, f32x4.mul(w, small(v128.load(values, 258), mask)));
-    s4 = f32x4.add(s4, f32x4.mul(w, small(v128.load(values, 512), mask)));
-    s5 = f32x4.add(s5, f32x4.mul(w, small(v128.load(values, 514), mask)));
-    s6 = f32x4.add(s6, f32x4.mul(w, small(v128.load(values, 768), mask)));
-    s7 = f32x4.add(s7, f32x4.mul(w, small(v128.load(values, 770), mask)));
+    s2 = f32x4.add(s2, f32x4.mul(w, small(v128.load(values, 16), mask)));
+    s3 = f32x4.add(s3, f32x4.mul(w, small(v128.load(values, 18), mask)));
+    s4 = f32x4.add(s4, f32x4.mul(w, small(v128.load(values, 32), mask)));
+    s5 = f32x4.add(s5, f32x4.mul(w, small(v128.load(values, 34), mask)));
+    s6 = f32x4.add(s6, f32x4.mul(w, small(v128.load(values, 48), mask)));
+    s7 = f32x4.add(s7, f32x4.mul(w, small(v128.load(values, 50), mask)));
   }
   v128.store(sums, s0);
   v128.store(sums, s1, 16);
@@ -228,11 +226,11 @@ export function sumHalves1x32(sums: usize, weights: usize, values: usize, n: u32
 }
 
 /** One query, eight dims. */
-export function sumHalves1x8(sums: usize, weights: usize, values: usize, n: u32): void {
+export function sumHalves1x8(sums: usize, weights: usize, values: usize, row: usize, n: u32): void {
   const mask = v128.load32_splat(constants);
   let s0 = v128.load(sums), s1 = v128.load(sums, 16);
   values -= 2;
-  for (const end = weights + (<usize>n << 2); weights < end; weights += 4, values += 16) {
+  for (const end = weights + (<usize>n << 2); weights < end; weights += 4, values += row) {
     const w = v128.load32_splat(weights);
     s0 = f32x4.add(s0, f32x4.mul(w, small(v128.load(values), mask)));
     s1 = f32x4.add(s1, f32x4.mul(w, small(v128.load(values, 2), mask)));

@@ -4,7 +4,7 @@
 import { Batch, Kv, KvStoreWord, KvType, Word } from "../abi";
 import { f32ToF16 } from "../half";
 import { batch, claim, rowsOf, scratch, word } from "../work";
-import { blockAt, blockBytes, halfPlace, headBytes, markBytes } from "./kv-page";
+import { blockAt, blockBytes, halfPlace, headBytes, markBytes, widthAt } from "./kv-page";
 
 /** Op.kvStore: row r of k (Word.a) and v goes to the batch's write (or window) slot r, page * 16 + position % 16. */
 export function kvStore(ins: usize): void {
@@ -31,21 +31,19 @@ export function kvStore(ins: usize): void {
 }
 
 function storeKey(type: u32, head: usize, lane: usize, x: usize, dim: u32): void {
-  const half = lane >> 3, end = x + (<usize>dim << 2);
+  const end = x + (<usize>dim << 2);
   if (type == KvType.f32) {
-    let to = head + half * (<usize>dim << 5) + ((lane & 7) << 2);
-    for (; x < end; x += 4, to += 32) store<f32>(to, load<f32>(x));
+    for (let to = head + (lane << 2); x < end; x += 4, to += 64) store<f32>(to, load<f32>(x));
   } else if (type == KvType.f16) {
-    let to = head + markBytes + half * (<usize>dim << 4) + halfPlace(<u32>lane), marked: u32 = 0;
-    for (; x < end; x += 4, to += 16) marked |= storeHalf(to, load<f32>(x));
+    let to = head + markBytes + ((lane >> 3) << 4) + halfPlace(<u32>lane), marked: u32 = 0;
+    for (; x < end; x += 4, to += 32) marked |= storeHalf(to, load<f32>(x));
     store<u8>(head + lane, <u8>marked);
   } else {
     for (; x < end; x += 128, head += blockBytes) {
       store<u16>(head + (lane << 1), quantiseBlock(x));
       // four dims of a position side by side
-      for (let i: usize = 0; i < 32; i += 4) {
-        store<u32>(head + 32 + (i << 4) + (lane << 2), load<u32>(scratch + i));
-      }
+      const to = head + 32 + (lane << 2);
+      for (let i: usize = 0; i < 32; i += 4) store<u32>(to + (i << 4), load<u32>(scratch + i));
     }
   }
 }
@@ -53,20 +51,26 @@ function storeKey(type: u32, head: usize, lane: usize, x: usize, dim: u32): void
 function storeValue(type: u32, head: usize, lane: usize, x: usize, dim: u32): void {
   const end = x + (<usize>dim << 2);
   if (type == KvType.f32) {
-    const to = head + (lane << 5);
-    for (let i: usize = 0; i < <usize>dim; i++, x += 4) store<f32>(to + (i >> 3 << 9) + ((i & 7) << 2), load<f32>(x));
+    for (let first: u32 = 0; first < dim; first += 32, head += 2048) {
+      const to = head + lane * <usize>(widthAt(dim, first) << 2);
+      for (let i: u32 = 0, n = min<u32>(dim - first, 32); i < n; i++, x += 4) store<f32>(to + (i << 2), load<f32>(x));
+    }
   } else if (type == KvType.f16) {
-    const to = head + markBytes + (lane << 4);
     let marked: u32 = 0;
-    for (let i: u32 = 0; i < dim; i++, x += 4) marked |= storeHalf(to + <usize>((i >> 3 << 8) + halfPlace(i)), load<f32>(x));
+    for (let first: u32 = 0, block = head + markBytes; first < dim; first += 32, block += 1024) {
+      const to = block + lane * <usize>(widthAt(dim, first) << 1);
+      for (let i: u32 = 0, n = min<u32>(dim - first, 32); i < n; i++, x += 4) {
+        marked |= storeHalf(to + <usize>(((i >> 3) << 4) + halfPlace(i)), load<f32>(x));
+      }
+    }
     store<u8>(head + lane, <u8>marked);
   } else {
     for (; x < end; x += 128, head += blockBytes) {
       store<u16>(head + (lane << 1), quantiseBlock(x));
       // 16 dims as four rows of four, transposed
-      const to = head + 32 + (lane << 4);
+      const to = head + 32 + (lane << 5);
       for (let i: usize = 0; i < 32; i++) {
-        store<u8>(to + ((i & 16) << 4) + ((i & 3) << 2) + ((i >> 2) & 3), load<u8>(scratch + i));
+        store<u8>(to + (i & 16) + ((i & 3) << 2) + ((i >> 2) & 3), load<u8>(scratch + i));
       }
     }
   }

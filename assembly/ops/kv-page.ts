@@ -1,17 +1,18 @@
 // Layout of a KV cache page (16 positions of one layer, keys or values) and its readers. A page holds one block per
 // kv head, of headBytes(type, dim):
 //
-//   keys    f32        [2][dim][8 positions]
-//           f16        [16 marks], then [2][dim][8 positions] as 0 4 1 5 2 6 3 7
+//   keys    f32        [dim][16 positions]
+//           f16        [16 marks], then [dim][16 positions], every 8 as 0 4 1 5 2 6 3 7
 //           q8_0       per 32 dims: [16 positions] f16 d, then [32/4][16 positions][4 dims] int8
-//   values  f32        [dim/8][16 positions][8 dims]
-//           f16        [16 marks], then [dim/8][16 positions][8 dims] as 0 4 1 5 2 6 3 7
-//           q8_0       per 32 dims: [16 positions] f16 d, then [2][16 positions][16 dims] int8 as 0 4 8 12 1 5 9 13 ..
+//   values  f32        per 32 dims: [16 positions][32 dims]
+//           f16        [16 marks], then per 32 dims: [16 positions][32 dims], every 8 as 0 4 1 5 2 6 3 7
+//           q8_0       per 32 dims: [16 positions] f16 d, then [16 positions][32 dims] int8, every 16 as 0 4 8 12 1 5 9 13 ..
 //
-// dim of f32 and f16 is rounded up to 8. So lanes are positions where scores are made, and dims where values are summed;
-// memory is read in the order in which the sums need it, once; and loads do what shuffles would: of f16, i32 lanes at an
-// address have halves 4..7 in their upper part, two bytes before it halves 0..3; of q8_0 the four numbers of a lane come
-// to its top byte at the address, one, two and three bytes before it.
+// dim of f32 and f16 is rounded up to 8; what is left of 32 dims is narrower. So lanes are positions where scores are made,
+// and dims where values are summed; kernels read a page line after line, whichever part of a line they take (rejected: [2][dim][8]
+// and [dim/8][16][8], two and four streams for a single query: x0.4 to x0.8 from memory); and loads do what shuffles would: of
+// f16, i32 lanes at an address have halves 4..7 in their upper part, two bytes before it halves 0..3; of q8_0 the four
+// numbers of a lane come to its top byte at the address, one, two and three bytes before it.
 //
 // Mark i is not 0 where position i holds a half that is zero, subnormal, infinite or NaN: a page without marks is
 // converted by moving bits.
@@ -29,8 +30,6 @@ import { loadF16x4, widenF16x4 } from "../half";
 /** Dims of one q8_0 block, and its bytes for 16 positions. */
 const blockDims: u32 = 32;
 export const blockBytes: u32 = 16 * (2 + 32);
-/** Bytes of eight dims of values in a tile. */
-export const columnBytes: u32 = 16 * 32;
 /** Bytes of the marks of an f16 block. */
 export const markBytes: u32 = 16;
 
@@ -48,6 +47,13 @@ export function halfPlace(i: u32): u32 {
   return ((i & 3) << 2) + ((i >> 1) & 2);
 }
 
+/** Dims of the 32, or what is left of them, that begin at dim `first` of values, rounded up to 8. */
+// @ts-ignore: decorator
+@inline
+export function widthAt(dim: u32, first: u32): u32 {
+  return min<u32>(((dim + 7) & ~7) - first, 32);
+}
+
 /** Whether an f16 block holds normal numbers only. */
 // @ts-ignore: decorator
 @inline
@@ -61,31 +67,31 @@ export function blockAt(first: usize, pageBytes: usize, bytes: u32, head: u32, p
   return first + <usize>(group * Kv.groupPages) * pageBytes + <usize>((head * Kv.groupPages + place) * bytes);
 }
 
-/** The f32 tile [2][dim][8 positions] of a head's keys: `head` itself when it is f32, else written at `tile`. */
+/** The f32 tile [dim][16 positions] of a head's keys: `head` itself when it is f32, else written at `tile`. */
 export function readKeys(type: u32, head: usize, dim: u32, tile: usize): usize {
   if (type == KvType.f32) return head;
   if (type == KvType.f16) {
     halvesToFloats(tile, head + markBytes, dim * Kv.pagePositions, isNormal(head));
     return tile;
   }
-  const scale = v128.load32_splat(constants, 16), half = <usize>dim << 5;
+  const scale = v128.load32_splat(constants, 16);
   let to = tile;
   for (let block: u32 = 0; block < dim; block += blockDims, head += blockBytes) {
     const d0 = f32x4.mul(loadF16x4(head), scale), d1 = f32x4.mul(loadF16x4(head + 8), scale);
     const d2 = f32x4.mul(loadF16x4(head + 16), scale), d3 = f32x4.mul(loadF16x4(head + 24), scale);
     // q: of four dims, first the one in the lowest byte
-    for (let q = head + 29, end = head + blockBytes - 3; q < end; q += 64, to += 128) {
+    for (let q = head + 29, end = q + 512; q < end; q += 64, to += 256) {
       fourKeys(to, q, d0);
       fourKeys(to + 16, q + 16, d1);
-      fourKeys(to + half, q + 32, d2);
-      fourKeys(to + half + 16, q + 48, d3);
+      fourKeys(to + 32, q + 32, d2);
+      fourKeys(to + 48, q + 48, d3);
     }
   }
   return tile;
 }
 
 /**
- * The f32 tile [dim/8][16 positions][8 dims] of a head's values: `head` itself when it is f32, else written at `tile`.
+ * The f32 tile of a head's values, per 32 dims [16 positions][32 dims]: `head` itself when it is f32, else written at `tile`.
  * Positions that were never written hold anything.
  */
 export function readValues(type: u32, head: usize, dim: u32, tile: usize): usize {
@@ -95,13 +101,13 @@ export function readValues(type: u32, head: usize, dim: u32, tile: usize): usize
     return tile;
   }
   const scale = v128.load32_splat(constants, 16);
-  for (let block: u32 = 0, to = tile; block < dim; block += blockDims, head += blockBytes, to += <usize>(4 * columnBytes)) {
-    for (let i: usize = 0; i < 16; i += 4) {
-      const d = f32x4.mul(loadF16x4(head + (i << 1)), scale), q = head + 29 + (i << 4), at = to + (i << 5);
-      valuesOf(at, q, v128.shuffle<i32>(d, d, 0, 0, 0, 0));
-      valuesOf(at + 32, q + 16, v128.shuffle<i32>(d, d, 1, 1, 1, 1));
-      valuesOf(at + 64, q + 32, v128.shuffle<i32>(d, d, 2, 2, 2, 2));
-      valuesOf(at + 96, q + 48, v128.shuffle<i32>(d, d, 3, 3, 3, 3));
+  for (let block: u32 = 0, to = tile; block < dim; block += blockDims, head += blockBytes) {
+    for (let i: usize = 0, q = head + 29; i < 16; i += 4, q += 128, to += 512) {
+      const d = f32x4.mul(loadF16x4(head + (i << 1)), scale);
+      valuesOf(to, q, v128.shuffle<i32>(d, d, 0, 0, 0, 0));
+      valuesOf(to + 128, q + 32, v128.shuffle<i32>(d, d, 1, 1, 1, 1));
+      valuesOf(to + 256, q + 64, v128.shuffle<i32>(d, d, 2, 2, 2, 2));
+      valuesOf(to + 384, q + 96, v128.shuffle<i32>(d, d, 3, 3, 3, 3));
     }
   }
   return tile;
@@ -117,30 +123,30 @@ const constants: usize = memory.data<u32>([
   0xff000000, // 20
 ], 16);
 
-/** Four positions of four dims, 32 bytes apart. d: the scales of the positions * 2^-24. q: three bytes before them. */
+/** Four positions of four dims, 64 bytes apart. d: the scales of the positions * 2^-24. q: three bytes before them. */
 // @ts-ignore: decorator
 @inline
 function fourKeys(to: usize, q: usize, d: v128): void {
   const top = v128.load32_splat(constants, 20);
   v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q), top))));
-  v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q, 1), top))), 32);
-  v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q, 2), top))), 64);
-  v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q, 3), top))), 96);
+  v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q, 1), top))), 64);
+  v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q, 2), top))), 128);
+  v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q, 3), top))), 192);
 }
 
-/** Dims 0 to 15 and 16 to 31 of one position, into four columns. d, q: as above. */
+/** 32 dims of one position. d, q: as above. */
 // @ts-ignore: decorator
 @inline
 function valuesOf(to: usize, q: usize, d: v128): void {
   const top = v128.load32_splat(constants, 20);
   v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q), top))));
   v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q, 1), top))), 16);
-  v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q, 2), top))), 512);
-  v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q, 3), top))), 528);
-  v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q, 256), top))), 1024);
-  v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q, 257), top))), 1040);
-  v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q, 258), top))), 1536);
-  v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q, 259), top))), 1552);
+  v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q, 2), top))), 32);
+  v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q, 3), top))), 48);
+  v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q, 16), top))), 64);
+  v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q, 17), top))), 80);
+  v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q, 18), top))), 96);
+  v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(v128.load(q, 19), top))), 112);
 }
 
 /**

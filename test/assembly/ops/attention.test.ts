@@ -415,7 +415,7 @@ describe("the same bits, however the work is cut", () => {
     key[3] = Number.NaN;
     expect(scene.attend().slice(0, 32).every(Number.isNaN)).toBe(true);
     key[3] = kept;
-    machine.f32(cache.valuesAt(lastPage, 0), 16 * 16)[3 * 8 + 2] = Number.NaN;
+    machine.f32(cache.valuesAt(lastPage, 0), 16 * 16)[3 * 16 + 2] = Number.NaN;
     const found = scene.attend();
     for (let i = 0; i < 64; i++) expect(Number.isNaN(found[i])).toBe(i === 2 || i === 18);
   });

@@ -13,8 +13,14 @@ export interface CacheShape {
   readonly nPages: number;
 }
 
-/** Where half i of eight stands, in bytes: as 0 4 1 5 2 6 3 7. */
-const halfAt = (i: number): number => [0, 4, 8, 12, 2, 6, 10, 14][i & 7]!;
+/** Where half i of a row stands, in bytes: every eight as 0 4 1 5 2 6 3 7. */
+const halfAt = (i: number): number => (i >> 3) * 16 + [0, 4, 8, 12, 2, 6, 10, 14][i & 7]!;
+
+/** The first of the dims that stand together, and how many they are: 32, or what is left of the dims rounded up to 8. */
+function part(dims: number, dim: number): [first: number, width: number] {
+  const first = dim & ~31;
+  return [first, Math.min(32, Math.ceil(dims / 8) * 8 - first)];
+}
 
 /** Bytes of one kv head in a page. */
 export function headBytes(type: number, dim: number): number {
@@ -135,12 +141,11 @@ export class TestCache {
   }
 
   key(sequence: SequenceSpec, head: number, position: number, dim: number): number {
-    const { kType: type, dimK } = this.shape,
-      lane = position & 15,
-      eight = (lane >> 3) * dimK + dim;
+    const { kType: type } = this.shape,
+      lane = position & 15;
     const page = this.#view(this.keysAt(sequence.pages[position >> 4]!, head));
-    if (type === KvType.f32) return page.getFloat32(eight * 32 + (lane & 7) * 4, true);
-    if (type === KvType.f16) return half(page, 16 + eight * 16 + halfAt(lane));
+    if (type === KvType.f32) return page.getFloat32(dim * 64 + lane * 4, true);
+    if (type === KvType.f16) return half(page, 16 + dim * 32 + halfAt(lane));
     const block = (dim >> 5) * 544;
     return Math.fround(
       half(page, block + lane * 2) *
@@ -151,12 +156,14 @@ export class TestCache {
   value(sequence: SequenceSpec, head: number, position: number, dim: number): number {
     const { vType: type } = this.shape,
       lane = position & 15,
-      eight = (dim >> 3) * 16 + lane;
+      [first, width] = part(this.shape.dimV, dim);
     const page = this.#view(this.valuesAt(sequence.pages[position >> 4]!, head));
-    if (type === KvType.f32) return page.getFloat32(eight * 32 + (dim & 7) * 4, true);
-    if (type === KvType.f16) return half(page, 16 + eight * 16 + halfAt(dim));
+    if (type === KvType.f32)
+      return page.getFloat32((first * 16 + lane * width + dim - first) * 4, true);
+    if (type === KvType.f16)
+      return half(page, 16 + (first * 16 + lane * width) * 2 + halfAt(dim - first));
     const block = (dim >> 5) * 544,
-      place = (dim & 16) * 16 + lane * 16 + (dim & 3) * 4 + ((dim >> 2) & 3);
+      place = lane * 32 + (dim & 16) + (dim & 3) * 4 + ((dim >> 2) & 3);
     return Math.fround(half(page, block + lane * 2) * page.getInt8(block + 32 + place));
   }
 
@@ -169,7 +176,12 @@ export class TestCache {
   setHalf(page: number, head: number, position: number, dim: number, bits: number): void {
     const block = this.valuesAt(page, head);
     this.machine.u8(block, 16)[position] = 1;
-    this.#view(block).setUint16(16 + ((dim >> 3) * 16 + position) * 16 + halfAt(dim), bits, true);
+    const [first, width] = part(this.shape.dimV, dim);
+    this.#view(block).setUint16(
+      16 + (first * 16 + position * width) * 2 + halfAt(dim - first),
+      bits,
+      true,
+    );
   }
 
   /** Address of a head's keys in a page. */
