@@ -2,7 +2,7 @@
 // them back from there, those of this batch included. kv-page.ts draws the pages.
 
 import { Batch, Kv, KvStoreWord, KvType, Word } from "../abi";
-import { f32ToF16 } from "../half";
+import { f32ToF16, f32x4ToF16, normalLanes } from "../half";
 import { batch, claim, rowsOf, scratch, word } from "../work";
 import { blockAt, blockBytes, halfPlace, headBytes, markBytes, widthAt } from "./kv-page";
 
@@ -58,10 +58,10 @@ function storeValue(type: u32, head: usize, lane: usize, x: usize, dim: u32): vo
   } else if (type == KvType.f16) {
     let marked: u32 = 0;
     for (let first: u32 = 0, block = head + markBytes; first < dim; first += 32, block += 1024) {
-      const to = block + lane * <usize>(widthAt(dim, first) << 1);
-      for (let i: u32 = 0, n = min<u32>(dim - first, 32); i < n; i++, x += 4) {
-        marked |= storeHalf(to + <usize>(((i >> 3) << 4) + halfPlace(i)), load<f32>(x));
-      }
+      const to = block + lane * <usize>(widthAt(dim, first) << 1), n = min<u32>(dim - first, 32);
+      let i: u32 = 0;
+      for (; i + 8 <= n; i += 8, x += 32) marked |= store8Halves(to + <usize>(i << 1), x);
+      for (; i < n; i++, x += 4) marked |= storeHalf(to + <usize>((i & ~7) << 1) + halfPlace(i), load<f32>(x));
     }
     store<u8>(head + lane, <u8>marked);
   } else {
@@ -83,6 +83,15 @@ function storeHalf(to: usize, x: f32): u32 {
   const h = f32ToF16(x);
   store<u16>(to, <u16>h);
   return u32(((h + 0x400) & 0x7800) == 0);
+}
+
+/** The same of 8 floats at x, as 0 4 1 5 2 6 3 7. */
+// @ts-ignore: decorator
+@inline
+function store8Halves(to: usize, x: usize): u32 {
+  const h = v128.or(f32x4ToF16(v128.load(x)), i32x4.shl(f32x4ToF16(v128.load(x, 16)), 16));
+  v128.store(to, h);
+  return u32(!i16x8.all_true(normalLanes(h)));
 }
 
 /**
