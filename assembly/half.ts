@@ -109,7 +109,13 @@ export function loadNormalF16x4(p: usize): v128 {
 // @ts-ignore: decorator
 @inline
 export function loadF16x4(p: usize): v128 {
-  const h = v128.load_ext<i16>(p);
+  return widenF16x4(v128.load_ext<i16>(p));
+}
+
+/** The same of four f16 in i32 lanes, sign-extended. */
+// @ts-ignore: decorator
+@inline
+export function widenF16x4(h: v128): v128 {
   const shifted = i32x4.shl(v128.and(h, c(0)), 13);
   const v = i32x4.add(shifted, c(8));
   const finite = f32x4.add(v, f32x4.pmin(i32x4.splat(0), f32x4.sub(v, c(12))));

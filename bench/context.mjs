@@ -1,7 +1,7 @@
 // What a long context costs: milliseconds for one token at several positions, by type of the KV cache, the slope between
 // them as bytes of cache read per second, and beside it how fast this machine's threads read plain memory.
 //   node bench/context.mjs model.gguf [--positions 1024,4096,16384] [--types f16,q8_0] [--threads 2] [--rounds 9] [--cpu]
-// The cache is filled with one byte instead of a prompt: speed does not depend on what stands there. Types and positions
+// The cache is filled with one byte instead of a prompt: speed hardly depends on what stands there. Types and positions
 // take turns; medians count. --cpu, with one thread: processor time, which a busy machine disturbs less. Needs the built package (npm run build).
 
 import { parseArgs } from "node:util";
@@ -61,7 +61,7 @@ async function main() {
       cacheTypeK: type,
       cacheTypeV: type,
     });
-    models.push({ type, ...filled(model) });
+    models.push({ type, ...filled(model, type) });
   }
   const clock = values.cpu ? cpuMilliseconds : () => performance.now(),
     times = new Map();
@@ -96,19 +96,27 @@ async function main() {
 }
 
 /** A session over a full cache, and the bytes of the cache that a position takes. */
-function filled(model) {
+function filled(model, type) {
   const session = model.createSession(),
     { banks } = model.engine;
   let cacheBytes = 0;
   for (const bank of banks) {
-    for (const [{ pool, kPageBytes, vPageBytes }, { k, v }] of bank.placedCaches()) {
-      const nPages = bank.limits.nPages[pool];
-      bank.u8(k, kPageBytes * nPages).fill(0x2c);
-      bank.u8(v, vPageBytes * nPages).fill(0x2c);
+    for (const [cache, { k, v }] of bank.placedCaches()) {
+      const { pool, nHeadKv, kPageBytes, vPageBytes } = cache,
+        nPages = bank.limits.nPages[pool];
+      fill(bank.u8(k, kPageBytes * nPages), kPageBytes / nHeadKv, type);
+      fill(bank.u8(v, vPageBytes * nPages), vPageBytes / nHeadKv, type);
       cacheBytes += (kPageBytes + vPageBytes) / 16;
     }
   }
   return { model, session, cacheBytes };
+}
+
+/** One byte everywhere but in the marks of f16 blocks: what stands there is normal (assembly/ops/kv-page.ts). */
+function fill(bytes, blockBytes, type) {
+  bytes.fill(0x2c);
+  if (type !== "f16") return;
+  for (let at = 0; at < bytes.length; at += blockBytes) bytes.fill(0, at, at + 16);
 }
 
 /** Gives the session `position` tokens that were never evaluated. */

@@ -19,6 +19,7 @@ const K: usize = memory.data<f32>([
   0.0013926175888627768, // 32
   -104.0, // 36: below this e^x rounds to 0
   89.0, // 40: above this e^x rounds to infinity
+  1.0, // 44
 ], 16);
 
 /** Broadcast of the constant at byte `offset` of the table. */
@@ -35,14 +36,62 @@ function k(offset: usize): v128 {
 // @ts-ignore: decorator
 @inline
 export function expf32x4(x: v128): v128 {
-  const one = f32x4.splat(1);
+  const y = bounded(x), t = rounded(y);
+  return power(t, rest(y, t));
+}
+
+/**
+ * Four floats at a time, from `from` to `end`: x = e^(x - m) * factor; returns the four lane sums of the e^(x - m). A turn ends
+ * one exp and begins the next: processors hold too few of the 60 steps of one to begin it by themselves (measured with
+ * the rest of a softmax: 22 against 29 cycles for four).
+ */
+export function expSums(from: usize, end: usize, m: f32, factor: f32): v128 {
+  const most = f32x4.splat(m), f = f32x4.splat(factor);
+  let y = bounded(f32x4.sub(v128.load(from), most)), t = rounded(y), high = rest(y, t);
+  let sums = f32x4.splat(0);
+  for (let next = from + 16; next < end; next += 16, from += 16) {
+    const oldT = t, oldHigh = high;
+    y = bounded(f32x4.sub(v128.load(next), most));
+    t = rounded(y);
+    high = rest(y, t);
+    const e = power(oldT, oldHigh);
+    v128.store(from, f32x4.mul(e, f));
+    sums = f32x4.add(sums, e);
+  }
+  const e = power(t, high);
+  v128.store(from, f32x4.mul(e, f));
+  return f32x4.add(sums, e);
+}
+
+/** x within what has a finite, nonzero exp. */
+// @ts-ignore: decorator
+@inline
+function bounded(x: v128): v128 {
   // pmin and pmax keep a NaN in their first operand and are one instruction on x86 (min and max are
   // many).
-  const y = f32x4.pmax(f32x4.pmin(x, k(40)), k(36));
-  const t = f32x4.add(f32x4.mul(y, k(0)), k(4));
-  const n = f32x4.sub(t, k(4));
-  const high = f32x4.sub(y, f32x4.mul(n, k(8))); // exact
-  const low = f32x4.mul(n, k(12));
+  return f32x4.pmax(f32x4.pmin(x, k(40)), k(36));
+}
+
+/** n = y / ln2, rounded, in the low bits. */
+// @ts-ignore: decorator
+@inline
+function rounded(y: v128): v128 {
+  return f32x4.add(f32x4.mul(y, k(0)), k(4));
+}
+
+/** y - n ln2, but for the low part of n ln2; exact. */
+// @ts-ignore: decorator
+@inline
+function rest(y: v128, t: v128): v128 {
+  return f32x4.sub(y, f32x4.mul(f32x4.sub(t, k(4)), k(8)));
+}
+
+/** 2^n e^r, r = high without the low part of n ln2. */
+// @ts-ignore: decorator
+@inline
+function power(t: v128, high: v128): v128 {
+  const one = k(44);
+  const low = f32x4.mul(f32x4.sub(t, k(4)), k(12));
   const r = f32x4.sub(high, low);
   // q by pairs, not by Horner: the shorter chain is 10% faster.
   const z = f32x4.mul(r, r);
@@ -58,8 +107,8 @@ export function expf32x4(x: v128): v128 {
   // product can round. They are products, not additions to the exponent field, so that a NaN stays
   // one whatever its payload.
   const half = i32x4.shl(i32x4.shr_s(t, 1), 23);
-  const rest = i32x4.sub(i32x4.shl(t, 23), half);
-  return f32x4.mul(f32x4.mul(p, i32x4.add(half, one)), i32x4.add(rest, one));
+  const other = i32x4.sub(i32x4.shl(t, 23), half);
+  return f32x4.mul(f32x4.mul(p, i32x4.add(half, one)), i32x4.add(other, one));
 }
 
 /** e^x with the bits of a lane of expf32x4. */

@@ -1,7 +1,7 @@
 // Elementary functions with the same bits on every engine. README.md beside this file is their
 // contract.
 
-export { exp64, expf, expf32x4 } from "./exp";
+export { exp64, expf, expf32x4, expSums } from "./exp";
 export { tanh64, tanhf, tanhf32x4 } from "./tanh";
 export { log1p64, log1pf, log1pf32x4, log64, logf, logf32x4 } from "./log";
 export { erff, erff32x4, geluErff, geluErff32x4 } from "./erf";

@@ -2,11 +2,14 @@
 // of values. A query is one head of one batch row; all queries of a block share each page of keys and values that
 // is read. What a query gets depends on its own keys alone (NUMERICS.md), whoever shares the block.
 
-import { Kv, Limit } from "../abi";
-import { expf32x4, tanhf32x4 } from "../math/index";
+import { Kv, KvType, Limit } from "../abi";
+import { expSums, tanhf32x4 } from "../math/index";
 import { scratch } from "../work";
-import { blockAt, headBytes, readKeys, readValues } from "./kv-page";
-import { max4, sum4 } from "./softmax";
+import {
+  enlarge, reduce16, scoreHalves1, scoreHalves2, scoreHalves4, sumHalves1x32, sumHalves1x8, sumHalves2x16, sumHalves4,
+} from "./attention-halves";
+import { blockAt, headBytes, isNormal, markBytes, readKeys, readValues, widthAt } from "./kv-page";
+import { max4, sum4 as sumLanes } from "./softmax";
 
 /** One query of a block, in scratch memory. Positions are absolute. */
 @unmanaged
@@ -38,6 +41,10 @@ export class Query {
 /** Most queries of a block. */
 const queryLimit: u32 = 16;
 const queryBytes: usize = 64;
+/** Queries whose kernel takes pages of f16 without a tile: with more, a tile's conversion is shared by enough. */
+const fewQueries: u32 = 4;
+/** 2^112: the factor of enlarged weights (attention-halves.ts). */
+const enlargement: f32 = reinterpret<f32>(0x77800000);
 const scoreBytes: usize = Kv.chunkPositions * 4;
 
 /** The shape of the attention at hand; openShape sets it. */
@@ -55,13 +62,17 @@ let bucketBytes: i32 = 0;
 export let sumBytes: usize = 0;
 /** How many queries fit a block. */
 export let maxQueries: u32 = 0;
+/** Most queries of a block that takes pages of f16 without a tile. */
+let directQueries: u32 = 0;
 let tile: usize = 0;
+/** Queries of a block that takes pages of f16 without a tile, times 2^112. */
+let enlarged: usize = 0;
 let scores: usize = 0;
 /** Sums of values, per query: of the chunk at hand, and of all merged chunks. */
 export let chunkSums: usize = 0;
 export let mergedSums: usize = 0;
 
-/** Lays out scratch: query records, page tile, scores, sums. */
+/** Lays out scratch: query records, page tile, enlarged queries, scores, sums. */
 export function openShape(kDim: u32, vDim: u32, kType: u32, vType: u32, factor: f32, cap: f32, slopes: bool): void {
   dimK = kDim;
   dimV = vDim;
@@ -72,10 +83,11 @@ export function openShape(kDim: u32, vDim: u32, kType: u32, vType: u32, factor: 
   hasSlopes = slopes;
   sumBytes = <usize>((vDim + 7) & ~7) << 2;
   tile = scratch + <usize>queryLimit * queryBytes;
-  const tileBytes = max<usize>(<usize>kDim * 64, sumBytes * Kv.pagePositions);
-  const rest = <usize>Limit.scratchBytes - (tile + tileBytes - scratch);
+  enlarged = tile + max<usize>(<usize>kDim * 64, sumBytes * Kv.pagePositions);
+  scores = enlarged + <usize>(fewQueries * kDim << 2);
+  const rest = <usize>Limit.scratchBytes - (scores - scratch);
   maxQueries = min<u32>(queryLimit, <u32>(rest / (scoreBytes + 2 * sumBytes)));
-  scores = tile + tileBytes;
+  directQueries = maxQueries < fewQueries ? 0 : fewQueries;
   chunkSums = scores + <usize>maxQueries * scoreBytes;
   mergedSums = chunkSums + <usize>maxQueries * sumBytes;
 }
@@ -128,23 +140,78 @@ export function attendChunk(
   if (first >= end) return;
   const kBytes = headBytes(typeK, dimK), vBytes = headBytes(typeV, dimV);
   const firstPage = first / Kv.pagePositions, endPage = (end + Kv.pagePositions - 1) / Kv.pagePositions;
+  const directKeys = typeK == KvType.f16 && n <= directQueries && enlargeQueries(n);
   for (let page = firstPage; page < endPage; page++) {
     const physical = load<u32>(pageTable + (<usize>page << 2));
-    const keys = readKeys(typeK, blockAt(kBase, kPageBytes, kBytes, kvHead, physical), dimK, tile);
-    scorePage(n, keys, scores + (<usize>(page * Kv.pagePositions - base) << 2));
+    const block = blockAt(kBase, kPageBytes, kBytes, kvHead, physical);
+    const to = scores + (<usize>(page * Kv.pagePositions - base) << 2);
+    if (directKeys && isNormal(block)) scoreHalves(n, block + markBytes, to);
+    else scorePage(n, readKeys(typeK, block, dimK, tile), to);
   }
+  const directValues = typeV == KvType.f16 && n <= directQueries;
+  const factor: f32 = directValues ? enlargement : 1;
   for (let i: u32 = 0; i < n; i++) {
     const query = queryAt(i);
-    if (query.chunkFirst < query.chunkEnd) softmaxChunk(query, base, scores + <usize>i * scoreBytes);
+    if (query.chunkFirst < query.chunkEnd) softmaxChunk(query, base, scores + <usize>i * scoreBytes, factor);
   }
-  memory.fill(chunkSums, 0, <usize>n * sumBytes);
+  memory.fill(chunkSums, 0, <usize>min<u32>(n + 1, maxQueries) * sumBytes); // sumHalves uses four for three
   for (let page = firstPage; page < endPage; page++) {
     const physical = load<u32>(pageTable + (<usize>page << 2));
     const start = page * Kv.pagePositions;
     const from = max<u32>(first, start), to = min<u32>(end, start + Kv.pagePositions);
     const block = blockAt(vBase, vPageBytes, vBytes, kvHead, physical);
-    const values = readValues(typeV, block, dimV, from - start, to - start, tile);
+    if (directValues) {
+      if (isNormal(block) && allSee(n, start, from, to)) {
+        sumHalves(n, block + markBytes, from - start, to - from, from - base);
+        continue;
+      }
+      for (let i: u32 = 0; i < n; i++) reduce16(scores + <usize>i * scoreBytes + (<usize>(start - base) << 2));
+    }
+    const values = readValues(typeV, block, dimV, tile);
     sumPage(n, values, start, start - base);
+  }
+}
+
+/** Writes the queries of a block times 2^112; false where that cannot be. */
+function enlargeQueries(n: u32): bool {
+  if ((dimK & 3) != 0) return false;
+  let possible = true;
+  for (let i: u32 = 0; i < n; i++) {
+    if (!enlarge(enlarged + <usize>(i * dimK << 2), queryAt(i).q, dimK)) possible = false;
+  }
+  return possible;
+}
+
+/** scorePage for up to four queries, from a block of normal halves. */
+function scoreHalves(n: u32, keys: usize, to: usize): void {
+  const bytes = <usize>dimK << 2, q0 = enlarged, q1 = q0 + bytes, q2 = q1 + bytes;
+  if (n == 1) return scoreHalves1(to, keys, q0, dimK);
+  if (n == 2) return scoreHalves2(to, scoreBytes, keys, q0, q1, dimK);
+  // of three, the last one twice
+  const q3 = n == 4 ? q2 + bytes : q2;
+  scoreHalves4(to, scoreBytes, keys, q0, q1, q2, q3, dimK);
+  scoreHalves4(to + 32, scoreBytes, keys + 16, q0, q1, q2, q3, dimK);
+}
+
+/** sumPage for up to four queries that all see positions [from, from + count) of a block of normal halves; place: from in the chunk. */
+function sumHalves(n: u32, values: usize, from: u32, count: u32, place: u32): void {
+  const w0 = scores + (<usize>place << 2), w1 = w0 + scoreBytes, w2 = w1 + scoreBytes, w3 = n == 4 ? w2 + scoreBytes : w2;
+  for (let first: u32 = 0, sums = chunkSums; first < dimV; first += 32, values += 1024) {
+    const row = <usize>(widthAt(dimV, first) << 1), end = sums + (row << 1);
+    let v = values + <usize>from * row;
+    if (n > 2) {
+      sumHalves4(sums, end, sumBytes, w0, w1, w2, w3, v, row, count);
+    } else if (n == 1 && row == 64) {
+      sumHalves1x32(sums, w0, v, row, count);
+    } else {
+      let s = sums;
+      if (n == 2) for (; s + 64 <= end; s += 64, v += 32) sumHalves2x16(s, sumBytes, w0, w1, v, row, count);
+      for (; s < end; s += 32, v += 16) {
+        sumHalves1x8(s, w0, v, row, count);
+        if (n == 2) sumHalves1x8(s + sumBytes, w1, v, row, count);
+      }
+    }
+    sums = end;
   }
 }
 
@@ -206,41 +273,44 @@ function score1(to: usize, keys: usize, q: usize): void {
 }
 
 /**
- * Turns the raw scores of a query's chunk into exp(score - max), 0 where no key is visible; sets chunkMax, chunkSum.
- * Scores outside the visible range may be anything: they are replaced before they are looked at.
+ * Turns the raw scores of a query's chunk into exp(score - max), 0 where no key is visible, times `enlargement`; sets
+ * chunkMax, chunkSum. Scores outside the visible range may be anything: they are replaced before they are looked at.
  */
-function softmaxChunk(query: Query, base: u32, row: usize): void {
+function softmaxChunk(query: Query, base: u32, row: usize, enlargement: f32): void {
   const first = <i32>(query.chunkFirst - base), end = <i32>(query.chunkEnd - base);
   const begin = first & ~3;
-  const factor = f32x4.splat(scale), cap = f32x4.splat(softcap), slope = f32x4.splat(query.slope);
-  const masked = f32x4.splat(-Infinity), lanes = i32x4(0, 1, 2, 3);
-  let top = masked;
+  const factor = f32x4.splat(scale), plain = softcap == 0 && !hasSlopes && buckets == 0;
+  let top = f32x4.splat(-Infinity);
   for (let i = begin; i < end; i += 4) {
     let s = f32x4.mul(v128.load(row + (<usize>i << 2)), factor);
-    if (softcap != 0) s = f32x4.mul(cap, tanhf32x4(f32x4.div(s, cap)));
-    if (hasSlopes) {
-      const ahead = i32x4.add(i32x4.splat(<i32>base + i - query.position), lanes);
-      s = f32x4.add(s, f32x4.mul(slope, f32x4.convert_i32x4_s(i32x4.neg(i32x4.abs(ahead)))));
-    }
-    if (buckets != 0) s = f32x4.add(s, biases(query, <i32>base + i - query.position));
-    if (i < first || i + 4 > end) {
-      const at = i32x4.add(i32x4.splat(i), lanes);
-      const visible = v128.and(i32x4.ge_s(at, i32x4.splat(first)), i32x4.lt_s(at, i32x4.splat(end)));
-      s = v128.bitselect(s, masked, visible);
-    }
+    if (!plain) s = shaped(s, query, <i32>base + i - query.position);
+    if (i < first || i + 4 > end) s = masked(s, i, first, end);
     v128.store(row + (<usize>i << 2), s);
     // pmax, as in softmax.ts: a NaN that it drops comes back from exp.
     top = f32x4.pmax(top, s);
   }
-  const largest = max4(top), m = f32x4.splat(largest);
-  let sums = f32x4.splat(0);
-  for (let i = begin; i < end; i += 4) {
-    const e = expf32x4(f32x4.sub(v128.load(row + (<usize>i << 2)), m));
-    v128.store(row + (<usize>i << 2), e);
-    sums = f32x4.add(sums, e);
-  }
+  const largest = max4(top);
   query.chunkMax = largest;
-  query.chunkSum = sum4(sums);
+  query.chunkSum = sumLanes(expSums(row + (<usize>begin << 2), row + (<usize>end << 2), largest, enlargement));
+}
+
+/** Four scaled scores with what the shape asks for: softcap, slope, bias. distance: from the query to the first key. */
+function shaped(s: v128, query: Query, distance: i32): v128 {
+  const cap = f32x4.splat(softcap);
+  if (softcap != 0) s = f32x4.mul(cap, tanhf32x4(f32x4.div(s, cap)));
+  if (hasSlopes) {
+    const ahead = i32x4.add(i32x4.splat(distance), i32x4(0, 1, 2, 3));
+    s = f32x4.add(s, f32x4.mul(f32x4.splat(query.slope), f32x4.convert_i32x4_s(i32x4.neg(i32x4.abs(ahead)))));
+  }
+  if (buckets != 0) s = f32x4.add(s, biases(query, distance));
+  return s;
+}
+
+/** Four scores from place i of the chunk on, -infinity outside [first, end). */
+function masked(s: v128, i: i32, first: i32, end: i32): v128 {
+  const at = i32x4.add(i32x4.splat(i), i32x4(0, 1, 2, 3));
+  const visible = v128.and(i32x4.ge_s(at, i32x4.splat(first)), i32x4.lt_s(at, i32x4.splat(end)));
+  return v128.bitselect(s, f32x4.splat(-Infinity), visible);
 }
 
 /** Adds the values of the page that starts at position `start`, `place` positions into the chunk. */
@@ -254,17 +324,28 @@ function sumPage(n: u32, values: usize, start: u32, place: u32): void {
       continue;
     }
     const weights = scores + <usize>i * scoreBytes + (<usize>(place + from - start) << 2);
-    const sums = chunkSums + <usize>i * sumBytes, page = values + <usize>(from - start) * sumBytes;
-    if (i + 4 <= n && sees(i + 1, start, from, to) && sees(i + 2, start, from, to) && sees(i + 3, start, from, to)) {
-      for (let c: usize = 0; c < sumBytes; c += 32) sum4x8(sums + c, weights, page + c, to - from);
-      i += 4;
-    } else {
-      let c: usize = 0;
-      for (; c + 128 <= sumBytes; c += 128) sum1x32(sums + c, weights, page + c, to - from);
-      for (; c < sumBytes; c += 32) sum1x8(sums + c, weights, page + c, to - from);
-      i++;
+    let sums = chunkSums + <usize>i * sumBytes, part = values;
+    const four = i + 4 <= n && sees(i + 1, start, from, to) && sees(i + 2, start, from, to) && sees(i + 3, start, from, to);
+    for (let first: u32 = 0; first < dimV; first += 32, part += 2048) {
+      const row = <usize>(widthAt(dimV, first) << 2), end = sums + row;
+      let v = part + <usize>(from - start) * row;
+      if (four) {
+        sum4(sums, end, weights, v, row, to - from);
+      } else if (row == 128) {
+        sum1x32(sums, weights, v, to - from);
+      } else {
+        for (let s = sums; s < end; s += 32, v += 32) sum1x8(s, weights, v, row, to - from);
+      }
+      sums = end;
     }
+    i += four ? 4 : 1;
   }
+}
+
+/** Whether all n queries see exactly [from, to) of the page that starts at `start`. */
+function allSee(n: u32, start: u32, from: u32, to: u32): bool {
+  for (let i: u32 = 0; i < n; i++) if (!sees(i, start, from, to)) return false;
+  return true;
 }
 
 /** Whether query i sees exactly [from, to) of the page that starts at `start`. */
@@ -273,45 +354,46 @@ function sees(i: u32, start: u32, from: u32, to: u32): bool {
   return max<u32>(query.chunkFirst, start) == from && min<u32>(query.chunkEnd, start + Kv.pagePositions) == to;
 }
 
-/** Four queries, eight dims: sums += weight * value, position by position. */
-function sum4x8(sums: usize, weights: usize, values: usize, n: u32): void {
-  const stride = sumBytes;
-  const second = sums + stride, third = second + stride, fourth = third + stride;
-  let a0 = v128.load(sums), a1 = v128.load(sums, 16);
-  let b0 = v128.load(second), b1 = v128.load(second, 16);
-  let c0 = v128.load(third), c1 = v128.load(third, 16);
-  let d0 = v128.load(fourth), d1 = v128.load(fourth, 16);
-  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += stride) {
-    const v0 = v128.load(values), v1 = v128.load(values, 16);
-    const a = v128.load32_splat(weights);
-    a0 = f32x4.add(a0, f32x4.mul(a, v0));
-    a1 = f32x4.add(a1, f32x4.mul(a, v1));
-    const b = v128.load32_splat(weights, scoreBytes);
-    b0 = f32x4.add(b0, f32x4.mul(b, v0));
-    b1 = f32x4.add(b1, f32x4.mul(b, v1));
-    const c = v128.load32_splat(weights, 2 * scoreBytes);
-    c0 = f32x4.add(c0, f32x4.mul(c, v0));
-    c1 = f32x4.add(c1, f32x4.mul(c, v1));
-    const d = v128.load32_splat(weights, 3 * scoreBytes);
-    d0 = f32x4.add(d0, f32x4.mul(d, v0));
-    d1 = f32x4.add(d1, f32x4.mul(d, v1));
+/** Four queries: sums += weight * value over n positions, position by position, eight dims at a time from `sums` to `end`. */
+function sum4(sums: usize, end: usize, weights: usize, values: usize, row: usize, n: u32): void {
+  const last = weights + (<usize>n << 2);
+  for (; sums < end; sums += 32, values += 32) {
+    const second = sums + sumBytes, third = second + sumBytes, fourth = third + sumBytes;
+    let a0 = v128.load(sums), a1 = v128.load(sums, 16);
+    let b0 = v128.load(second), b1 = v128.load(second, 16);
+    let c0 = v128.load(third), c1 = v128.load(third, 16);
+    let d0 = v128.load(fourth), d1 = v128.load(fourth, 16);
+    for (let w = weights, v = values; w < last; w += 4, v += row) {
+      const v0 = v128.load(v), v1 = v128.load(v, 16);
+      const a = v128.load32_splat(w);
+      a0 = f32x4.add(a0, f32x4.mul(a, v0));
+      a1 = f32x4.add(a1, f32x4.mul(a, v1));
+      const b = v128.load32_splat(w, scoreBytes);
+      b0 = f32x4.add(b0, f32x4.mul(b, v0));
+      b1 = f32x4.add(b1, f32x4.mul(b, v1));
+      const c = v128.load32_splat(w, 2 * scoreBytes);
+      c0 = f32x4.add(c0, f32x4.mul(c, v0));
+      c1 = f32x4.add(c1, f32x4.mul(c, v1));
+      const d = v128.load32_splat(w, 3 * scoreBytes);
+      d0 = f32x4.add(d0, f32x4.mul(d, v0));
+      d1 = f32x4.add(d1, f32x4.mul(d, v1));
+    }
+    v128.store(sums, a0);
+    v128.store(sums, a1, 16);
+    v128.store(second, b0);
+    v128.store(second, b1, 16);
+    v128.store(third, c0);
+    v128.store(third, c1, 16);
+    v128.store(fourth, d0);
+    v128.store(fourth, d1, 16);
   }
-  v128.store(sums, a0);
-  v128.store(sums, a1, 16);
-  v128.store(second, b0);
-  v128.store(second, b1, 16);
-  v128.store(third, c0);
-  v128.store(third, c1, 16);
-  v128.store(fourth, d0);
-  v128.store(fourth, d1, 16);
 }
 
 /** One query, 32 dims: eight accumulators hide the latency of an addition. */
 function sum1x32(sums: usize, weights: usize, values: usize, n: u32): void {
-  const stride = sumBytes;
   let s0 = v128.load(sums), s1 = v128.load(sums, 16), s2 = v128.load(sums, 32), s3 = v128.load(sums, 48);
   let s4 = v128.load(sums, 64), s5 = v128.load(sums, 80), s6 = v128.load(sums, 96), s7 = v128.load(sums, 112);
-  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += stride) {
+  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += 128) {
     const w = v128.load32_splat(weights);
     s0 = f32x4.add(s0, f32x4.mul(w, v128.load(values)));
     s1 = f32x4.add(s1, f32x4.mul(w, v128.load(values, 16)));
@@ -333,9 +415,9 @@ function sum1x32(sums: usize, weights: usize, values: usize, n: u32): void {
 }
 
 /** One query, eight dims. */
-function sum1x8(sums: usize, weights: usize, values: usize, n: u32): void {
+function sum1x8(sums: usize, weights: usize, values: usize, row: usize, n: u32): void {
   let s0 = v128.load(sums), s1 = v128.load(sums, 16);
-  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += sumBytes) {
+  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += row) {
     const w = v128.load32_splat(weights);
     s0 = f32x4.add(s0, f32x4.mul(w, v128.load(values)));
     s1 = f32x4.add(s1, f32x4.mul(w, v128.load(values, 16)));

@@ -301,10 +301,10 @@ function partialWords(
   ];
 }
 
-/** Bytes of one kv head's part of a page: 16 positions of headDim elements (assembly/ops/kv-cache.ts). */
+/** Bytes of one kv head's part of a page: 16 positions of headDim elements (assembly/ops/kv-page.ts). */
 function pageBytes(type: number, headDim: number, layer: number): number {
-  if (type === 0) return 64 * headDim;
-  if (type === 1) return 32 * headDim;
+  if (type === 0) return 64 * align(headDim, 8);
+  if (type === 1) return 16 + 32 * align(headDim, 8);
   if (headDim % 32 !== 0) {
     throw new PlanError(
       `layer ${layer}: a Q8_0 KV cache needs a head size that is a multiple of 32, found ${headDim}; use f16`,

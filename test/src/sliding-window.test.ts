@@ -55,8 +55,8 @@ describe("a model with sliding windows", () => {
       full = await bytesOf({ swaFull: true, nBatch: 16, nCtx });
     const { keys } = random;
     const dim = { windowed: 16, global: 32 };
-    // f16 keys and values of two heads
-    const perPosition = (width: number) => 2 * 2 * 2 * width;
+    // f16 keys and values of two heads, each with a mark
+    const perPosition = (width: number) => 2 * 2 * (2 * width + 1);
     expect(keys).toMatchObject({ "attention.key_length_swa": 16, "attention.key_length": 32 });
     expect(full).toBe(nCtx * (2 * perPosition(dim.windowed) + perPosition(dim.global)));
     // 8 + 16 - 1 positions may touch three pages of 16, which come in groups of 16

@@ -234,33 +234,66 @@ describe("attention follows NUMERICS.md bit for bit", () => {
     });
     const { cache } = scene;
     machine.u8(cache.kBase, cache.kPageBytes * 16).fill(0);
-    const half = new Uint16Array(
-      machine.memory.buffer,
-      cache.valuesAt(scene.sequences[0]!.pages[0]!, 0),
-      1,
-    );
-    half[0] = 0xfc00;
+    cache.setHalf(scene.sequences[0]!.pages[0]!, 0, 0, 0, 0xfc00);
     const found = scene.attend();
     expect(found[0]).toBe(-Infinity);
     expect(found.slice(1, 16).every(Number.isFinite)).toBe(true);
   });
 
+  it("f16 straight from the pages: one to five heads a group, some pages with subnormals and zeros", () => {
+    for (const heads of [1, 2, 3, 4, 5]) {
+      for (const [dimK, dimV] of [
+        [64, 64],
+        [128, 80],
+        [32, 36],
+        [6, 8],
+      ] as const) {
+        for (const size of [1, 0.01]) {
+          machine.reset();
+          const scene = new Scene(
+            { ...plain, nHead: 2 * heads, nHeadKv: 2, dimK, dimV },
+            { lengths: [300], kType: KvType.f16, vType: KvType.f16, split: heads % 2 === 0, size },
+          );
+          scene.check(scene.attend());
+        }
+      }
+    }
+  });
+
+  it("f16 with queries that 2^112 would make infinite, and with tiny ones", () => {
+    for (const factor of [65536, 70000, 1e30, 1e-36]) {
+      const scene = new Scene(
+        { ...plain, nHead: 4, nHeadKv: 1, dimK: 16, scale: factor > 1 ? 0.25 / factor : 1e36 },
+        { lengths: [40], kType: KvType.f16, vType: KvType.f16 },
+      );
+      for (let i = 0; i < scene.q.length; i++) scene.q[i] = scene.q[i]! * factor;
+      scene.check(scene.attend());
+    }
+  });
+
+  it("rows of a small batch, each with its own end", () => {
+    const rows = [20, 37, 38, 39].map((position) => ({ position }));
+    for (const type of [KvType.f16, KvType.q8_0]) {
+      machine.reset();
+      const c = { ...plain, nHead: 1, nHeadKv: 1, dimK: 32, dimV: 32 };
+      const scene = new Scene(c, { lengths: [40], rows, kType: type, vType: type });
+      scene.check(scene.attend());
+    }
+  });
+
   it("one f16 denormal, zero or infinity among normal numbers", () => {
-    const scene = new Scene(
-      { ...plain, nHead: 1, nHeadKv: 1, dimV: 32 },
-      { lengths: [3], kType: KvType.f16, vType: KvType.f16 },
-    );
-    const page = scene.sequences[0]!.pages[0]!;
-    const values = new Uint16Array(machine.memory.buffer, scene.cache.valuesAt(page, 0), 32);
     for (let d = 0; d < 32; d++) {
-      const kept = values[d]!;
+      machine.reset();
+      const scene = new Scene(
+        { ...plain, nHead: 1, nHeadKv: 1, dimV: 32 },
+        { lengths: [3], kType: KvType.f16, vType: KvType.f16 },
+      );
       for (const special of [0x0001, 0x83ff, 0x8000, 0x7c00]) {
-        values[d] = special;
+        scene.cache.setHalf(scene.sequences[0]!.pages[0]!, 0, 0, d, special);
         const found = scene.attend();
         if (special === 0x7c00) expect(found[d]).toBe(Infinity);
         else scene.check(found);
       }
-      values[d] = kept;
     }
   });
 

@@ -13,9 +13,20 @@ export interface CacheShape {
   readonly nPages: number;
 }
 
+/** Where half i of a row stands, in bytes: every eight as 0 4 1 5 2 6 3 7. */
+const halfAt = (i: number): number => (i >> 3) * 16 + [0, 4, 8, 12, 2, 6, 10, 14][i & 7]!;
+
+/** The first of the dims that stand together, and how many they are: 32, or what is left of the dims rounded up to 8. */
+function part(dims: number, dim: number): [first: number, width: number] {
+  const first = dim & ~31;
+  return [first, Math.min(32, Math.ceil(dims / 8) * 8 - first)];
+}
+
 /** Bytes of one kv head in a page. */
 export function headBytes(type: number, dim: number): number {
-  return type === KvType.q8_0 ? (dim / 32) * (32 + 512) : dim * 16 * (type === KvType.f16 ? 2 : 4);
+  if (type === KvType.q8_0) return (dim / 32) * (32 + 512);
+  const n = Math.ceil(dim / 8) * 8 * 16;
+  return type === KvType.f16 ? 16 + n * 2 : n * 4;
 }
 
 export function halfToFloat(h: number): number {
@@ -134,22 +145,43 @@ export class TestCache {
       lane = position & 15;
     const page = this.#view(this.keysAt(sequence.pages[position >> 4]!, head));
     if (type === KvType.f32) return page.getFloat32(dim * 64 + lane * 4, true);
-    if (type === KvType.f16) return half(page, dim * 32 + lane * 2);
+    if (type === KvType.f16) return half(page, 16 + dim * 32 + halfAt(lane));
     const block = (dim >> 5) * 544;
     return Math.fround(
-      half(page, block + lane * 2) * page.getInt8(block + 32 + (dim & 31) * 16 + lane),
+      half(page, block + lane * 2) *
+        page.getInt8(block + 32 + ((dim & 31) >> 2) * 64 + lane * 4 + (dim & 3)),
     );
   }
 
   value(sequence: SequenceSpec, head: number, position: number, dim: number): number {
-    const { vType: type, dimV } = this.shape,
-      lane = position & 15;
+    const { vType: type } = this.shape,
+      lane = position & 15,
+      [first, width] = part(this.shape.dimV, dim);
     const page = this.#view(this.valuesAt(sequence.pages[position >> 4]!, head));
-    if (type === KvType.f32) return page.getFloat32((lane * dimV + dim) * 4, true);
-    if (type === KvType.f16) return half(page, (lane * dimV + dim) * 2);
-    const nBlocks = dimV / 32;
-    const d = half(page, (lane * nBlocks + (dim >> 5)) * 2);
-    return Math.fround(d * page.getInt8(16 * nBlocks * 2 + lane * dimV + dim));
+    if (type === KvType.f32)
+      return page.getFloat32((first * 16 + lane * width + dim - first) * 4, true);
+    if (type === KvType.f16)
+      return half(page, 16 + (first * 16 + lane * width) * 2 + halfAt(dim - first));
+    const block = (dim >> 5) * 544,
+      place = lane * 32 + (dim & 16) + (dim & 3) * 4 + ((dim >> 2) & 3);
+    return Math.fround(half(page, block + lane * 2) * page.getInt8(block + 32 + place));
+  }
+
+  /** Which positions of a head's f16 block are marked as not normal. */
+  marks(block: number): number[] {
+    return [...this.machine.u8(block, 16)].flatMap((mark, position) => (mark ? [position] : []));
+  }
+
+  /** Puts an f16 where the value of a position in a page is, and marks the position. */
+  setHalf(page: number, head: number, position: number, dim: number, bits: number): void {
+    const block = this.valuesAt(page, head);
+    this.machine.u8(block, 16)[position] = 1;
+    const [first, width] = part(this.shape.dimV, dim);
+    this.#view(block).setUint16(
+      16 + (first * 16 + position * width) * 2 + halfAt(dim - first),
+      bits,
+      true,
+    );
   }
 
   /** Address of a head's keys in a page. */

@@ -127,6 +127,33 @@ describe("rounding", () => {
     for (const side of roundTrip(x, KvType.f16)) expect(side).toEqual(expected);
   });
 
+  it("f16: positions that hold a zero, a subnormal, an infinity or a NaN are marked, others no more", () => {
+    const cache = new TestCache(machine, {
+      nHeadKv: 1,
+      dimK: 12,
+      dimV: 12,
+      kType: KvType.f16,
+      vType: KvType.f16,
+      nPages: 1,
+    });
+    const sequence = { pages: [0], length: 16 };
+    const rows = Array.from({ length: 16 }, (_, position) => ({ position }));
+    const normal = randoms(16 * 12, 4).map((x) => x + Math.sign(x) * 0.1);
+    const bad = normal.slice();
+    const special = [0, 6e-5, -1e-7, Infinity, -Infinity, Number.NaN, 1e6];
+    special.forEach((x, i) => (bad[i * 2 * 12 + ((i * 5) % 12)] = x));
+    for (const [k, v] of [
+      [normal, bad],
+      [bad, normal],
+    ] as const) {
+      machine.batch(rows, [sequence]);
+      cache.store(k, v);
+      const where = [0, 2, 4, 6, 8, 10, 12];
+      expect(cache.marks(cache.keysAt(0, 0))).toEqual(k === bad ? where : []);
+      expect(cache.marks(cache.valuesAt(0, 0))).toEqual(v === bad ? where : []);
+    }
+  });
+
   it("q8_0: the quants come from the unrounded scale, ties to even, the scale from f16", () => {
     // amax 127: d = 1 exactly, so that halves are ties.
     const x = filled(127, 0.5, 1.5, 2.5, -0.5, -1.5, -126.5, 3.49);
