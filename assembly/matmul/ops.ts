@@ -9,8 +9,11 @@ import { bundleToRows } from "../quants/plain-rows";
 import { batch, claim, nThreads, rowsOf, scratch, word } from "../work";
 import { dequantizeRow, matmulTiles, packTile, packUnits, repackFast } from "./index";
 
-/** Weights of one decode piece: enough that the claim (an atomic, about 50 ns with two threads) is below 1%. */
-const DECODE_BYTES: u32 = 65536;
+/**
+ * Weights of one decode piece: a stream long enough for the prefetchers (64 KiB: 26 GB/s for two threads, 256 KiB: 30; a token of
+ * 1B 36 and 28 ms, of 160M 4.1 and 3.5 ms; 1 MiB is no better).
+ */
+const DECODE_BYTES: u32 = 262144;
 /** Weights of one prefill block: stays in L2 (1 MiB here, 256 KiB on small cores) while every column tile passes. */
 const PREFILL_BYTES: u32 = 131072;
 /** Units of 256 elements that one piece of a packing covers: about a microsecond. */
