@@ -5,7 +5,7 @@
 // bench/peers/native-kernels.c is compiled with cc into the system's temporary folder. Native takes the better of its plain
 // and its interleaved layout. Random blocks. In cache: 4096 rows of 4096; cold: as many rows as fill --cold MB (default 160,
 // five times this machine's last-level cache). Prefill: 512 rows, 48 columns. Best processor times of all rounds: others may be busy here.
-// A type that can be kept as codes (weights: "fast") has a second line. --save: our figures to type-speeds.json, from which
+// A type that can be kept as codes (weights: "fast") has a second line. --save: our figures of these types to type-speeds.json, from which
 // type-table.mjs has its columns.
 
 import { execFileSync, spawn } from "node:child_process";
@@ -224,11 +224,12 @@ for (const { name, id, kernel, label } of wanted) {
   console.log(`| ${row.join(" | ")} |`);
 }
 if (values.save) {
-  const machine = `${cpus()[0]?.model}, Node ${process.versions.node}, ${values.build}`;
-  writeFileSync(
-    here("type-speeds.json"),
-    `${JSON.stringify({ machine, speeds: saved }, null, 2)}\n`,
-  );
+  const path = here("type-speeds.json"),
+    machine = `${cpus()[0]?.model}, Node ${process.versions.node}, ${values.build}`;
+  // figures of other types stay, if they are this machine's
+  const known = existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : {},
+    speeds = { ...(known.machine === machine && known.speeds), ...saved };
+  writeFileSync(path, `${JSON.stringify({ machine, speeds }, null, 2)}\n`);
 }
 llama?.stop();
 ik?.stop();
