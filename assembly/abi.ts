@@ -277,6 +277,8 @@ export enum Control {
   arrived = 128,
   generation = 192,
   barrierSleepers = 196,
+  /** How often a thread slept at a barrier, ever, modulo 2^32. */
+  barrierSleeps = 200,
   /** Non-zero: leave at the next poll. One of Abort. */
   abort = 256,
   /** Address of the first instruction that made a NaN, or 0. */

@@ -32,6 +32,7 @@ export function barrier(control: usize, nThreads: u32): bool {
         }
         if (atomic.load<u32>(control, Control.abort) != 0) return false;
         atomic.add<u32>(control, 1, Control.barrierSleepers);
+        atomic.add<u32>(control, 1, Control.barrierSleeps);
         atomic.wait<i32>(control + Control.generation, <i32>generation, SLEEP_NS);
         atomic.sub<u32>(control, 1, Control.barrierSleepers);
       }

@@ -81,6 +81,13 @@ export function scheduleOf(list: readonly ScheduledSegment[]): number[] {
   return words;
 }
 
+/** Tokens of the batch that a schedule runs over. */
+export function tokensOf(banks: readonly ThreadBank[], schedule: number): number {
+  for (const { bank, batch } of segments(banks, schedule))
+    return new Uint32Array(banks[bank].memory.buffer)[(batch + Batch.nTokens) >>> 2];
+  return 0;
+}
+
 export function* segments(
   banks: readonly ThreadBank[],
   schedule: number,

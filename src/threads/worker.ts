@@ -6,7 +6,8 @@ import { fill, type FillFault, type FillPlan } from "../fill.ts";
 import { instantiateKernels } from "../kernels/module.ts";
 import { Abort, Control } from "../memory/abi.generated.ts";
 import { platform } from "../platform/index.ts";
-import { resetCounters, runSchedule, type ThreadBank } from "./schedule.ts";
+import { Company } from "./company.ts";
+import { resetCounters, runSchedule, tokensOf, type ThreadBank } from "./schedule.ts";
 
 /** First message to a thread. */
 export interface StartMessage {
@@ -107,11 +108,11 @@ function start(message: StartMessage): void {
   }));
 }
 
-/** Runs this thread's share; a trap becomes an abort that every thread sees. */
-function share(schedule: number, epoch: number): void {
+/** Runs this thread's share of `among` threads; a trap becomes an abort that every thread sees. */
+function share(schedule: number, epoch: number, among: number): void {
   const place = { bank: 0 };
   try {
-    const abort = runSchedule(banks, schedule, thread, nThreads, place);
+    const abort = runSchedule(banks, schedule, thread, among, place);
     // an abort in one bank must end the waiting in all of them
     if (abort !== 0) raiseEverywhere(abort);
   } catch (error) {
@@ -140,9 +141,26 @@ function follow(): void {
     seen = epoch;
     const command = Atomics.load(words, Control.command / 4);
     if (command === STOP) break;
-    share(command, epoch);
+    share(command, epoch, nThreads);
     exports.leave(control);
   }
+}
+
+/** Of two threads, by schedule: whether a token is worth both. With more, one displaced thread costs less than it gives. */
+const companies = new Map<number, Company>();
+
+function companyOf(schedule: number): Company | undefined {
+  if (nThreads !== 2 || tokensOf(banks, schedule) !== 1) return undefined;
+  let company = companies.get(schedule);
+  if (!company) companies.set(schedule, (company = new Company()));
+  return company;
+}
+
+function barrierSleeps(): number {
+  let sleeps = 0;
+  for (const { memory, control } of banks)
+    sleeps += Atomics.load(new Uint32Array(memory.buffer), (control + Control.barrierSleeps) >>> 2);
+  return sleeps;
 }
 
 function coordinate({ id, schedule }: RunMessage): void {
@@ -151,9 +169,14 @@ function coordinate({ id, schedule }: RunMessage): void {
   resetCounters(banks, schedule);
   Atomics.store(words, Control.command / 4, schedule);
   Atomics.store(words, Control.done / 4, 0);
-  const epoch = nThreads > 1 ? exports.openEpoch(control) >>> 0 : 0;
-  share(schedule, epoch);
-  let left = nThreads === 1 || exports.awaitLeft(control, nThreads - 1, 0);
+  const company = companyOf(schedule),
+    among = company?.isAlone ? 1 : nThreads,
+    sleeps = barrierSleeps(),
+    begun = performance.now();
+  const epoch = among > 1 ? exports.openEpoch(control) >>> 0 : 0;
+  share(schedule, epoch, among);
+  company?.record(performance.now() - begun, (barrierSleeps() - sleeps) >>> 0);
+  let left = among === 1 || exports.awaitLeft(control, nThreads - 1, 0);
   // a long instruction may still be running in another thread after an abort; a dead thread never leaves
   for (let waited = 0; !left && readAbort() !== Abort.died && waited < LEAVE_MS; waited += 50) {
     left = exports.awaitLeft(control, nThreads - 1, 50);
