@@ -7,8 +7,9 @@
 const LOOK = 8;
 /** Runs that thread 0 tries alone. */
 const TRIAL = 4;
-/** Runs that follow a trial in the way that it found the faster, before the next look. */
-const KEEP = 64;
+/** Runs that follow a trial in the way that it found the faster, before the next look: twice as many where it finds the same again. */
+const KEEP = 64,
+  MOST_KEPT = 256;
 /** A trial must be this much faster. */
 const CLEARLY = 0.9;
 
@@ -19,6 +20,9 @@ export class Company {
   private sleeps = 0;
   /** Milliseconds of a run in company, while a trial goes on. */
   private together: number | undefined;
+  /** What the last trial found, and for how many runs it was kept. */
+  private found: boolean | undefined;
+  private keep = KEEP;
   /** Runs to come without a look. */
   private kept = 0;
 
@@ -39,7 +43,9 @@ export class Company {
     if (this.together !== undefined && this.times.length === TRIAL) {
       this.alone = this.look() < CLEARLY * this.together;
       this.together = undefined;
-      this.kept = KEEP;
+      this.keep = this.alone === this.found ? Math.min(2 * this.keep, MOST_KEPT) : KEEP;
+      this.found = this.alone;
+      this.kept = this.keep;
     } else if (this.together === undefined && this.times.length === LOOK) {
       const displaced = this.sleeps >= LOOK,
         time = this.look();

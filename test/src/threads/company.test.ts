@@ -22,7 +22,8 @@ describe("Company", () => {
     expect(run(company, 8, busy)).toBe(0);
     expect(run(company, 4 + 64, busy)).toBe(68);
     expect(run(company, 8, busy)).toBe(0);
-    expect(run(company, 4, busy)).toBe(4);
+    expect(run(company, 4 + 128, busy)).toBe(132); // the same again is kept for longer
+    expect(run(company, 8, busy)).toBe(0);
   });
 
   it("comes back when the other process has ended", () => {
