@@ -21,8 +21,8 @@ import {
 export enum Slab { bytes = 1296, scales = 16, weights = 272, scratch = 1952, wideBytes = 2064 }
 
 /**
- * One column of slabs (several: slab7Tiles and slab5Tiles in k-slab.ts), added to what `out` holds: total = sum over sub-blocks of scale * (sum (w + 64) * y - 64 * sum y),
- * f = f + total * (d_w * d_y). |total| <= 256 * 63 * 128 * 127, on the way at most 256 * (127 + 64) * 128 * 127 = 8e8.
+ * One column of slabs (several: slab7Tiles and slab5Tiles in k-slab.ts), added to what `out` holds: total = sum over sub-blocks of
+ * scale * (sum (w + 64) * y - 64 * sum y), f = f + total * (d_w * d_y). |total| <= 256 * 63 * 128 * 127, on the way at most 256 * (127 + 64) * 128 * 127 = 8e8.
  * @tiles 1x1
  */
 function slab7(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
