@@ -1,7 +1,7 @@
 // Builds the WebAssembly kernels: one source, three builds (lanes.ts says where they differ).
 //   node assembly/build.mjs [--force]
 // Copies abi.ts to src/memory, expands the matmul tiles and the grids, compiles the targets of asconfig.json side by side and
-// leaves <name>.wasm in build/ and dist/kernels/. Does nothing where a hash of all inputs is unchanged.
+// leaves <name>.wasm in build/ and dist/kernels/, beside them dots-<name>.wasm, the loop by which one is chosen. Does nothing where a hash of all inputs is unchanged.
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -21,7 +21,19 @@ import { generateTiles } from "./matmul/generate-tiles.mjs";
 import { generateCodes, generateTables } from "./quants/tables/generate-tables.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const builds = ["dot32", "rel16", "base"];
+/** What is compiled: the kernels in three builds, and the loop that tells which relaxed one is the faster. */
+const modules = [
+  ...["dot32", "rel16", "base"].map((target) => ({
+    name: target,
+    target,
+    entry: "assembly/index.ts",
+  })),
+  ...["dot32", "rel16"].map((target) => ({
+    name: `dots-${target}`,
+    target,
+    entry: "assembly/matmul/dot-loop.ts",
+  })),
+];
 const asc = join(
   dirname(createRequire(import.meta.url).resolve("assemblyscript/package.json")),
   "bin/asc.js",
@@ -41,10 +53,10 @@ function writeWhenChanged(path, text) {
   writeFileSync(path, text);
 }
 
-function compile(name) {
+function compile({ name, target, entry }) {
   // a name of our own: two builds may run at once
   const outFile = `build/${name}.${process.pid}.wasm`;
-  const args = [asc, "assembly/index.ts", "--target", name, "--outFile", outFile];
+  const args = [asc, entry, "--target", target, "--outFile", outFile];
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, {
       cwd: root,
@@ -75,18 +87,18 @@ async function main() {
   }
   const digest = hash.digest("hex");
   const stamp = join(root, "build/inputs.sha256");
-  const wasm = builds.map((name) => join(root, `build/${name}.wasm`));
+  const wasm = modules.map(({ name }) => join(root, `build/${name}.wasm`));
   const fresh =
     existsSync(stamp) &&
     readFileSync(stamp, "utf8") === digest &&
     wasm.every((path) => existsSync(path));
   if (!fresh || process.argv.includes("--force")) {
     mkdirSync(join(root, "build"), { recursive: true });
-    await Promise.all(builds.map(compile));
+    await Promise.all(modules.map(compile));
     writeFileSync(stamp, digest);
   }
   mkdirSync(join(root, "dist/kernels"), { recursive: true });
-  builds.forEach((name, i) => copyFileSync(wasm[i], join(root, `dist/kernels/${name}.wasm`)));
+  modules.forEach(({ name }, i) => copyFileSync(wasm[i], join(root, `dist/kernels/${name}.wasm`)));
 }
 
 await main();

@@ -2,7 +2,6 @@
 
 export * from "./barrier";
 export { flushesDenormals, runPlan } from "./plan";
-export { dotLoop } from "./matmul/dot-loop";
 export * from "./matmul/index";
 export { isQuantizable, needsImatrix, needsWholeRow, prepareQuantize, quantizeTableBytes } from "./quantize/index";
 export { quantizeWorkBytes } from "./quantize/op";

@@ -1,10 +1,16 @@
 // The loop by which the host tells which relaxed dot product is an instruction here and which is emulated (src/kernels/probe.ts):
-// that of the 4-bit types with four columns, without the rest of a tile. It is small, so that the engine optimises it at once.
+// that of the 4-bit types with four columns, without the rest of a tile. A module of its own (assembly/build.mjs): it is compiled at
+// once and optimised within a look, and of the whole kernels only the chosen build is compiled.
 
 import { NIBBLE, ONES, dot, highEven, highOdd, lowEven, lowOdd, settle } from "../lanes";
 
 /** Vectors of nibbles: 4 rows by 32 elements, a sub-block of Q4_K. */
 const VECTORS: u32 = 4;
+
+/** Where operands may lie: everything below belongs to constants. */
+export function heapBase(): usize {
+  return __heap_base;
+}
 
 /** Multiplies the 64 bytes of nibbles at w by the 64 words at y, `rounds` times; the sum of all lanes, modulo 2^32. */
 export function dotLoop(w: usize, y: usize, rounds: u32): u32 {

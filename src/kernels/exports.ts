@@ -1,5 +1,11 @@
 // What the WASM module offers to TypeScript (assembly/index.ts). Addresses are u32: read them with >>> 0.
 
+/** The small module of assembly/matmul/dot-loop.ts. */
+export interface DotLoopExports {
+  heapBase(): number;
+  dotLoop(w: number, y: number, rounds: number): number;
+}
+
 export interface KernelExports {
   heapBase(): number;
   // threads
@@ -19,8 +25,6 @@ export interface KernelExports {
   leave(control: number): void;
   awaitLeft(control: number, count: number, milliseconds: number): boolean | number;
   flushesDenormals(): boolean | number;
-  /** See assembly/matmul/dot-loop.ts. */
-  dotLoop(w: number, y: number, rounds: number): number;
   // weights
   isSupported(type: number): boolean | number;
   /** The type's number with `weights: "fast"`, for all that takes one; the type itself where there is no faster form. */

@@ -5,7 +5,7 @@ import { instantiateSync } from "@assemblyscript/loader";
 import { SamebitError } from "../errors.ts";
 import { platform } from "../platform/index.ts";
 import { PROBE_HASH, probeBuild, timeDots } from "./probe.ts";
-import type { KernelExports } from "./exports.ts";
+import type { DotLoopExports, KernelExports } from "./exports.ts";
 
 /** `dot32`: relaxed 8-bit dot product. `rel16`: relaxed 8-to-16-bit dot product. `base`: plain 128-bit SIMD. */
 export type KernelBuild = "dot32" | "rel16" | "base";
@@ -27,16 +27,20 @@ export function instantiateKernels(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
 ): KernelExports {
+  return instantiate<KernelExports>(module, memory);
+}
+
+function instantiate<Exports>(module: WebAssembly.Module, memory: WebAssembly.Memory): Exports {
   const abort = () => {
     throw new SamebitError(
       "kernels: expected a known instruction, found another; the package's files are of different versions",
     );
   };
-  return instantiateSync(module, { env: { memory, abort } }).exports as unknown as KernelExports;
+  return instantiateSync(module, { env: { memory, abort } }).exports as unknown as Exports;
 }
 
-async function compile(build: KernelBuild): Promise<WebAssembly.Module> {
-  const bytes = await platform.readAsset(new URL(`../../kernels/${build}.wasm`, import.meta.url));
+async function compile(name: string): Promise<WebAssembly.Module> {
+  const bytes = await platform.readAsset(new URL(`../../kernels/${name}.wasm`, import.meta.url));
   return WebAssembly.compile(bytes as BufferSource);
 }
 
@@ -84,48 +88,40 @@ const CLEARLY = 0.9;
 
 async function choose(): Promise<Kernels> {
   // base is never the faster one where relaxed instructions are real and right
-  const [rel16, dot32] = await Promise.all([candidate("rel16"), candidate("dot32")]);
-  if (rel16 && dot32) {
-    for (let look = 0; look < LOOKS; look++) {
-      rel16.look();
-      dot32.look();
-    }
-    if (rel16.right && dot32.right)
-      return (dot32.best < CLEARLY * rel16.best ? dot32 : rel16).kernels;
+  for (const build of await relaxedBuilds()) {
+    const module = await compile(build),
+      memory = probeMemory();
+    if (probeBuild(instantiateKernels(module, memory), memory) === PROBE_HASH)
+      return { build, module };
   }
-  for (const found of [rel16, dot32]) if (found?.right) return found.kernels;
   return { build: "base", module: await compile("base") };
 }
 
-/** A relaxed build that computes right here, and how fast its dot product was so far. */
-interface Candidate {
-  readonly kernels: Kernels;
-  /** False once two looks have disagreed. */
-  right: boolean;
-  /** Milliseconds of a call. */
-  best: number;
-  look(): void;
+/** The relaxed builds that may be right here, the faster one first. */
+async function relaxedBuilds(): Promise<KernelBuild[]> {
+  if (relaxedIsBroken()) return [];
+  const found = await Promise.all([dotLoop("rel16"), dotLoop("dot32")]),
+    times = found.map(() => Infinity);
+  for (let look = 0; look < LOOKS; look++) {
+    found.forEach((loop, i) => {
+      const milliseconds = loop && timeDots(loop.dots, loop.memory, LOOK_MS);
+      if (milliseconds === undefined) found[i] = undefined;
+      else times[i] = Math.min(times[i], milliseconds);
+    });
+  }
+  const [rel16, dot32] = found;
+  if (!rel16 || !dot32) return rel16 ? ["rel16"] : dot32 ? ["dot32"] : [];
+  return times[1] < CLEARLY * times[0] ? ["dot32", "rel16"] : ["rel16", "dot32"];
 }
 
-/** A relaxed build, or undefined where it does not compile or computes something else. */
-async function candidate(build: "rel16" | "dot32"): Promise<Candidate | undefined> {
-  if (relaxedIsBroken()) return undefined;
+/** The dot product of a relaxed build in a loop of its own; undefined where it does not compile. */
+async function dotLoop(
+  build: "rel16" | "dot32",
+): Promise<{ dots: DotLoopExports; memory: WebAssembly.Memory } | undefined> {
   try {
-    const module = await compile(build),
-      memory = probeMemory(),
-      kernels = instantiateKernels(module, memory);
-    if (probeBuild(kernels, memory) !== PROBE_HASH) return undefined;
-    const found: Candidate = {
-      kernels: { build, module },
-      right: true,
-      best: Infinity,
-      look() {
-        const milliseconds = timeDots(kernels, memory, LOOK_MS);
-        if (milliseconds === undefined) this.right = false;
-        else this.best = Math.min(this.best, milliseconds);
-      },
-    };
-    return found;
+    const module = await compile(`dots-${build}`),
+      memory = probeMemory();
+    return { dots: instantiate<DotLoopExports>(module, memory), memory };
   } catch (error) {
     if (error instanceof WebAssembly.CompileError) return undefined; // no relaxed SIMD here
     throw error;
