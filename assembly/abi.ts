@@ -274,11 +274,10 @@ export enum Control {
   epoch = 0,
   command = 4,
   sleepers = 64,
-  arrived = 128,
-  generation = 192,
-  barrierSleepers = 196,
-  /** How often a thread slept at a barrier, ever, modulo 2^32. */
-  barrierSleeps = 200,
+  /** u64: where the run is (assembly/stages.ts). */
+  stage = 128,
+  /** Threads asleep until the next stage is open. */
+  stageSleepers = 192,
   /** Non-zero: leave at the next poll. One of Abort. */
   abort = 256,
   /** Address of the first instruction that made a NaN, or 0. */
@@ -287,13 +286,14 @@ export enum Control {
   abortThread = 264,
   /** Address of the instruction each thread is in, for error messages: u32 per thread. */
   progress = 320,
-  /** Threads that have left the current run. */
-  done = 896,
   bytes = 1024,
 }
 export enum Abort { none = 0, cancelled = 1, trap = 2, nan = 3, flushToZero = 4, died = 5 }
 
-/** Most threads a bank can serve: Control.progress holds a word for each. */
+/** What the stage word can count: instructions of a segment, and segments of a schedule. */
+export enum StageLimit { instructions = 0xffff, segments = 0xffff }
+
+/** Most threads a bank can serve: Control.progress holds a word for each, and the stage word has 8 bits for their number. */
 export enum Limit { threads = 128, scratchBytes = 131072 }
 
 /** Batch header; byte offsets from its start. Pointers are addresses in the same bank. */

@@ -1,6 +1,6 @@
 // The module's exports. Memory is imported: every thread has its own instance over the shared memory of a bank.
 
-export * from "./barrier";
+export * from "./stages";
 export { flushesDenormals, runPlan } from "./plan";
 export * from "./matmul/index";
 export { isQuantizable, needsImatrix, needsWholeRow, prepareQuantize, quantizeTableBytes } from "./quantize/index";

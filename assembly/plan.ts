@@ -1,9 +1,8 @@
-// Runs a plan: a flat list of instructions in shared memory. Every thread walks the whole list; an instruction's
-// work is cut into pieces that threads claim (work.ts); a barrier stands before an instruction that needs what
-// another one wrote. src/plan/encode.ts writes the list.
+// Runs a plan: a flat list of instructions in shared memory. An instruction's work is cut into pieces that threads claim
+// (work.ts); a barrier stands before an instruction that needs what another one wrote, and the stages between barriers follow
+// each other (stages.ts). src/plan/encode.ts writes the list.
 
 import { Abort, Batch, Control, ExpertMatmulWord, Flag, Instruction, Limit, MatmulWord, Op, Word } from "./abi";
-import { barrier, raise } from "./barrier";
 import { embed, expertMatmul, matmul, pack, packRows, plainRows, repack } from "./matmul/ops";
 import {
   addVector, attention, binary, checkNan, clampedGate, copyRuns, eachExpert, expertRow, expertSort, expertSum, expertSumSquares, gated,
@@ -12,32 +11,69 @@ import {
   gatedDelta, groupSum, pool, shortConv, ssmScan, tokenShift, wkv7,
 } from "./ops/index";
 import { quantize } from "./quantize/op";
-import { enterInstruction, enterRun, rowsOf, word } from "./work";
+import { OVER, abandon, enter, isAborted, leave, open, openSegment, raise } from "./stages";
+import { batch, enterInstruction, enterRun, rowsOf, thread, word } from "./work";
 
 /**
- * Walks instructions [0, count) of `plan` as thread `thread` of nThreads. counters: u32 per instruction, zeroed
- * before the run. scratch: Limit.scratchBytes per thread. Returns an Abort reason; 0 when the list was finished.
+ * Runs instructions [0, count) of `plan` as thread `thread` of nThreads, until all are done. counters: u32 per instruction,
+ * zeroed before the run. scratch: Limit.scratchBytes per thread. run: its epoch; segment: the number of this list in its schedule;
+ * one thread alone needs neither. Returns an Abort reason; 0 when the list was finished, or the run was over already.
  */
 export function runPlan(
-  control: usize, batch: usize, plan: usize, count: u32, counters: usize, scratch: usize, thread: u32, nThreads: u32,
+  control: usize, batch: usize, plan: usize, count: u32, counters: usize, scratch: usize, thread: u32, nThreads: u32, run: u32,
+  segment: u32,
 ): u32 {
   enterRun(batch, scratch + <usize>thread * Limit.scratchBytes, thread, nThreads);
   if (flushesDenormals()) raise(control, Abort.flushToZero, thread);
-  const trace = load<u32>(batch, Batch.traceNan) != 0;
-  for (let i: u32 = 0; i < count; i++) {
-    const ins = plan + <usize>i * Instruction.bytes;
-    if (trace || (word(ins, Word.flags) & Flag.barrierBefore)) {
-      if (!barrier(control, nThreads)) return atomic.load<u32>(control, Control.abort);
-      if (trace && i > 0 && thread == 0) reportNan(control, ins - Instruction.bytes);
+  if (nThreads == 1) {
+    for (let stage: u32 = 0; stage < count && !isAborted(control);) {
+      const next = stageEnd(plan, stage, count);
+      runStage(control, plan, stage, next, counters);
+      if (traces()) reportNan(control, plan + <usize>stage * Instruction.bytes);
+      stage = next;
     }
+    return atomic.load<u32>(control, Control.abort);
+  }
+  if (thread == 0) openSegment(control, run, segment, count);
+  let stage = enter(control, run, segment, OVER);
+  while (stage != OVER) {
+    const end = stageEnd(plan, stage, count), next = end == count ? OVER : end;
+    runStage(control, plan, stage, end, counters);
+    let opened = false;
+    while (!opened && !leave(control)) {
+      if (traces()) reportNan(control, plan + <usize>stage * Instruction.bytes);
+      if (isAborted(control)) {
+        abandon(control);
+        return atomic.load<u32>(control, Control.abort);
+      }
+      opened = open(control, next);
+    }
+    stage = opened ? next : enter(control, run, segment, stage);
+  }
+  return atomic.load<u32>(control, Control.abort);
+}
+
+/** Whether every instruction is a stage of its own, at whose end its result is looked at. */
+function traces(): bool {
+  return load<u32>(batch, Batch.traceNan) != 0;
+}
+
+/** The instruction before which the barrier stands that ends the stage from instruction `first`; count: none. */
+function stageEnd(plan: usize, first: u32, count: u32): u32 {
+  let end = first + 1;
+  if (traces()) return end;
+  while (end < count && !(word(plan + <usize>end * Instruction.bytes, Word.flags) & Flag.barrierBefore)) end++;
+  return end;
+}
+
+/** This thread's pieces of instructions [first, end). */
+function runStage(control: usize, plan: usize, first: u32, end: u32, counters: usize): void {
+  for (let i = first; i < end; i++) {
+    const ins = plan + <usize>i * Instruction.bytes;
     atomic.store<u32>(control + (<usize>thread << 2), <u32>ins, Control.progress);
     enterInstruction(counters + (<usize>i << 2));
     execute(ins);
   }
-  const whole = barrier(control, nThreads);
-  // the next segment may lie in another bank, where nobody looks back
-  if (trace && whole && thread == 0 && count > 0) reportNan(control, plan + <usize>(count - 1) * Instruction.bytes);
-  return atomic.load<u32>(control, Control.abort);
 }
 
 /** Ends a tracing run when the instruction at `ins` has made a NaN. */

@@ -61,6 +61,8 @@ for (let round = 0; round < Number(rounds); round++) {
         bank.scratch + 64,
         0,
         1,
+        0,
+        0,
       );
       const time = performance.now() - start;
       if (round < Number(rounds) / 4) continue; // warm-up

@@ -18,12 +18,14 @@ export interface KernelExports {
     scratch: number,
     thread: number,
     nThreads: number,
+    run: number,
+    segment: number,
   ): number;
   raise(control: number, reason: number, thread: number): void;
   awaitEpoch(control: number, seen: number, milliseconds: number): number;
   openEpoch(control: number): number;
-  leave(control: number): void;
-  awaitLeft(control: number, count: number, milliseconds: number): boolean | number;
+  abandon(control: number): void;
+  close(control: number, run: number): boolean | number;
   flushesDenormals(): boolean | number;
   // weights
   isSupported(type: number): boolean | number;

@@ -2,7 +2,8 @@
 // assembly/plan.ts executes the former, src/threads/schedule.ts walks the latter.
 
 import type { Rows } from "../../models/ops.ts";
-import { Flag, Instruction, RowsKind, Word } from "../memory/abi.generated.ts";
+import { SamebitError } from "../errors.ts";
+import { Flag, Instruction, RowsKind, StageLimit, Word } from "../memory/abi.generated.ts";
 import type { Bank } from "../memory/bank.ts";
 import { SCHEDULE, scheduleOf } from "../threads/schedule.ts";
 import { barriers } from "./allocate.ts";
@@ -55,6 +56,11 @@ export function encodePlan(
   const encoded = banked.segments.map((segment) => {
     const bank = banks[segment.bank],
       count = segment.end - segment.start;
+    if (count >= StageLimit.instructions) {
+      throw new SamebitError(
+        `plan: expected fewer than ${StageLimit.instructions} instructions in a row, found ${count}; the model has too many layers`,
+      );
+    }
     const plan = bank.allocate("plan", count * Instruction.bytes),
       counters = bank.allocate("counters", count * 4);
     const barrierBefore = barriers(recording.instrs, segment.start, segment.end, bank.valueOffsets);
@@ -64,9 +70,7 @@ export function encodePlan(
       const instr = recording.instrs[segment.start + i],
         at = i * Instruction.words;
       floats[at + Word.op] = instr.op;
-      // the others must not start before thread 0 has copied what this segment needs
-      const afterTransfers = i === 0 && segment.transfers.length > 0;
-      floats[at + Word.flags] = barrierBefore[i] || afterTransfers ? Flag.barrierBefore : 0;
+      floats[at + Word.flags] = barrierBefore[i] ? Flag.barrierBefore : 0;
       floats[at + Word.rowsKind] = rowsKind(instr.rows);
       floats[at + Word.rows] = typeof instr.rows === "number" ? instr.rows : 0;
       for (const [index, word] of instr.words)

@@ -85,7 +85,7 @@ export class Slabs {
   runHere(): number {
     new Uint32Array(this.memory.buffer, this.counter, 1)[0] = 0;
     const { control, batch, plan, counter, scratch } = this;
-    return this.exports.runPlan(control, batch, plan, 1, counter, scratch, 0, 1);
+    return this.exports.runPlan(control, batch, plan, 1, counter, scratch, 0, 1, 0, 0);
   }
 
   /**

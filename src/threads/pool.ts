@@ -20,6 +20,8 @@ import type {
 export type DescribeInstruction = (bank: number, address: number) => string;
 
 const STOP = 0xffffffff;
+/** The half of the stage word that waiting threads watch (assembly/stages.ts). */
+const STAGE_PLACE = Control.stage + 4;
 const START_MS = 60_000;
 
 /** What the threads share: a memory with its control block. */
@@ -171,8 +173,7 @@ export class ThreadPool {
     for (const { memory, control } of this.banks) {
       const words = new Int32Array(memory.buffer, control, Control.bytes / 4);
       Atomics.store(words, Control.abort / 4, reason);
-      for (const word of [Control.generation, Control.epoch, Control.done])
-        Atomics.notify(words, word / 4);
+      for (const word of [STAGE_PLACE, Control.epoch]) Atomics.notify(words, word / 4);
     }
   }
 

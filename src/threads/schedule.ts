@@ -20,16 +20,18 @@ export function resetCounters(banks: readonly ThreadBank[], schedule: number): v
 }
 
 /**
- * Runs a schedule as one of nThreads threads. Returns an Abort reason, 0 when it finished. `place.bank` follows, so that
- * a trap can be told where it was.
+ * Runs a schedule as one of nThreads threads, in the run of epoch `run`. Returns an Abort reason, 0 when it finished.
+ * `place.bank` follows, so that a trap can be told where it was.
  */
 export function runSchedule(
   banks: readonly ThreadBank[],
   schedule: number,
+  run: number,
   thread: number,
   nThreads: number,
   place: { bank: number },
 ): number {
+  let number = 0;
   for (const segment of segments(banks, schedule)) {
     place.bank = segment.bank;
     const { memory, control, exports } = banks[segment.bank];
@@ -44,6 +46,8 @@ export function runSchedule(
       segment.scratch,
       thread,
       nThreads,
+      run,
+      number++,
     );
     if (abort !== 0) return abort;
   }
@@ -79,13 +83,6 @@ export function scheduleOf(list: readonly ScheduledSegment[]): number[] {
       words.push(from, to, source, target, rowsKind, bytes);
   }
   return words;
-}
-
-/** Tokens of the batch that a schedule runs over. */
-export function tokensOf(banks: readonly ThreadBank[], schedule: number): number {
-  for (const { bank, batch } of segments(banks, schedule))
-    return new Uint32Array(banks[bank].memory.buffer)[(batch + Batch.nTokens) >>> 2];
-  return 0;
 }
 
 export function* segments(

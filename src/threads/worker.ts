@@ -1,13 +1,13 @@
 // Entry of every compute thread. Before the first run they may be told to load weights (fill.ts). From then on thread 0
 // coordinates: it gets one message per run, opens an epoch for the others, runs its own share and answers. The others wait
-// for epochs inside WASM and never return to their event loop until they are told to stop.
+// for epochs inside WASM and never return to their event loop until they are told to stop. A run may be over before one of them
+// has noticed that it began (assembly/stages.ts): then that thread finds nothing to do and waits for the next.
 
 import { fill, type FillFault, type FillPlan } from "../fill.ts";
 import { instantiateKernels } from "../kernels/module.ts";
 import { Abort, Control } from "../memory/abi.generated.ts";
 import { platform } from "../platform/index.ts";
-import { Company } from "./company.ts";
-import { resetCounters, runSchedule, tokensOf, type ThreadBank } from "./schedule.ts";
+import { resetCounters, runSchedule, type ThreadBank } from "./schedule.ts";
 
 /** First message to a thread. */
 export interface StartMessage {
@@ -67,9 +67,14 @@ export interface DoneMessage {
 
 /** Value of Control.command that ends the idle loop; anything else is a schedule address. */
 const STOP = 0xffffffff;
-/** How long an idle thread sleeps before it looks again, and how long thread 0 waits for the others to leave. */
-const IDLE_MS = 10_000,
-  LEAVE_MS = 60_000;
+/** How long an idle thread sleeps before it looks again. */
+const IDLE_MS = 10_000;
+/** How long thread 0 waits for the others to leave an aborted run, and how often it looks. */
+const LEAVE_MS = 60_000,
+  CLOSE_MS = 1;
+
+/** Nobody wakes who waits here. */
+const pause = new Int32Array(new SharedArrayBuffer(4));
 
 const port = await platform.workerPort();
 let banks: ThreadBank[] = [];
@@ -108,13 +113,11 @@ function start(message: StartMessage): void {
   }));
 }
 
-/** Runs this thread's share of `among` threads; a trap becomes an abort that every thread sees. */
-function share(schedule: number, epoch: number, among: number): void {
+/** Runs this thread's share; a trap becomes an abort that every thread sees. Returns an Abort reason. */
+function share(schedule: number, epoch: number): number {
   const place = { bank: 0 };
   try {
-    const abort = runSchedule(banks, schedule, thread, among, place);
-    // an abort in one bank must end the waiting in all of them
-    if (abort !== 0) raiseEverywhere(abort);
+    return runSchedule(banks, schedule, epoch, thread, nThreads, place);
   } catch (error) {
     port.post({
       kind: "trapped",
@@ -123,7 +126,10 @@ function share(schedule: number, epoch: number, among: number): void {
       bank: place.bank,
       message: String(error),
     } satisfies ThreadMessage);
-    raiseEverywhere(Abort.trap);
+    const { control, exports } = banks[place.bank];
+    exports.raise(control, Abort.trap, thread);
+    exports.abandon(control);
+    return Abort.trap;
   }
 }
 
@@ -141,26 +147,8 @@ function follow(): void {
     seen = epoch;
     const command = Atomics.load(words, Control.command / 4);
     if (command === STOP) break;
-    share(command, epoch, nThreads);
-    exports.leave(control);
+    share(command, epoch);
   }
-}
-
-/** Of two threads, by schedule: whether a token is worth both. With more, one displaced thread costs less than it gives. */
-const companies = new Map<number, Company>();
-
-function companyOf(schedule: number): Company | undefined {
-  if (nThreads !== 2 || tokensOf(banks, schedule) !== 1) return undefined;
-  let company = companies.get(schedule);
-  if (!company) companies.set(schedule, (company = new Company()));
-  return company;
-}
-
-function barrierSleeps(): number {
-  let sleeps = 0;
-  for (const { memory, control } of banks)
-    sleeps += Atomics.load(new Uint32Array(memory.buffer), (control + Control.barrierSleeps) >>> 2);
-  return sleeps;
 }
 
 function coordinate({ id, schedule }: RunMessage): void {
@@ -168,19 +156,11 @@ function coordinate({ id, schedule }: RunMessage): void {
   const words = new Uint32Array(memory.buffer, control, Control.bytes / 4);
   resetCounters(banks, schedule);
   Atomics.store(words, Control.command / 4, schedule);
-  Atomics.store(words, Control.done / 4, 0);
-  const company = companyOf(schedule),
-    among = company?.isAlone ? 1 : nThreads,
-    sleeps = barrierSleeps(),
-    begun = performance.now();
-  const epoch = among > 1 ? exports.openEpoch(control) >>> 0 : 0;
-  share(schedule, epoch, among);
-  company?.record(performance.now() - begun, (barrierSleeps() - sleeps) >>> 0);
-  let left = among === 1 || exports.awaitLeft(control, nThreads - 1, 0);
-  // a long instruction may still be running in another thread after an abort; a dead thread never leaves
-  for (let waited = 0; !left && readAbort() !== Abort.died && waited < LEAVE_MS; waited += 50) {
-    left = exports.awaitLeft(control, nThreads - 1, 50);
-  }
+  const epoch = exports.openEpoch(control) >>> 0,
+    reason = share(schedule, epoch) || readAbort();
+  // an abort in one bank must end the waiting in all of them
+  if (reason !== 0) raiseEverywhere(reason);
+  const left = reason === 0 || closeBanks(epoch);
   const abort = left ? readAbort() : Abort.died;
   let nanInstruction = 0,
     nanBank = 0;
@@ -204,6 +184,20 @@ function coordinate({ id, schedule }: RunMessage): void {
   } satisfies ThreadMessage);
 }
 
+/**
+ * Ends an aborted run in every bank as soon as no thread is inside: a long instruction may still be running. False when a
+ * thread is dead, or does not come out.
+ */
+function closeBanks(epoch: number): boolean {
+  for (const { control, exports } of banks) {
+    for (let waited = 0; !exports.close(control, epoch); waited += CLOSE_MS) {
+      if (readAbort() === Abort.died || waited >= LEAVE_MS) return false;
+      Atomics.wait(pause, 0, 0, CLOSE_MS);
+    }
+  }
+  return true;
+}
+
 function readAbort(): number {
   for (const { memory, control } of banks) {
     const abort = Atomics.load(new Uint32Array(memory.buffer), (control + Control.abort) >>> 2);
@@ -215,6 +209,6 @@ function readAbort(): number {
 /** Makes the control block ready for the next run: nobody is inside a plan now. */
 function clearAbort({ memory, control }: ThreadBank): void {
   const words = new Uint32Array(memory.buffer, control, Control.bytes / 4);
-  for (const word of [Control.abort, Control.abortThread, Control.arrived, Control.nanInstruction])
+  for (const word of [Control.abort, Control.abortThread, Control.nanInstruction])
     Atomics.store(words, word / 4, 0);
 }
