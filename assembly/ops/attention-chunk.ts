@@ -5,6 +5,7 @@
 import { Kv, KvType, Limit } from "../abi";
 import { expSums, tanhf32x4 } from "../math/index";
 import { scratch } from "../work";
+import { scoreBytes, scoreFloats1, scoreFloats4, sumFloats1x32, sumFloats1x8, sumFloats4 } from "./attention-floats";
 import {
   enlarge, reduce16, scoreHalves1, scoreHalves2, scoreHalves4, sumHalves1x32, sumHalves1x8, sumHalves2x16, sumHalves4,
 } from "./attention-halves";
@@ -45,7 +46,6 @@ const queryBytes: usize = 64;
 const fewQueries: u32 = 4;
 /** 2^112: the factor of enlarged weights (attention-halves.ts). */
 const enlargement: f32 = reinterpret<f32>(0x77800000);
-const scoreBytes: usize = Kv.chunkPositions * 4;
 
 /** The shape of the attention at hand; openShape sets it. */
 let dimK: u32 = 0;
@@ -220,56 +220,10 @@ function scorePage(n: u32, keys: usize, to: usize): void {
   let i: u32 = 0;
   for (; i + 4 <= n; i += 4, to += 4 * scoreBytes) {
     const q0 = queryAt(i).q, q1 = queryAt(i + 1).q, q2 = queryAt(i + 2).q, q3 = queryAt(i + 3).q;
-    score4(to, keys, q0, q1, q2, q3);
-    score4(to + 32, keys + 32, q0, q1, q2, q3);
+    scoreFloats4(to, keys, q0, q1, q2, q3, dimK);
+    scoreFloats4(to + 32, keys + 32, q0, q1, q2, q3, dimK);
   }
-  for (; i < n; i++, to += scoreBytes) score1(to, keys, queryAt(i).q);
-}
-
-/** Four queries, eight positions: eight accumulators, two keys and a broadcast fit the sixteen registers. */
-function score4(to: usize, keys: usize, q0: usize, q1: usize, q2: usize, q3: usize): void {
-  const zero = f32x4.splat(0);
-  let a0 = zero, a1 = zero, b0 = zero, b1 = zero, c0 = zero, c1 = zero, d0 = zero, d1 = zero;
-  for (let end = q0 + (<usize>dimK << 2); q0 < end; q0 += 4, q1 += 4, q2 += 4, q3 += 4, keys += 64) {
-    const k0 = v128.load(keys), k1 = v128.load(keys, 16);
-    const a = v128.load32_splat(q0);
-    a0 = f32x4.add(a0, f32x4.mul(a, k0));
-    a1 = f32x4.add(a1, f32x4.mul(a, k1));
-    const b = v128.load32_splat(q1);
-    b0 = f32x4.add(b0, f32x4.mul(b, k0));
-    b1 = f32x4.add(b1, f32x4.mul(b, k1));
-    const c = v128.load32_splat(q2);
-    c0 = f32x4.add(c0, f32x4.mul(c, k0));
-    c1 = f32x4.add(c1, f32x4.mul(c, k1));
-    const d = v128.load32_splat(q3);
-    d0 = f32x4.add(d0, f32x4.mul(d, k0));
-    d1 = f32x4.add(d1, f32x4.mul(d, k1));
-  }
-  v128.store(to, a0);
-  v128.store(to, a1, 16);
-  v128.store(to + scoreBytes, b0);
-  v128.store(to + scoreBytes, b1, 16);
-  v128.store(to + 2 * scoreBytes, c0);
-  v128.store(to + 2 * scoreBytes, c1, 16);
-  v128.store(to + 3 * scoreBytes, d0);
-  v128.store(to + 3 * scoreBytes, d1, 16);
-}
-
-/** One query, sixteen positions. */
-function score1(to: usize, keys: usize, q: usize): void {
-  const zero = f32x4.splat(0);
-  let a0 = zero, a1 = zero, a2 = zero, a3 = zero;
-  for (let end = q + (<usize>dimK << 2); q < end; q += 4, keys += 64) {
-    const x = v128.load32_splat(q);
-    a0 = f32x4.add(a0, f32x4.mul(x, v128.load(keys)));
-    a1 = f32x4.add(a1, f32x4.mul(x, v128.load(keys, 16)));
-    a2 = f32x4.add(a2, f32x4.mul(x, v128.load(keys, 32)));
-    a3 = f32x4.add(a3, f32x4.mul(x, v128.load(keys, 48)));
-  }
-  v128.store(to, a0);
-  v128.store(to, a1, 16);
-  v128.store(to, a2, 32);
-  v128.store(to, a3, 48);
+  for (; i < n; i++, to += scoreBytes) scoreFloats1(to, keys, queryAt(i).q, dimK);
 }
 
 /**
@@ -330,11 +284,11 @@ function sumPage(n: u32, values: usize, start: u32, place: u32): void {
       const row = <usize>(widthAt(dimV, first) << 2), end = sums + row;
       let v = part + <usize>(from - start) * row;
       if (four) {
-        sum4(sums, end, weights, v, row, to - from);
+        sumFloats4(sums, end, sumBytes, weights, v, row, to - from);
       } else if (row == 128) {
-        sum1x32(sums, weights, v, to - from);
+        sumFloats1x32(sums, weights, v, row, to - from);
       } else {
-        for (let s = sums; s < end; s += 32, v += 32) sum1x8(s, weights, v, row, to - from);
+        for (let s = sums; s < end; s += 32, v += 32) sumFloats1x8(s, weights, v, row, to - from);
       }
       sums = end;
     }
@@ -352,76 +306,4 @@ function allSee(n: u32, start: u32, from: u32, to: u32): bool {
 function sees(i: u32, start: u32, from: u32, to: u32): bool {
   const query = queryAt(i);
   return max<u32>(query.chunkFirst, start) == from && min<u32>(query.chunkEnd, start + Kv.pagePositions) == to;
-}
-
-/** Four queries: sums += weight * value over n positions, position by position, eight dims at a time from `sums` to `end`. */
-function sum4(sums: usize, end: usize, weights: usize, values: usize, row: usize, n: u32): void {
-  const last = weights + (<usize>n << 2);
-  for (; sums < end; sums += 32, values += 32) {
-    const second = sums + sumBytes, third = second + sumBytes, fourth = third + sumBytes;
-    let a0 = v128.load(sums), a1 = v128.load(sums, 16);
-    let b0 = v128.load(second), b1 = v128.load(second, 16);
-    let c0 = v128.load(third), c1 = v128.load(third, 16);
-    let d0 = v128.load(fourth), d1 = v128.load(fourth, 16);
-    for (let w = weights, v = values; w < last; w += 4, v += row) {
-      const v0 = v128.load(v), v1 = v128.load(v, 16);
-      const a = v128.load32_splat(w);
-      a0 = f32x4.add(a0, f32x4.mul(a, v0));
-      a1 = f32x4.add(a1, f32x4.mul(a, v1));
-      const b = v128.load32_splat(w, scoreBytes);
-      b0 = f32x4.add(b0, f32x4.mul(b, v0));
-      b1 = f32x4.add(b1, f32x4.mul(b, v1));
-      const c = v128.load32_splat(w, 2 * scoreBytes);
-      c0 = f32x4.add(c0, f32x4.mul(c, v0));
-      c1 = f32x4.add(c1, f32x4.mul(c, v1));
-      const d = v128.load32_splat(w, 3 * scoreBytes);
-      d0 = f32x4.add(d0, f32x4.mul(d, v0));
-      d1 = f32x4.add(d1, f32x4.mul(d, v1));
-    }
-    v128.store(sums, a0);
-    v128.store(sums, a1, 16);
-    v128.store(second, b0);
-    v128.store(second, b1, 16);
-    v128.store(third, c0);
-    v128.store(third, c1, 16);
-    v128.store(fourth, d0);
-    v128.store(fourth, d1, 16);
-  }
-}
-
-/** One query, 32 dims: eight accumulators hide the latency of an addition. */
-function sum1x32(sums: usize, weights: usize, values: usize, n: u32): void {
-  let s0 = v128.load(sums), s1 = v128.load(sums, 16), s2 = v128.load(sums, 32), s3 = v128.load(sums, 48);
-  let s4 = v128.load(sums, 64), s5 = v128.load(sums, 80), s6 = v128.load(sums, 96), s7 = v128.load(sums, 112);
-  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += 128) {
-    const w = v128.load32_splat(weights);
-    s0 = f32x4.add(s0, f32x4.mul(w, v128.load(values)));
-    s1 = f32x4.add(s1, f32x4.mul(w, v128.load(values, 16)));
-    s2 = f32x4.add(s2, f32x4.mul(w, v128.load(values, 32)));
-    s3 = f32x4.add(s3, f32x4.mul(w, v128.load(values, 48)));
-    s4 = f32x4.add(s4, f32x4.mul(w, v128.load(values, 64)));
-    s5 = f32x4.add(s5, f32x4.mul(w, v128.load(values, 80)));
-    s6 = f32x4.add(s6, f32x4.mul(w, v128.load(values, 96)));
-    s7 = f32x4.add(s7, f32x4.mul(w, v128.load(values, 112)));
-  }
-  v128.store(sums, s0);
-  v128.store(sums, s1, 16);
-  v128.store(sums, s2, 32);
-  v128.store(sums, s3, 48);
-  v128.store(sums, s4, 64);
-  v128.store(sums, s5, 80);
-  v128.store(sums, s6, 96);
-  v128.store(sums, s7, 112);
-}
-
-/** One query, eight dims. */
-function sum1x8(sums: usize, weights: usize, values: usize, row: usize, n: u32): void {
-  let s0 = v128.load(sums), s1 = v128.load(sums, 16);
-  for (let end = weights + (<usize>n << 2); weights < end; weights += 4, values += row) {
-    const w = v128.load32_splat(weights);
-    s0 = f32x4.add(s0, f32x4.mul(w, v128.load(values)));
-    s1 = f32x4.add(s1, f32x4.mul(w, v128.load(values, 16)));
-  }
-  v128.store(sums, s0);
-  v128.store(sums, s1, 16);
 }
