@@ -4,6 +4,7 @@
 import { instantiateSync } from "@assemblyscript/loader";
 import { SamebitError } from "../errors.ts";
 import { platform } from "../platform/index.ts";
+import { withPlainMemory } from "./plain-memory.ts";
 import { PROBE_HASH, probeBuild, timeDots } from "./probe.ts";
 import type { KernelExports } from "./exports.ts";
 
@@ -20,6 +21,8 @@ export type WeightsKind = "compact" | "fast" | "f32";
 export interface Kernels {
   readonly build: KernelBuild;
   readonly module: WebAssembly.Module;
+  /** Whether its instances take shared memories, as threads need them, or plain ones. */
+  readonly shared: boolean;
 }
 
 /** An instance of the kernels over a bank's memory. */
@@ -35,9 +38,10 @@ export function instantiateKernels(
   return instantiateSync(module, { env: { memory, abort } }).exports as unknown as KernelExports;
 }
 
-async function compile(build: KernelBuild): Promise<WebAssembly.Module> {
-  const bytes = await platform.readAsset(new URL(`../../kernels/${build}.wasm`, import.meta.url));
-  return WebAssembly.compile(bytes as BufferSource);
+async function compile(build: KernelBuild, shared: boolean): Promise<Kernels> {
+  const bytes = await platform.readAsset(new URL(`../../kernels/${build}.wasm`, import.meta.url)),
+    wasm = shared ? bytes : withPlainMemory(bytes);
+  return { build, module: await WebAssembly.compile(wasm as BufferSource), shared };
 }
 
 /**
@@ -49,13 +53,15 @@ function relaxedIsBroken(): boolean {
   return v8 !== undefined && Number.parseInt(v8, 10) < 12;
 }
 
-let chosen: Promise<Kernels> | undefined;
+/** By Kernels.shared. */
+const chosen = new Map<boolean, Promise<Kernels>>();
 
 /**
  * The fastest build whose results here are right. `wanted` forces one (tests, measurements); without it the choice
- * takes a few milliseconds, once per process.
+ * takes a few milliseconds, once per process. shared: false where the calling thread alone computes, so that it can
+ * everywhere.
  */
-export async function chooseKernels(wanted?: KernelBuild): Promise<Kernels> {
+export async function chooseKernels(wanted?: KernelBuild, shared = true): Promise<Kernels> {
   if (wanted) {
     if (!KERNEL_BUILDS.includes(wanted)) {
       throw new SamebitError(
@@ -67,10 +73,11 @@ export async function chooseKernels(wanted?: KernelBuild): Promise<Kernels> {
         `kernel build: expected base on ${platform.runtime}, found ${wanted}: its relaxed dot product is wrong`,
       );
     }
-    return { build: wanted, module: await compile(wanted) };
+    return compile(wanted, shared);
   }
-  chosen ??= choose();
-  return chosen;
+  let choice = chosen.get(shared);
+  if (!choice) chosen.set(shared, (choice = choose(shared)));
+  return choice;
 }
 
 /**
@@ -82,9 +89,12 @@ const LOOK_MS = 1,
 /** dot32 must be this much faster to be preferred: where the 8-bit dot is emulated the two differ by more, the other way. */
 const CLEARLY = 0.9;
 
-async function choose(): Promise<Kernels> {
+async function choose(shared: boolean): Promise<Kernels> {
   // base is never the faster one where relaxed instructions are real and right
-  const [rel16, dot32] = await Promise.all([candidate("rel16"), candidate("dot32")]);
+  const [rel16, dot32] = await Promise.all([
+    candidate("rel16", shared),
+    candidate("dot32", shared),
+  ]);
   if (rel16 && dot32) {
     for (let look = 0; look < LOOKS; look++) {
       rel16.look();
@@ -94,7 +104,7 @@ async function choose(): Promise<Kernels> {
       return (dot32.best < CLEARLY * rel16.best ? dot32 : rel16).kernels;
   }
   for (const found of [rel16, dot32]) if (found?.right) return found.kernels;
-  return { build: "base", module: await compile("base") };
+  return compile("base", shared);
 }
 
 /** A relaxed build that computes right here, and how fast its dot product was so far. */
@@ -108,15 +118,18 @@ interface Candidate {
 }
 
 /** A relaxed build, or undefined where it does not compile or computes something else. */
-async function candidate(build: "rel16" | "dot32"): Promise<Candidate | undefined> {
+async function candidate(
+  build: "rel16" | "dot32",
+  shared: boolean,
+): Promise<Candidate | undefined> {
   if (relaxedIsBroken()) return undefined;
   try {
-    const module = await compile(build),
-      memory = probeMemory(),
-      kernels = instantiateKernels(module, memory);
+    const compiled = await compile(build, shared),
+      memory = probeMemory(shared),
+      kernels = instantiateKernels(compiled.module, memory);
     if (probeBuild(kernels, memory) !== PROBE_HASH) return undefined;
     const found: Candidate = {
-      kernels: { build, module },
+      kernels: compiled,
       right: true,
       best: Infinity,
       look() {
@@ -133,6 +146,6 @@ async function candidate(build: "rel16" | "dot32"): Promise<Candidate | undefine
 }
 
 /** Small memory for an instance that serves no bank: elementary functions, probing. */
-export function probeMemory(): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial: 16, maximum: 65536, shared: true });
+export function probeMemory(shared = true): WebAssembly.Memory {
+  return new WebAssembly.Memory({ initial: 16, maximum: 65536, shared });
 }
