@@ -8,9 +8,20 @@ import type { LoadProgress } from "./weights.ts";
 
 export type CacheType = "f32" | "f16" | "q8_0";
 
-export interface EngineOptions {
-  /** Compute threads; default: as many as the machine offers. Never changes a result. */
+/** Who computes. Never changes a result. */
+export interface ThreadOptions {
+  /** Compute threads; default: as many as the machine offers. */
   readonly threads?: number;
+  /**
+   * Compute in the calling thread, alone, in memory that is not shared; `threads` must then be 1 or left out. The thread is busy
+   * meanwhile, but its event loop has a turn about every 10 ms; where a step takes longer, as with a large model's prompt, a
+   * smaller nBatch helps. Default: only where threads cannot be had, as on a page without cross-origin isolation. false: throw
+   * there instead.
+   */
+  readonly inline?: boolean;
+}
+
+export interface EngineOptions extends ThreadOptions {
   /** Positions of a sequence; default: what the model was trained for, at most 4096. */
   readonly nCtx?: number;
   /** Tokens evaluated at once; default 512. Never changes a result. Embeddings take each text at once. */
@@ -44,6 +55,7 @@ export interface CheckedOptions {
   /** undefined: as the model's use asks for. */
   readonly sequences: number | undefined;
   readonly threads: number;
+  readonly inline: boolean;
   readonly bankBytes: number | undefined;
   readonly weights: WeightsKind;
   /** ggml type numbers. */
@@ -59,19 +71,31 @@ export function checkOptions(options: EngineOptions, trainedCtx: number): Checke
   const nCtx = count("nCtx", options.nCtx ?? Math.min(trainedCtx, DEFAULT_CTX), 1, 1 << 24);
   const { nSequences } = options;
   const sequences = nSequences === undefined ? undefined : count("nSequences", nSequences, 1, 4096);
-  const threads = threadCount(options.threads);
+  const { threads, inline } = checkThreads(options);
   const { bankBytes, weights = "compact" } = options;
   if (bankBytes !== undefined) count("bankBytes", bankBytes, 1, Number.MAX_SAFE_INTEGER);
   if (!(["compact", "fast", "f32"] as unknown[]).includes(weights))
     throw new OptionError(`weights: expected compact, fast or f32, found ${String(weights)}`);
   const kType = cacheType("cacheTypeK", options.cacheTypeK),
     vType = cacheType("cacheTypeV", options.cacheTypeV);
-  return { nCtx, sequences, threads, bankBytes, weights, kType, vType };
+  return { nCtx, sequences, threads, inline, bankBytes, weights, kType, vType };
 }
 
-/** Compute threads: `wanted`, or as many as the machine offers. Throws OptionError. */
-export function threadCount(wanted?: number): number {
-  return count("threads", wanted ?? Math.min(platform.availableParallelism(), 64), 1, 128);
+/** Who computes, with the defaults. Throws OptionError for what is impossible here. */
+export function checkThreads({ threads, inline }: ThreadOptions): Required<ThreadOptions> {
+  const lack = platform.threadsLack();
+  if (threads !== undefined) count("threads", threads, 1, 128);
+  if (inline ?? lack !== undefined) {
+    if ((threads ?? 1) === 1) return { threads: 1, inline: true };
+    throw new OptionError(
+      inline
+        ? `threads: expected 1 with inline, found ${threads}; leave one of them out`
+        : `threads: expected 1, found ${threads}; threads need ${lack}`,
+    );
+  }
+  if (lack !== undefined)
+    throw new OptionError(`inline: expected true, found false; threads need ${lack}`);
+  return { threads: threads ?? Math.min(platform.availableParallelism(), 64), inline: false };
 }
 
 /** `value`, an integer from min to max; anything else throws OptionError. */

@@ -14,6 +14,7 @@ import {
 import { type CalibrationSums, takeSums } from "./calibration.ts";
 import { checkOptions, count, type CacheType, type EngineOptions } from "./engine-options.ts";
 import { ContextFullError, OptionError, RunError, SamebitError } from "./errors.ts";
+import type { KernelExports } from "./kernels/exports.ts";
 import {
   chooseKernels,
   instantiateKernels,
@@ -28,15 +29,16 @@ import type { EncodedPlan } from "./plan/encode.ts";
 import type { Recording } from "./plan/instruction.ts";
 import { Repacker } from "./repack.ts";
 import { Runs } from "./runs.ts";
-import { ThreadPool } from "./threads/pool.ts";
+import { InlinePool } from "./threads/inline-pool.ts";
+import { type Pool, ThreadPool } from "./threads/pool.ts";
 import { Turns } from "./threads/turns.ts";
 import { loadWeights } from "./weights.ts";
 
 export type { BatchPart, CacheType, CalibrationSums, EngineOptions };
 
 /**
- * Called for every token that needs logits, in order. `logits` ([nVocab]) is a view of shared memory that the next
- * run overwrites: copy what you keep.
+ * Called for every token that needs logits, in order. `logits` ([nVocab]) is a view of the engine's memory that the
+ * next run overwrites: copy what you keep.
  */
 export type OnLogits = (logits: Float32Array, part: BatchPart, index: number) => void;
 
@@ -60,15 +62,19 @@ export class Engine {
     /** Whether a sequence begins with tokens for an encoder. */
     readonly hasEncoder: boolean,
     readonly threads: number,
+    /** Whether the calling thread computes. */
+    readonly inline: boolean,
     readonly nCtx: number,
     readonly nBatch: number,
     readonly nVocab: number,
     readonly kernelBuild: KernelBuild,
+    /** An instance over no bank, for elementary functions. */
+    readonly maths: KernelExports,
     private readonly nSequences: number,
     private readonly recording: Recording,
     private readonly plan: EncodedPlan,
     private readonly banks: readonly Bank[],
-    private readonly pool: ThreadPool,
+    private readonly pool: Pool,
     private readonly runs: Runs,
     private readonly cache: KvCachePages,
   ) {}
@@ -83,12 +89,13 @@ export class Engine {
       nCtx,
       sequences: wanted,
       threads,
+      inline,
       bankBytes,
       weights,
       kType,
       vType,
     } = checkOptions(options, trainedCtx);
-    const { module, build } = await chooseKernels(options.kernelBuild);
+    const { module, build, shared } = await chooseKernels(options.kernelBuild, !inline);
     const model = describe(nCtx);
     const isEmbedding = model.result === "embedding",
       sequences = wanted ?? (isEmbedding ? DEFAULT_TEXTS : 1);
@@ -99,7 +106,7 @@ export class Engine {
       isEmbedding || model.hasEncoder
         ? align(nCtx, 8)
         : Math.min(count("nBatch", options.nBatch ?? DEFAULT_BATCH, 1, 8192), align(nCtx, 8));
-    const maths = instantiateKernels(module, probeMemory());
+    const maths = instantiateKernels(module, probeMemory(shared));
     const maxPages = Math.ceil(nCtx / Kv.pagePositions);
     // The texts of an embedding share the tokens of one run; each may leave a page unfilled.
     const nPages = isEmbedding
@@ -122,11 +129,14 @@ export class Engine {
         calibrate: options.calibrate,
       },
       { nPages, maxPagesPerSequence: maxPages, bankBytes },
+      shared,
     );
     const { recording, plan, banks, pools } = placed;
     const kernels = banks.map((bank) => instantiateKernels(module, bank.memory));
     banks.forEach(writeBatchPointers);
-    const pool = await ThreadPool.start(module, banks, threads);
+    const pool = inline
+      ? new InlinePool(module, banks)
+      : await ThreadPool.start(module, banks, threads);
     try {
       const repacker = new Repacker(banks, pool, options.signal);
       await loadWeights({
@@ -148,10 +158,12 @@ export class Engine {
       model.pooling,
       model.hasEncoder,
       threads,
+      inline,
       nCtx,
       nBatch,
       nVocab,
       build,
+      maths,
       nSequences,
       recording,
       plan,

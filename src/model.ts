@@ -9,12 +9,8 @@ import { ChatAnswer, type ChatOptions } from "./chat-answer.ts";
 import { Engine, type BatchPart, type CalibrationSums, type EngineOptions } from "./engine.ts";
 import { OptionError } from "./errors.ts";
 import { Generation, type GenerateOptions } from "./generate.ts";
-import {
-  chooseKernels,
-  instantiateKernels,
-  type KernelBuild,
-  probeMemory,
-} from "./kernels/module.ts";
+import type { KernelExports } from "./kernels/exports.ts";
+import type { KernelBuild } from "./kernels/module.ts";
 import { platform } from "./platform/index.ts";
 import { rerankTokens } from "./rerank.ts";
 import type { SamplerMath } from "./sampling/index.ts";
@@ -59,13 +55,12 @@ export async function loadModel(
     const { embeddings, pooling } = options;
     const describe = (nCtx: number) => describeModel(gguf.metadata, { nCtx, embeddings, pooling });
     const engine = await Engine.load(gguf, describe, hparams.contextLength, options);
-    const { module } = await chooseKernels(engine.kernelBuild);
     return new Model(
       gguf,
       hparams,
       tokenizer,
       engine,
-      samplerMath(module),
+      samplerMath(engine.maths),
       (performance.now() - start) / 1000,
     );
   } finally {
@@ -134,8 +129,7 @@ function blobSource(blob: Blob): Source {
 }
 
 /** The samplers' transcendental functions: the kernels' own, so that they agree on every engine. */
-function samplerMath(module: WebAssembly.Module): SamplerMath {
-  const { exp64, log64, pow64 } = instantiateKernels(module, probeMemory());
+function samplerMath({ exp64, log64, pow64 }: KernelExports): SamplerMath {
   return {
     log64,
     pow64,
@@ -189,6 +183,11 @@ export class Model {
 
   get threads(): number {
     return this.engine.threads;
+  }
+
+  /** Whether the calling thread computes: the option `inline`, or nothing else being possible here. */
+  get inline(): boolean {
+    return this.engine.inline;
   }
 
   /** Most tokens of a sequence. */

@@ -36,12 +36,16 @@ export interface PlacedModel {
   readonly pools: Readonly<Record<PagePool, PoolSize>>;
 }
 
-/** Makes the banks and writes the plan into them; the weights are still to be loaded. Throws MemoryError. */
+/**
+ * Makes the banks and writes the plan into them; the weights are still to be loaded. shared: whether threads will share them.
+ * Throws MemoryError.
+ */
 export function placeModel(
   gguf: Gguf,
   model: ModelDescription,
   options: Omit<RecordOptions, "tensor">,
   { nPages, maxPagesPerSequence, bankBytes }: CacheSize,
+  shared: boolean,
 ): PlacedModel {
   const recording = record(gguf, model, options);
   const pools = pagePools(recording, options, nPages, maxPagesPerSequence);
@@ -54,6 +58,7 @@ export function placeModel(
     maxPagesPerSequence,
     maxBytes: MAX_BANK,
     nEmbd: model.hparams.embeddingLength,
+    shared,
   };
   const { banks, banked } = makeBanks(recording, limits, bankBytes);
   const plan = encodePlan(recording, banked, banks);

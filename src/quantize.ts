@@ -54,6 +54,6 @@ let instance: Promise<Slabs> | undefined;
 
 /** The instance of this thread; it runs one call at a time, to its end. */
 function callersSlabs(): Promise<Slabs> {
-  instance ??= chooseKernels("base").then(({ module }) => new Slabs(module, 1));
+  instance ??= chooseKernels("base", false).then((kernels) => new Slabs(kernels, 1));
   return instance;
 }

@@ -168,8 +168,8 @@ let instance: Promise<Dequantizers> | undefined;
 
 function dequantizers(): Promise<Dequantizers> {
   instance ??= (async () => {
-    const { module } = await chooseKernels("base");
-    const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared: true });
+    const { module, shared } = await chooseKernels("base", false);
+    const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared });
     return { exports: instantiateKernels(module, memory), memory };
   })();
   return instance;

@@ -13,7 +13,7 @@ import {
   Word,
 } from "./memory/abi.generated.ts";
 import type { Bank } from "./memory/bank.ts";
-import type { ThreadPool } from "./threads/pool.ts";
+import type { Pool } from "./threads/pool.ts";
 import { scheduleOf } from "./threads/schedule.ts";
 
 /** Bundles of interleaved rows that become plain rows before they are repacked; addresses are in the bank. */
@@ -59,7 +59,7 @@ export class Repacker {
 
   constructor(
     private readonly banks: readonly Bank[],
-    private readonly pool: ThreadPool,
+    private readonly pool: Pool,
     private readonly signal?: AbortSignal,
   ) {
     this.plans = banks.map((bank) =>
@@ -88,9 +88,14 @@ export class Repacker {
     return this.pool.nThreads;
   }
 
+  /** Whether there is somebody to `fill`. */
+  get canFill(): boolean {
+    return this.pool.fill !== undefined;
+  }
+
   /** All threads read and repack by themselves; see ThreadPool.fill. Only before the first `start`. */
   fill(plan: FillPlan, onBytes: (bytes: number) => void): Promise<readonly FillFault[]> {
-    return this.pool.fill(plan, onBytes, this.signal);
+    return this.pool.fill!(plan, onBytes, this.signal);
   }
 
   /** Bytes of one half of a staging area. */

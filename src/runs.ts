@@ -5,13 +5,13 @@ import type { ModelDescription } from "../models/index.ts";
 import { RunError } from "./errors.ts";
 import { Batch, Instruction } from "./memory/abi.generated.ts";
 import type { PlacedModel } from "./place.ts";
-import type { ThreadPool } from "./threads/pool.ts";
+import type { Pool } from "./threads/pool.ts";
 
 export class Runs {
   constructor(
     private readonly result: ModelDescription["result"],
     private readonly placed: PlacedModel,
-    private readonly pool: ThreadPool,
+    private readonly pool: Pool,
   ) {}
 
   /** Runs a schedule of the plan, without a look at what it gives. */
@@ -45,7 +45,7 @@ export class Runs {
     );
   }
 
-  /** Row `row` of the last run's result, [width]: a view of shared memory that the next run overwrites. */
+  /** Row `row` of the last run's result, [width]: a view of the bank's memory that the next run overwrites. */
   resultRow(row: number): Float32Array {
     const { value, offset, stride, width } = this.placed.recording.result,
       bank = this.placed.banks[this.placed.home.get(value.id)!];

@@ -1,6 +1,7 @@
 // Loading: reads every tensor that the plan asked for, in chunks of rows into staging memory, from where the threads
 // repack them to their place. Nothing is held twice: the file's bytes pass through a few MiB. Threads that can open the
-// file read it themselves (fill.ts); other sources are read by the caller, one chunk ahead of the threads (repack.ts).
+// file read it themselves (fill.ts); other sources are read by the caller, one chunk ahead of the threads (repack.ts), and
+// so is every source where the caller's thread is the only one.
 
 import type { Gguf, TensorInfo } from "../formats/gguf.ts";
 import { rowBytes } from "../formats/types.ts";
@@ -10,6 +11,7 @@ import { plainType } from "./interleaved/index.ts";
 import type { KernelExports } from "./kernels/exports.ts";
 import type { Bank } from "./memory/bank.ts";
 import type { PlacedWeight } from "./memory/placed.ts";
+import { platform } from "./platform/index.ts";
 import type { Repacker } from "./repack.ts";
 import { rowChunks } from "./row-chunks.ts";
 import { align, badScale, read, Stage } from "./stage.ts";
@@ -20,7 +22,7 @@ export type LoadProgress = (done: number, total: number) => void;
 const F32 = 0;
 /** Weights of a vector converted at once: whole blocks of every type, and working memory stays small. */
 const VECTOR_PIECE = 16384;
-/** How long the caller's event loop may wait: timers, signals and the progress bar have their turn. A timer costs 1 ms. */
+/** How long the caller's event loop may wait: timers, signals and the progress bar have their turn. */
 const TURN_MS = 20;
 
 export interface LoadOptions {
@@ -60,7 +62,7 @@ export async function loadWeights({
   const onBytes = async (bytes: number) => {
     count(bytes);
     if (performance.now() - turn > TURN_MS) {
-      await new Promise((resolve) => setTimeout(resolve));
+      await platform.turn();
       turn = performance.now();
     }
     checkCancelled(signal);
@@ -111,7 +113,7 @@ async function fillMatrices(
   const filled = new Set<PlacedWeight>(),
     matrices: FillMatrix[] = [];
   const files = gguf.sources.map(({ path = "", size }) => ({ path, size }));
-  if (files.some(({ path }) => path === "")) return filled;
+  if (!repacker.canFill || files.some(({ path }) => path === "")) return filled;
   for (const bank of banks) {
     for (const weight of weights) {
       const tensor = gguf.tensors.get(weight.name);

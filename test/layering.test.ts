@@ -42,6 +42,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     "src/repack",
     "src/kernels",
     "src/memory",
+    "src/platform",
     "src/errors",
   ],
   "src/kv-cache": ["src/memory", "src/errors"],

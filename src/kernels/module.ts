@@ -4,6 +4,7 @@
 import { instantiateSync } from "@assemblyscript/loader";
 import { SamebitError } from "../errors.ts";
 import { platform } from "../platform/index.ts";
+import { withPlainMemory } from "./plain-memory.ts";
 import { PROBE_HASH, probeBuild, timeDots } from "./probe.ts";
 import type { DotLoopExports, KernelExports } from "./exports.ts";
 
@@ -20,6 +21,8 @@ export type WeightsKind = "compact" | "fast" | "f32";
 export interface Kernels {
   readonly build: KernelBuild;
   readonly module: WebAssembly.Module;
+  /** Whether its instances take shared memories, as threads need them, or plain ones. */
+  readonly shared: boolean;
 }
 
 /** An instance of the kernels over a bank's memory. */
@@ -39,9 +42,9 @@ function instantiate<Exports>(module: WebAssembly.Module, memory: WebAssembly.Me
   return instantiateSync(module, { env: { memory, abort } }).exports as unknown as Exports;
 }
 
-async function compile(name: string): Promise<WebAssembly.Module> {
+async function compile(name: string, shared: boolean): Promise<WebAssembly.Module> {
   const bytes = await platform.readAsset(new URL(`../../kernels/${name}.wasm`, import.meta.url));
-  return WebAssembly.compile(bytes as BufferSource);
+  return WebAssembly.compile((shared ? bytes : withPlainMemory(bytes)) as BufferSource);
 }
 
 /**
@@ -53,13 +56,15 @@ function relaxedIsBroken(): boolean {
   return v8 !== undefined && Number.parseInt(v8, 10) < 12;
 }
 
-let chosen: Promise<Kernels> | undefined;
+/** By Kernels.shared. */
+const chosen = new Map<boolean, Promise<Kernels>>();
 
 /**
  * The fastest build whose results here are right. `wanted` forces one (tests, measurements); without it the choice
- * takes a few milliseconds, once per process.
+ * takes a few milliseconds, once per process. shared: false where the calling thread alone computes, so that it can
+ * everywhere.
  */
-export async function chooseKernels(wanted?: KernelBuild): Promise<Kernels> {
+export async function chooseKernels(wanted?: KernelBuild, shared = true): Promise<Kernels> {
   if (wanted) {
     if (!KERNEL_BUILDS.includes(wanted)) {
       throw new SamebitError(
@@ -71,10 +76,11 @@ export async function chooseKernels(wanted?: KernelBuild): Promise<Kernels> {
         `kernel build: expected base on ${platform.runtime}, found ${wanted}: its relaxed dot product is wrong`,
       );
     }
-    return { build: wanted, module: await compile(wanted) };
+    return { build: wanted, module: await compile(wanted, shared), shared };
   }
-  chosen ??= choose();
-  return chosen;
+  let choice = chosen.get(shared);
+  if (!choice) chosen.set(shared, (choice = choose(shared)));
+  return choice;
 }
 
 /**
@@ -86,21 +92,21 @@ const LOOK_MS = 1,
 /** dot32 must be this much faster to be preferred: where the 8-bit dot is emulated the two differ by more, the other way. */
 const CLEARLY = 0.9;
 
-async function choose(): Promise<Kernels> {
+async function choose(shared: boolean): Promise<Kernels> {
   // base is never the faster one where relaxed instructions are real and right
-  for (const build of await relaxedBuilds()) {
-    const module = await compile(build),
-      memory = probeMemory();
+  for (const build of await relaxedBuilds(shared)) {
+    const module = await compile(build, shared),
+      memory = probeMemory(shared);
     if (probeBuild(instantiateKernels(module, memory), memory) === PROBE_HASH)
-      return { build, module };
+      return { build, module, shared };
   }
-  return { build: "base", module: await compile("base") };
+  return { build: "base", module: await compile("base", shared), shared };
 }
 
 /** The relaxed builds that may be right here, the faster one first. */
-async function relaxedBuilds(): Promise<KernelBuild[]> {
+async function relaxedBuilds(shared: boolean): Promise<KernelBuild[]> {
   if (relaxedIsBroken()) return [];
-  const found = await Promise.all([dotLoop("rel16"), dotLoop("dot32")]),
+  const found = await Promise.all([dotLoop("rel16", shared), dotLoop("dot32", shared)]),
     times = found.map(() => Infinity);
   for (let look = 0; look < LOOKS; look++) {
     found.forEach((loop, i) => {
@@ -117,10 +123,11 @@ async function relaxedBuilds(): Promise<KernelBuild[]> {
 /** The dot product of a relaxed build in a loop of its own; undefined where it does not compile. */
 async function dotLoop(
   build: "rel16" | "dot32",
+  shared: boolean,
 ): Promise<{ dots: DotLoopExports; memory: WebAssembly.Memory } | undefined> {
   try {
-    const module = await compile(`dots-${build}`),
-      memory = probeMemory();
+    const module = await compile(`dots-${build}`, shared),
+      memory = probeMemory(shared);
     return { dots: instantiate<DotLoopExports>(module, memory), memory };
   } catch (error) {
     if (error instanceof WebAssembly.CompileError) return undefined; // no relaxed SIMD here
@@ -129,6 +136,6 @@ async function dotLoop(
 }
 
 /** Small memory for an instance that serves no bank: elementary functions, probing. */
-export function probeMemory(): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial: 16, maximum: 65536, shared: true });
+export function probeMemory(shared = true): WebAssembly.Memory {
+  return new WebAssembly.Memory({ initial: 16, maximum: 65536, shared });
 }

@@ -1,5 +1,5 @@
-// One memory bank: a shared WebAssembly.Memory and the places of everything in it. Sizes are known before the memory
-// is made, so it never grows and no view into it goes stale.
+// One memory bank: a WebAssembly.Memory that the threads share, and the places of everything in it. Sizes are known before
+// the memory is made, so it never grows and no view into it goes stale.
 
 import { MemoryError } from "../errors.ts";
 import { Batch, Control, Limit, Sequence } from "./abi.generated.ts";
@@ -19,6 +19,8 @@ export interface BankLimits {
   /** Most bytes the bank may have. */
   readonly maxBytes: number;
   readonly nEmbd: number;
+  /** false: a plain memory, for the calling thread alone. Default: one that threads can share. */
+  readonly shared?: boolean;
 }
 
 const PAGE = 65536;
@@ -104,10 +106,11 @@ export class Bank {
       );
     }
     try {
-      this.memory = new WebAssembly.Memory({ initial: pages, maximum: 65536, shared: true });
+      const { shared = true } = limits;
+      this.memory = new WebAssembly.Memory({ initial: pages, maximum: 65536, shared });
     } catch (cause) {
       throw new MemoryError(
-        `memory bank ${index}: expected ${pages * PAGE} bytes of shared memory, found that the runtime ` +
+        `memory bank ${index}: expected ${pages * PAGE} bytes of memory, found that the runtime ` +
           "refuses them; close other models or use a smaller context",
         { cause },
       );

@@ -1,5 +1,5 @@
 // Browsers and web workers. Threads need shared memory, which browsers give only to cross-origin isolated pages
-// (COOP and COEP headers).
+// (COOP and COEP headers); without it the calling thread computes (threads/inline-pool.ts).
 
 import type { Source } from "../../formats/source.ts";
 import { SamebitError } from "../errors.ts";
@@ -9,6 +9,31 @@ export const browserPlatform: Platform = {
   runtime: typeof navigator === "undefined" ? "browser" : navigator.userAgent,
   availableParallelism: () =>
     typeof navigator === "undefined" ? 1 : navigator.hardwareConcurrency || 1,
+
+  threadsLack() {
+    const { crossOriginIsolated } = globalThis as { crossOriginIsolated?: boolean };
+    if (crossOriginIsolated === false) {
+      return (
+        "a page that is cross-origin isolated: serve it with Cross-Origin-Opener-Policy: same-origin and " +
+        "Cross-Origin-Embedder-Policy: require-corp"
+      );
+    }
+    if (typeof SharedArrayBuffer === "undefined")
+      return "shared memory, which this browser does not have";
+    // service workers, for one, can start none
+    return typeof Worker === "undefined" ? "workers, which cannot be started here" : undefined;
+  },
+
+  turn: () =>
+    new Promise((resolve) => {
+      // timers would do, but browsers make them wait 4 ms, and a second where the page is not seen
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => {
+        port1.close();
+        resolve();
+      };
+      port2.postMessage(undefined);
+    }),
 
   async readAsset(url) {
     const response = await fetch(url);
@@ -20,12 +45,6 @@ export const browserPlatform: Platform = {
   },
 
   async startWorker(): Promise<WorkerHandle> {
-    if ((globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === false) {
-      throw new SamebitError(
-        "page: expected cross-origin isolation, which shared memory needs, found none; serve it with " +
-          "Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp",
-      );
-    }
     const worker = new Worker(new URL("../threads/worker.js", import.meta.url), { type: "module" });
     return {
       post: (message) => worker.postMessage(message),

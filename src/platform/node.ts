@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
+import { setImmediate } from "node:timers";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
 import type { Source } from "../../formats/source.ts";
 import { SamebitError } from "../errors.ts";
@@ -24,6 +25,11 @@ function runtimeName(): string {
 export const nodePlatform: Platform = {
   runtime: runtimeName(),
   availableParallelism: () => availableParallelism(),
+  threadsLack: () =>
+    typeof SharedArrayBuffer === "undefined"
+      ? "shared memory, which this runtime does not have"
+      : undefined,
+  turn: () => new Promise((resolve) => setImmediate(resolve)),
   readAsset: (url) => readFile(url),
   openFile: async (path) => fileSource(path),
 

@@ -25,6 +25,13 @@ export interface Platform {
   /** Name and version for reports: "node 20.20.2". */
   readonly runtime: string;
   availableParallelism(): number;
+  /**
+   * What threads need and this place does not have, with the remedy where there is one, to stand behind "threads need";
+   * undefined: they can be started here.
+   */
+  threadsLack(): string | undefined;
+  /** Lets whatever waits in this thread's event loop have its turn: events, timers, drawing. Takes microseconds. */
+  turn(): Promise<void>;
   /** Bytes of a file that ships with the package, by URL relative to the built module. */
   readAsset(url: URL): Promise<Uint8Array>;
   startWorker(): Promise<WorkerHandle>;

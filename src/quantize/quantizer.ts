@@ -1,17 +1,15 @@
 // Quantising by all threads: a pool over one memory, for callers that convert a model tensor by tensor, or in slabs of rows.
 
-import { threadCount } from "../engine-options.ts";
+import { checkThreads, type ThreadOptions } from "../engine-options.ts";
 import { RunError } from "../errors.ts";
 import { chooseKernels, type Kernels } from "../kernels/module.ts";
-import { ThreadPool } from "../threads/pool.ts";
+import { InlinePool } from "../threads/inline-pool.ts";
+import { type Pool, ThreadPool } from "../threads/pool.ts";
 import { Turns } from "../threads/turns.ts";
 import { checkRequest, type QuantizeOptions, type StoredWeights } from "./request.ts";
 import { Slabs } from "./slabs.ts";
 
-export interface QuantizerOptions {
-  /** Compute threads; default: as many as the machine offers. Never changes a byte. */
-  readonly threads?: number;
-}
+export type QuantizerOptions = ThreadOptions;
 
 export interface SlabOptions extends QuantizeOptions {
   /** Ends the work within seconds: RunError "cancelled". */
@@ -22,9 +20,9 @@ export interface SlabOptions extends QuantizeOptions {
  * Starts the threads of a quantiser; `close` ends them. They do not keep the process alive. Throws OptionError, and RunError
  * "thread-died" where they do not start.
  */
-export async function openQuantizer({ threads }: QuantizerOptions = {}): Promise<Quantizer> {
-  const nThreads = threadCount(threads);
-  return Quantizer.start(await chooseKernels("base"), nThreads);
+export async function openQuantizer(options: QuantizerOptions = {}): Promise<Quantizer> {
+  const { threads, inline } = checkThreads(options);
+  return Quantizer.start(await chooseKernels("base", !inline), threads);
 }
 
 export class Quantizer {
@@ -33,14 +31,18 @@ export class Quantizer {
 
   private constructor(
     private readonly slabs: Slabs,
-    private readonly pool: ThreadPool,
+    private readonly pool: Pool,
     readonly threads: number,
   ) {}
 
-  /** For openQuantizer. */
-  static async start({ module }: Kernels, nThreads: number): Promise<Quantizer> {
-    const slabs = new Slabs(module, nThreads);
-    return new Quantizer(slabs, await ThreadPool.start(module, [slabs], nThreads), nThreads);
+  /** For openQuantizer. Kernels that share no memory run in this thread. */
+  static async start(kernels: Kernels, nThreads: number): Promise<Quantizer> {
+    const { module, shared } = kernels,
+      slabs = new Slabs(kernels, nThreads);
+    const pool = shared
+      ? await ThreadPool.start(module, [slabs], nThreads)
+      : new InlinePool(module, [slabs]);
+    return new Quantizer(slabs, pool, nThreads);
   }
 
   /**

@@ -4,7 +4,7 @@
 import { rowBytes } from "../../formats/types.ts";
 import { OptionError } from "../errors.ts";
 import type { KernelExports } from "../kernels/exports.ts";
-import { instantiateKernels } from "../kernels/module.ts";
+import { instantiateKernels, type Kernels } from "../kernels/module.ts";
 import {
   Batch,
   Control,
@@ -20,6 +20,8 @@ import type { QuantizeRequest } from "./request.ts";
 
 /** Weights of a slab for each thread: seconds at most, even for the slowest types. */
 const SLAB = 1 << 18;
+/** The same where the calling thread computes: a tenth of a second, for its event loop has no turn meanwhile. */
+const INLINE_SLAB = 1 << 15;
 /** Weights of a piece, which one thread converts: whole blocks of every type. */
 const PIECE = 4096;
 /** Of the memory at first: the instruction, slabs of two threads and tables of most types; more is added when needed. */
@@ -30,11 +32,7 @@ const FAULT = { none: 0, overflow: 1, value: 2, bytes: 8 } as const;
 const align = (n: number) => Math.ceil(n / 64) * 64;
 
 export class Slabs {
-  readonly memory = new WebAssembly.Memory({
-    initial: FIRST_PAGES,
-    maximum: PAGE,
-    shared: true,
-  });
+  readonly memory: WebAssembly.Memory;
   /** This thread's instance of the kernels. */
   readonly exports: KernelExports;
   readonly control: number;
@@ -44,15 +42,19 @@ export class Slabs {
   private readonly scratch: number;
   private readonly plan: number;
   private readonly counter: number;
+  /** Weights of a slab. */
+  private readonly slab: number;
   /** What follows is free. */
   private end: number;
   /** Where the tables of a type are: made once, they take up to half a second. */
   private readonly tables = new Map<number, number>();
 
   constructor(
-    module: WebAssembly.Module,
+    { module, shared }: Kernels,
     readonly nThreads: number,
   ) {
+    this.slab = shared ? SLAB * nThreads : INLINE_SLAB;
+    this.memory = new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: PAGE, shared });
     this.exports = instantiateKernels(module, this.memory);
     let at = align(this.exports.heapBase() >>> 0);
     const take = (bytes: number) => {
@@ -97,7 +99,7 @@ export class Slabs {
       { exports } = this;
     if (rows === 0) return new Uint8Array(0);
     const whole = exports.needsWholeRow(type.id, imatrix !== undefined) || source.rowMetaBytes > 0;
-    const slab = SLAB * this.nThreads,
+    const slab = this.slab,
       width = whole ? k : Math.min(k, slab);
     const rowsAtOnce = Math.min(rows, Math.max(1, Math.floor(slab / k))),
       piece = whole ? k : Math.min(k, PIECE);

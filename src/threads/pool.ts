@@ -1,11 +1,17 @@
 // The caller's side of the threads: starts them, sends one message per run, and turns whatever goes wrong into a
-// RunError. All computing happens in workers, so the caller's event loop stays free.
+// RunError. All computing happens in workers, so the caller's event loop stays free. inline-pool.ts does without them.
 
 import { RunError, SamebitError } from "../errors.ts";
 import { type FillFault, type FillPlan, stopFilling } from "../fill.ts";
 import { Abort, Control } from "../memory/abi.generated.ts";
-import type { Bank } from "../memory/bank.ts";
 import { platform, type WorkerHandle } from "../platform/index.ts";
+import {
+  closedError,
+  controlOf,
+  type DescribeInstruction,
+  failureOf,
+  type ThreadMemory,
+} from "./outcome.ts";
 import type {
   DoneMessage,
   FillMessage,
@@ -16,16 +22,14 @@ import type {
   TrappedMessage,
 } from "./worker.ts";
 
-/** Names the instruction at an address of a bank, for messages. */
-export type DescribeInstruction = (bank: number, address: number) => string;
-
 const STOP = 0xffffffff;
 /** The half of the stage word that waiting threads watch (assembly/stages.ts). */
 const STAGE_PLACE = Control.stage + 4;
 const START_MS = 60_000;
 
-/** What the threads share: a memory with its control block. */
-export type ThreadMemory = Pick<Bank, "memory" | "control">;
+/** Who computes: threads, or the calling thread alone (InlinePool), which has nobody to share the filling with. */
+export type Pool = Pick<ThreadPool, "nThreads" | "run" | "close"> &
+  Partial<Pick<ThreadPool, "fill">>;
 
 interface Pending {
   readonly id: number;
@@ -178,13 +182,7 @@ export class ThreadPool {
   }
 
   private clearAbort(): void {
-    for (const { memory, control } of this.banks) {
-      Atomics.store(
-        new Int32Array(memory.buffer, control, Control.bytes / 4),
-        Control.abort / 4,
-        0,
-      );
-    }
+    for (const bank of this.banks) Atomics.store(controlOf(bank), Control.abort / 4, 0);
   }
 
   /**
@@ -264,56 +262,22 @@ export class ThreadPool {
     describe: DescribeInstruction,
     signal?: AbortSignal,
   ): RunError {
-    switch (done.abort) {
-      case Abort.cancelled:
-        return new RunError("cancelled", "run: cancelled", { cause: signal?.reason });
-      case Abort.flushToZero:
-        return new RunError(
-          "flush-to-zero",
-          `thread ${done.abortThread}: expected denormal numbers to be kept, found that this process flushes them to zero; ` +
-            "a native add-on built with -ffast-math does that: do not load it in this process",
-        );
-      case Abort.nan:
-        return new RunError(
-          "nan",
-          `logits: expected numbers, found NaN; the first one came from "${describe(done.nanBank, done.nanInstruction)}"; ` +
-            "the model's weights are damaged or it needs another type of KV cache",
-        );
-      case Abort.trap: {
-        const { thread, bank, message } = this.traps.find(({ epoch }) => epoch === done.epoch)!;
-        const { memory, control } = this.banks[bank];
-        const [instruction] = new Uint32Array(
-          memory.buffer,
-          control + Control.progress + thread * 4,
-          1,
-        );
-        return new RunError(
-          "trap",
-          `kernels: expected the run to finish, found a trap in "${describe(bank, instruction)}" ` +
-            `(thread ${thread}: ${message}); this is a defect: please report it`,
-        );
-      }
-      default:
-        return (
-          this.broken ??
-          (this.broken = new RunError(
-            "thread-died",
-            "threads: expected every thread to leave the run, found one that does not; load the model again",
-          ))
-        );
-    }
+    const trap = this.traps.find(({ epoch }) => epoch === done.epoch);
+    return (
+      failureOf(done, this.banks, trap, describe, signal) ??
+      (this.broken ??= new RunError(
+        "thread-died",
+        "threads: expected every thread to leave the run, found one that does not; load the model again",
+      ))
+    );
   }
 
   /** Ends all threads; a run in progress fails. Calling it twice is harmless. */
   async close(): Promise<void> {
-    const closed = new RunError("closed", "model: expected it open, found it closed");
+    const closed = closedError();
     this.broken ??= closed;
-    const words = new Int32Array(
-      this.banks[0].memory.buffer,
-      this.banks[0].control,
-      Control.bytes / 4,
-    );
-    Atomics.store(words, Control.command / 4, STOP | 0);
+    const words = controlOf(this.banks[0]);
+    Atomics.store(words, Control.command / 4, STOP);
     Atomics.add(words, Control.epoch / 4, 1);
     this.die(closed);
     for (const timer of this.timers) clearTimeout(timer); // they would keep the process alive

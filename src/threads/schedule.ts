@@ -1,7 +1,7 @@
 // How a thread executes a schedule: segment by segment, each in the bank where its weights lie. The schedule is a list
 // of words in bank 0 (src/plan/encode.ts writes it), so that threads that never return to their event loop can read it.
 
-import { Batch, RowsKind } from "../memory/abi.generated.ts";
+import { Batch, Instruction, RowsKind } from "../memory/abi.generated.ts";
 import type { KernelExports } from "../kernels/exports.ts";
 
 export const SCHEDULE = { segmentWords: 7, transferWords: 6 } as const;
@@ -31,25 +31,46 @@ export function runSchedule(
   nThreads: number,
   place: { bank: number },
 ): number {
+  const steps = walkSchedule(banks, schedule, run, thread, nThreads, place, Infinity);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** The same in steps of at most `most` instructions of a segment. */
+export function* walkSchedule(
+  banks: readonly ThreadBank[],
+  schedule: number,
+  run: number,
+  thread: number,
+  nThreads: number,
+  place: { bank: number },
+  most: number,
+): Generator<void, number, void> {
   let number = 0;
   for (const segment of segments(banks, schedule)) {
     place.bank = segment.bank;
     const { memory, control, exports } = banks[segment.bank];
     if (thread === 0)
       for (const transfer of segment.transfers) copy(banks, segment.batch, memory, transfer);
-    const abort = exports.runPlan(
-      control,
-      segment.batch,
-      segment.plan,
-      segment.count,
-      segment.counters,
-      segment.scratch,
-      thread,
-      nThreads,
-      run,
-      number++,
-    );
-    if (abort !== 0) return abort;
+    for (let from = 0; from < segment.count; from += most) {
+      const abort = exports.runPlan(
+        control,
+        segment.batch,
+        segment.plan + from * Instruction.bytes,
+        Math.min(most, segment.count - from),
+        segment.counters + from * 4,
+        segment.scratch,
+        thread,
+        nThreads,
+        run,
+        number,
+      );
+      if (abort !== 0) return abort;
+      yield;
+    }
+    number++;
   }
   return 0;
 }

@@ -7,6 +7,14 @@ import { fill, type FillFault, type FillPlan } from "../fill.ts";
 import { instantiateKernels } from "../kernels/module.ts";
 import { Abort, Control } from "../memory/abi.generated.ts";
 import { platform } from "../platform/index.ts";
+import {
+  clearOutcome,
+  controlOf,
+  type Outcome,
+  readAbort,
+  readOutcome,
+  type Trap,
+} from "./outcome.ts";
 import { resetCounters, runSchedule, type ThreadBank } from "./schedule.ts";
 
 /** First message to a thread. */
@@ -45,24 +53,15 @@ export type ThreadMessage =
   | TrappedMessage
   | DoneMessage;
 /** Sent by a thread before it raises Abort.trap. It may arrive after thread 0's `done`. */
-export interface TrappedMessage {
+export interface TrappedMessage extends Trap {
   readonly kind: "trapped";
-  readonly thread: number;
   /** The run it belongs to: `epoch` of its `done`. */
   readonly epoch: number;
-  readonly bank: number;
-  readonly message: string;
 }
-export interface DoneMessage {
+export interface DoneMessage extends Outcome {
   readonly kind: "done";
   readonly id: number;
-  /** One of Abort; 0: finished. */
-  readonly abort: number;
-  readonly abortThread: number;
   readonly epoch: number;
-  /** Address of the first instruction that made a NaN, and its bank, in a tracing run. */
-  readonly nanInstruction: number;
-  readonly nanBank: number;
 }
 
 /** Value of Control.command that ends the idle loop; anything else is a schedule address. */
@@ -138,8 +137,8 @@ function raiseEverywhere(abort: number): void {
 }
 
 function follow(): void {
-  const { memory, control, exports } = banks[0];
-  const words = new Uint32Array(memory.buffer, control, Control.bytes / 4);
+  const { control, exports } = banks[0];
+  const words = controlOf(banks[0]);
   let seen = 0;
   for (;;) {
     const epoch = exports.awaitEpoch(control, seen, IDLE_MS) >>> 0;
@@ -152,36 +151,18 @@ function follow(): void {
 }
 
 function coordinate({ id, schedule }: RunMessage): void {
-  const { memory, control, exports } = banks[0];
-  const words = new Uint32Array(memory.buffer, control, Control.bytes / 4);
+  const { control, exports } = banks[0];
+  const words = controlOf(banks[0]);
   resetCounters(banks, schedule);
   Atomics.store(words, Control.command / 4, schedule);
   const epoch = exports.openEpoch(control) >>> 0,
-    reason = share(schedule, epoch) || readAbort();
+    reason = share(schedule, epoch) || readAbort(banks);
   // an abort in one bank must end the waiting in all of them
   if (reason !== 0) raiseEverywhere(reason);
   const left = reason === 0 || closeBanks(epoch);
-  const abort = left ? readAbort() : Abort.died;
-  let nanInstruction = 0,
-    nanBank = 0;
-  banks.forEach((bank, index) => {
-    const at = Atomics.load(
-      new Uint32Array(bank.memory.buffer),
-      (bank.control + Control.nanInstruction) >>> 2,
-    );
-    if (at !== 0) [nanInstruction, nanBank] = [at, index];
-  });
-  const abortThread = Atomics.load(words, Control.abortThread / 4);
-  if (left) banks.forEach(clearAbort);
-  port.post({
-    kind: "done",
-    id,
-    abort,
-    abortThread,
-    epoch,
-    nanInstruction,
-    nanBank,
-  } satisfies ThreadMessage);
+  const outcome = readOutcome(banks, left ? readAbort(banks) : Abort.died);
+  if (left) clearOutcome(banks);
+  port.post({ kind: "done", id, epoch, ...outcome } satisfies ThreadMessage);
 }
 
 /**
@@ -191,24 +172,9 @@ function coordinate({ id, schedule }: RunMessage): void {
 function closeBanks(epoch: number): boolean {
   for (const { control, exports } of banks) {
     for (let waited = 0; !exports.close(control, epoch); waited += CLOSE_MS) {
-      if (readAbort() === Abort.died || waited >= LEAVE_MS) return false;
+      if (readAbort(banks) === Abort.died || waited >= LEAVE_MS) return false;
       Atomics.wait(pause, 0, 0, CLOSE_MS);
     }
   }
   return true;
-}
-
-function readAbort(): number {
-  for (const { memory, control } of banks) {
-    const abort = Atomics.load(new Uint32Array(memory.buffer), (control + Control.abort) >>> 2);
-    if (abort !== 0) return abort;
-  }
-  return 0;
-}
-
-/** Makes the control block ready for the next run: nobody is inside a plan now. */
-function clearAbort({ memory, control }: ThreadBank): void {
-  const words = new Uint32Array(memory.buffer, control, Control.bytes / 4);
-  for (const word of [Control.abort, Control.abortThread, Control.nanInstruction])
-    Atomics.store(words, word / 4, 0);
 }

@@ -4,6 +4,7 @@ import { chooseKernels, instantiateKernels, probeMemory } from "../kernels/modul
 import type { SamplerMath } from "../sampling/math.ts";
 
 export async function kernelMath(): Promise<Pick<SamplerMath, "log64">> {
-  const { log64 } = instantiateKernels((await chooseKernels()).module, probeMemory());
+  const { module, shared } = await chooseKernels("base", false);
+  const { log64 } = instantiateKernels(module, probeMemory(shared));
   return { log64 };
 }

@@ -1,5 +1,5 @@
-// The bit contract on this runtime: one hash for every kernel build that runs here, thread count, batch size, cache
-// state and number of memory banks; and it is the committed one.
+// The bit contract on this runtime: one hash for every kernel build that runs here, thread count (none but the calling one
+// included), batch size, cache state and number of memory banks; and it is the committed one.
 
 import { describe, expect, it } from "vitest";
 import { Numerics } from "../../src/memory/abi.generated.ts";
@@ -45,10 +45,12 @@ describe("golden logits", async () => {
     expected = golden.models.embedded;
   const variants = [
     ...builds.flatMap((kernelBuild) => [1, 2, 3, 4].map((threads) => ({ kernelBuild, threads }))),
+    ...builds.map((kernelBuild) => ({ kernelBuild, inline: true })),
     ...[1, 7, 64].map((nBatch) => ({ nBatch, threads: 2 })),
     ...[900_000, 1_500_000].flatMap((bankBytes) => [
       { bankBytes, threads: 1 },
       { bankBytes, threads: 3, nBatch: 7 },
+      { bankBytes, inline: true, nBatch: 7 },
     ]),
   ];
   it.each(variants)("the embedded model has it with %o", async (variant) => {

@@ -1,5 +1,5 @@
-// The bit contract in a browser: Chromium, a cross-origin isolated page, the built package as it is. Needs
-// /usr/bin/chromium (Debian's package) and `node test/runtimes/install.mjs`; skipped where they are absent.
+// The bit contract in a browser: Chromium, pages that are cross-origin isolated and pages that are not, the built package as
+// it is. Needs /usr/bin/chromium (Debian's package) and `node test/runtimes/install.mjs`; skipped where they are absent.
 
 import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
@@ -16,13 +16,16 @@ if (!present) console.warn("SKIPPED: chromium or playwright-core is absent; inst
 
 const TYPES: Record<string, string> = { js: "text/javascript", wasm: "application/wasm", html: "text/html" };
 
-/** Serves the project's folder. A bundler would resolve the one bare import; here its path is put in. */
-async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const url = new URL(request.url ?? "/", "http://localhost"), isolated = !url.searchParams.has("plain");
-  const headers: Record<string, string> = { "content-type": TYPES[url.pathname.split(".").at(-1) ?? ""] ?? "application/octet-stream" };
-  headers["cross-origin-resource-policy"] = "same-origin";
-  headers["cross-origin-embedder-policy"] = "require-corp";
-  if (isolated) headers["cross-origin-opener-policy"] = "same-origin";
+const ISOLATION = {
+  "cross-origin-resource-policy": "same-origin",
+  "cross-origin-embedder-policy": "require-corp",
+  "cross-origin-opener-policy": "same-origin",
+};
+
+/** Serves the project's folder with more headers. A bundler would resolve the one bare import; here its path is put in. */
+async function serve(more: Record<string, string>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const url = new URL(request.url ?? "/", "http://localhost");
+  const headers = { "content-type": TYPES[url.pathname.split(".").at(-1) ?? ""] ?? "application/octet-stream", ...more };
   if (url.pathname === "/") return void response.writeHead(200, { ...headers, "content-type": "text/html" }).end("<title>samebit</title>");
   const path = resolve(root, `.${decodeURIComponent(url.pathname)}`);
   if (!path.startsWith(root) || !existsSync(path)) return void response.writeHead(404).end();
@@ -37,13 +40,16 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
 }
 
 describe.skipIf(!present)("chromium", () => {
-  let server: Server, origin: string;
+  const servers: Server[] = [], origins = { isolated: "", plain: "" };
   // eslint-disable-next-line typescript/no-explicit-any -- the package is installed by a script, its types are not here
   let browser: any;
   beforeAll(async () => {
-    server = createServer((request, response) => void serve(request, response).catch(() => response.writeHead(500).end()));
-    await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-    origin = `http://localhost:${(server.address() as AddressInfo).port}`;
+    for (const [kind, headers] of [["isolated", ISOLATION], ["plain", {}]] as const) {
+      const server = createServer((request, response) => void serve(headers, request, response).catch(() => response.writeHead(500).end()));
+      await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+      origins[kind] = `http://localhost:${(server.address() as AddressInfo).port}/`;
+      servers.push(server);
+    }
     const { chromium } = await import(playwright);
     browser = await chromium.launch({
       executablePath: "/usr/bin/chromium",
@@ -52,25 +58,42 @@ describe.skipIf(!present)("chromium", () => {
   });
   afterAll(async () => {
     await browser?.close();
-    server?.close();
+    for (const server of servers) server.close();
   });
 
-  it("gives the committed hash in every build", async () => {
+  /** What `expression` gives, with `page` for page.js; a string: the test runner would rewrite the import of a function. */
+  async function inPage(kind: keyof typeof origins, expression: string): Promise<unknown> {
     const page = await browser.newPage();
-    await page.goto(`${origin}/`);
-    const { tokens, nCtx } = EMBEDDED_CASE;
-    // a string: the test runner would rewrite the import of a function
-    const found = await page.evaluate(`import("/test/runtimes/page.js").then((page) => page.hashes(${JSON.stringify(tokens)}, ${nCtx}))`);
-    const golden = readGolden().models.embedded;
-    expect(found).toEqual({ chosen: golden, dot32: golden, rel16: golden, base: golden });
-    await page.close();
+    try {
+      await page.goto(origins[kind]);
+      return await page.evaluate(`import("/test/runtimes/page.js").then((page) => ${expression})`);
+    } finally {
+      await page.close();
+    }
+  }
+
+  const { tokens, nCtx } = EMBEDDED_CASE, golden = readGolden().models.embedded;
+  const hashes = { chosen: golden, dot32: golden, rel16: golden, base: golden };
+
+  it.each([
+    ["an isolated page, by two threads", "isolated", { threads: 2 }, { inline: false, threads: 2 }],
+    ["an isolated page, by its own thread", "isolated", { inline: true }, { inline: true, threads: 1 }],
+    ["a page without isolation", "plain", {}, { inline: true, threads: 1 }],
+    ["a page without isolation, from a Blob", "plain", { blob: true }, { inline: true, threads: 1 }],
+    ["a worker of such a page", "plain", { worker: true }, { inline: true, threads: 1 }],
+  ] as const)("gives the committed hash in every build in %s", async (_, kind, options, mode) => {
+    const found = await inPage(kind, `page.hashes(${JSON.stringify(tokens)}, ${nCtx}, ${JSON.stringify(options)})`);
+    expect(found).toEqual({ ...mode, hashes });
   });
 
-  it("says what a page without isolation lacks", async () => {
-    const page = await browser.newPage();
-    await page.goto(`${origin}/?plain`);
-    const message = await page.evaluate(`import("/test/runtimes/page.js").then((page) => page.outcome())`);
-    expect(message).toMatch(/Cross-Origin-Opener-Policy/);
-    await page.close();
+  it("draws a page without isolation while the model computes", async () => {
+    expect(await inPage("plain", "page.framesMeanwhile()")).toBeGreaterThan(3);
+  });
+
+  it.each([
+    [{ threads: 2 }, /^threads: expected 1, found 2; threads need a page that is cross-origin isolated: .*Cross-Origin-Opener-Policy/],
+    [{ inline: false }, /^inline: expected true, found false; threads need .*Cross-Origin-Opener-Policy/],
+  ])("says what a page without isolation lacks for %j", async (options, message) => {
+    expect(await inPage("plain", `page.outcome(${JSON.stringify(options)})`)).toMatch(message);
   });
 });

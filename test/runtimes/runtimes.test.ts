@@ -68,12 +68,12 @@ describe("runtimes", () => {
       const builds = relaxed ? ["dot32", "rel16", "base"] : ["base"];
       const [embedded, ...others] = cases;
       const found = [
-        ...(await run(command, { cases: [embedded], variants: [...builds.map((kernelBuild) => ({ kernelBuild, threads: 2 })), { threads: 3, nBatch: 7 }, { threads: 2, bankBytes: 900_000 }] })),
+        ...(await run(command, { cases: [embedded], variants: [...builds.map((kernelBuild) => ({ kernelBuild, threads: 2 })), { threads: 3, nBatch: 7 }, { threads: 2, bankBytes: 900_000 }, ...builds.map((kernelBuild) => ({ kernelBuild, inline: true })), { inline: true, bankBytes: 900_000, nBatch: 7 }] })),
         ...(others.length > 0 ? await run(command, { cases: others, variants: builds.map((kernelBuild) => ({ kernelBuild, threads: 2 })) }) : []),
       ];
       const wrong = found.filter((line) => "sha256" in line && line.sha256 !== golden.models[line.name as string]);
       expect(wrong).toEqual([]);
-      expect(found.filter((line) => "sha256" in line).length).toBe(builds.length + 2 + others.length * builds.length);
+      expect(found.filter((line) => "sha256" in line).length).toBe(2 * builds.length + 3 + others.length * builds.length);
       const about = found.filter((line) => line.name === "runtime");
       expect(about.every((line) => line.unicode === golden.unicode)).toBe(true);
       if (arm) expect(about[0].arch).toBe("arm64");

@@ -49,12 +49,13 @@ describe.each(["f32", "f16", "q8_0"] as const)("%s cache", (cacheType) => {
   });
 
   it.each([
-    [2, 512],
-    [3, 64],
-    [4, 7],
-    [2, 1],
-  ])("%i threads, batches of %i tokens", async (threads, nBatch) => {
-    const found = await withModel(EMBEDDED, { threads, nBatch, ...cache }, async (model) =>
+    [{ threads: 2 }, 512],
+    [{ threads: 3 }, 64],
+    [{ threads: 4 }, 7],
+    [{ threads: 2 }, 1],
+    [{ inline: true }, 64],
+  ])("%j, batches of %i tokens", async (options, nBatch) => {
+    const found = await withModel(EMBEDDED, { ...options, nBatch, ...cache }, async (model) =>
       bitsOf(await model.logits(TOKENS)),
     );
     expect(found).toEqual(expected);
@@ -138,6 +139,7 @@ describe("fixtures", () => {
       );
       for (const options of [
         { threads: 2, bankBytes: 170_000 },
+        { inline: true, bankBytes: 170_000 },
         { threads: 2, nBatch: 1 },
       ]) {
         const found = await withModel(path, { ...options, ...mode }, async (model) =>
@@ -162,6 +164,11 @@ describe("options", () => {
     [{ threads: 0 }, /^threads: expected an integer from 1 to 128, found 0/],
     [{ threads: 1.5 }, /^threads: .* found 1.5/],
     [{ threads: 129 }, /^threads: /],
+    [
+      { threads: 2, inline: true },
+      /^threads: expected 1 with inline, found 2; leave one of them out/,
+    ],
+    [{ threads: 0, inline: true }, /^threads: expected an integer from 1 to 128, found 0/],
     [{ nCtx: Number.NaN }, /^nCtx: expected an integer from 1 to \d+, found NaN/],
     [{ nCtx: 0 }, /^nCtx: /],
     [{ nBatch: -1 }, /^nBatch: /],
@@ -188,10 +195,10 @@ describe("options", () => {
   });
 });
 
-describe("concurrent evaluations", () => {
+describe.each([{ threads: 2 }, { inline: true }])("concurrent evaluations, %j", (options) => {
   let model: Model, expected: string[];
   beforeAll(async () => {
-    model = await built.loadModel(EMBEDDED, { threads: 2, nCtx: 96, nSequences: 4, nBatch: 8 });
+    model = await built.loadModel(EMBEDDED, { nCtx: 96, nSequences: 4, nBatch: 8, ...options });
     expected = bitsOf(await model.logits(TOKENS));
   });
   afterAll(() => model.close());

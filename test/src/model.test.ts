@@ -237,10 +237,14 @@ describe("failures", () => {
 });
 
 describe("progress and cancelling", () => {
-  it.each([{}, { bankBytes: 930_000 }])("progress rises to its total, %j", async (options) => {
+  it.each([
+    { threads: 1 },
+    { threads: 1, bankBytes: 930_000 },
+    { inline: true },
+    { inline: true, bankBytes: 930_000 },
+  ])("progress rises to its total, %j", async (options) => {
     const calls: [number, number][] = [];
     const model = await built.loadModel(EMBEDDED, {
-      threads: 1,
       nCtx: 64,
       onProgress: (done, total) => void calls.push([done, total]),
       ...options,
@@ -255,23 +259,28 @@ describe("progress and cancelling", () => {
     expect(total).toBeGreaterThan(3_600_000);
   });
 
-  it("a signal ends it: before, and at any tensor", async () => {
-    const source = new CountingSource();
-    const cancelled = { name: "RunError", failure: "cancelled", cause: "why" };
-    expect(
-      await failureOf(built.loadModel(source, { signal: AbortSignal.abort("why") })),
-    ).toMatchObject(cancelled);
-    expect(source.reads).toBe(0);
-    for (const after of [1, 5, 21]) {
-      const controller = new AbortController();
-      let calls = 0;
-      const onProgress = () => void (++calls === after && controller.abort("why"));
+  it.each([{}, { inline: true }])(
+    "a signal ends it, before and at any tensor, %j",
+    async (options) => {
+      const source = new CountingSource();
+      const cancelled = { name: "RunError", failure: "cancelled", cause: "why" };
       expect(
-        await failureOf(built.loadModel(source, { signal: controller.signal, onProgress })),
+        await failureOf(built.loadModel(source, { signal: AbortSignal.abort("why"), ...options })),
       ).toMatchObject(cancelled);
-      expect(calls).toBe(after);
-    }
-  });
+      expect(source.reads).toBe(0);
+      for (const after of [1, 5, 21]) {
+        const controller = new AbortController();
+        let calls = 0;
+        const onProgress = () => void (++calls === after && controller.abort("why"));
+        expect(
+          await failureOf(
+            built.loadModel(source, { signal: controller.signal, onProgress, ...options }),
+          ),
+        ).toMatchObject(cancelled);
+        expect(calls).toBe(after);
+      }
+    },
+  );
 });
 
 describe("letting go", () => {
@@ -283,8 +292,8 @@ describe("letting go", () => {
   });
 
   const index = new URL("../../dist/src/index.js", import.meta.url).href;
-  const load = `const { loadModel } = await import(${JSON.stringify(index)}); const model = await loadModel(${JSON.stringify(LLAMA)}, { threads: 2 });`;
-  it.each([
+  const load = `const { loadModel } = await import(${JSON.stringify(index)}); const model = await loadModel(${JSON.stringify(LLAMA)}, OPTIONS);`;
+  const cases = [
     ["after close", "await model.logits([5, 6]); await model.close();", "end"],
     ["without close", "await model.logits([5, 6]);", "end"],
     ["without having run anything", "", "end"],
@@ -309,17 +318,28 @@ describe("letting go", () => {
       "model.logits([5, 6]).then((rows) => console.log(rows.length));",
       "end\n2",
     ],
-  ])("the process ends by itself %s", async (_, script, output) => {
+  ] as const;
+  it.each(
+    [{ threads: 2 }, { inline: true }].flatMap((options) =>
+      cases.map(([what, script, output]) => [what, options, script, output] as const),
+    ),
+  )("the process ends by itself %s, %j", async (_, options, script, output) => {
     const file = join(folder, "script.mjs");
-    writeFileSync(file, `${load} ${script} console.log("end");`);
+    const constants = `const OPTIONS = ${JSON.stringify(options)};`;
+    writeFileSync(file, `${constants} ${load} ${script} console.log("end");`);
     const { stdout } = await promisify(execFile)(process.execPath, [file], { timeout: 60_000 });
     expect(stdout.trim()).toBe(output);
   });
 });
 
 describe("the caller's event loop", () => {
-  it("turns while the model computes", async () => {
-    const model = await built.loadModel(EMBEDDED, { threads: 2, nCtx: 2048 });
+  it.each([
+    // one run of 512 tokens: a blocked loop would have turned a handful of times
+    [{ threads: 2 }, 50],
+    // in the loop's own thread a turn every 10 ms; none if it were blocked
+    [{ inline: true }, 2],
+  ])("turns while the model computes, %j: more than %i times", async (options, least) => {
+    const model = await built.loadModel(EMBEDDED, { nCtx: 2048, ...options });
     let turns = 0,
       running = true;
     const turn = () => {
@@ -330,7 +350,6 @@ describe("the caller's event loop", () => {
     await model.logits(someTokens(512, model.nVocab), { outputs: "last" });
     running = false;
     await model.close();
-    // one run of 512 tokens: a blocked loop would have turned a handful of times
-    expect(turns).toBeGreaterThan(50);
+    expect(turns).toBeGreaterThan(least);
   });
 });

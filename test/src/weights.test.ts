@@ -21,6 +21,7 @@ import { Bank, type BankLimits, STAGING_BYTES } from "../../src/memory/bank.ts";
 import type { PlacedWeight } from "../../src/memory/placed.ts";
 import type * as Quants from "../../src/quants.ts";
 import type * as Repack from "../../src/repack.ts";
+import type * as InlinePools from "../../src/threads/inline-pool.ts";
 import type * as Pool from "../../src/threads/pool.ts";
 import { fileSource } from "../../src/platform/node.ts";
 import { loadWeights } from "../../src/weights.ts";
@@ -34,14 +35,17 @@ const { chooseKernels, instantiateKernels, probeMemory } = (await builtModule(
 )) as typeof Kernels;
 const { dequantize: dequantizeInterleaved } = (await builtModule("quants.js")) as typeof Quants;
 const { ThreadPool } = (await builtModule("threads/pool.js")) as typeof Pool;
+const { InlinePool } = (await builtModule("threads/inline-pool.js")) as typeof InlinePools;
 const { Repacker } = (await builtModule("repack.js")) as typeof Repack;
 const folder = mkdtempSync(join(tmpdir(), "samebit-weights-"));
 afterAll(() => rmSync(folder, { recursive: true }));
-let module: WebAssembly.Module, maths: KernelExports;
+let shared: Kernels.Kernels, plain: Kernels.Kernels, maths: KernelExports;
 beforeAll(async () => {
-  ({ module } = await chooseKernels("base"));
-  maths = instantiateKernels(module, probeMemory());
+  [shared, plain] = [await chooseKernels("base"), await chooseKernels("base", false)];
+  maths = instantiateKernels(shared.module, probeMemory());
 });
+const moduleFor = ({ limits }: Bank) => (limits.shared ? shared : plain).module;
+const kernelsOver = (bank: Bank) => instantiateKernels(moduleFor(bank), bank.memory);
 
 interface TestTensor {
   readonly name: string;
@@ -58,8 +62,10 @@ function inFile(bytes: Uint8Array): Source {
 }
 const inMemory = (bytes: Uint8Array) => bytesSource("file", bytes);
 const SOURCES = [
-  ["memory", inMemory],
-  ["a file", inFile],
+  ["memory", inMemory, false],
+  ["a file", inFile, false],
+  ["memory, in the calling thread", inMemory, true],
+  ["a file, in the calling thread", inFile, true],
 ] as const;
 
 function ggufOf(
@@ -108,7 +114,7 @@ function placed(
   };
 }
 
-function bankFor(weights: readonly PlacedWeight[]): Bank {
+function bankFor(weights: readonly PlacedWeight[], inline = false): Bank {
   const limits: BankLimits = {
     heapBase: maths.heapBase(),
     nThreads: 1,
@@ -120,6 +126,7 @@ function bankFor(weights: readonly PlacedWeight[]): Bank {
     arenaBytes: 64,
     maxBytes: 2 ** 30,
     nEmbd: 4,
+    shared: !inline,
   };
   return new Bank(
     0,
@@ -135,13 +142,16 @@ async function load(
   weights: readonly PlacedWeight[],
   { signal, onProgress, threads = 2 }: LoadTest = {},
 ): Promise<void> {
-  const pool = await ThreadPool.start(module, [bank], threads);
+  const module = moduleFor(bank);
+  const pool = bank.limits.shared
+    ? await ThreadPool.start(module, [bank], threads)
+    : new InlinePool(module, [bank]);
   try {
     const repacker = new Repacker([bank], pool, signal);
     await loadWeights({
       gguf,
       banks: [bank],
-      kernels: [instantiateKernels(module, bank.memory)],
+      kernels: [kernelsOver(bank)],
       repacker,
       weights,
       signal,
@@ -161,7 +171,7 @@ interface LoadTest {
 
 /** Row `row` of a matrix as it lies in the bank. */
 function rowOf(bank: Bank, weight: PlacedWeight, expert: number, row: number): Float32Array {
-  const kernels = instantiateKernels(module, bank.memory),
+  const kernels = kernelsOver(bank),
     out = bank.staging.address,
     [k] = weight.shape;
   const group =
@@ -228,7 +238,7 @@ describe("vectors", () => {
   });
 });
 
-describe.each(SOURCES)("matrices from %s", (_, sourceOf) => {
+describe.each(SOURCES)("matrices from %s", (_, sourceOf, inline) => {
   // more rows than the staging area holds, no multiple of four; and experts whose last group is short
   it.each([
     ["many rows", [1024, 4711]],
@@ -242,7 +252,7 @@ describe.each(SOURCES)("matrices from %s", (_, sourceOf) => {
       raw = (k / 32) * 34;
     for (const stored of n * m * k < 1e6 ? [8, 0] : [8]) {
       const weight = placed(tensor, "matrix", stored),
-        bank = bankFor([weight]);
+        bank = bankFor([weight], inline);
       await load(ggufOf([tensor], sourceOf), bank, [weight]);
       for (const expert of [0, n - 1]) {
         for (const row of new Set(
@@ -263,7 +273,7 @@ describe.each(SOURCES)("matrices from %s", (_, sourceOf) => {
       tensor = { name: "w", type: "F32", shape: [k, 1], data: new Uint8Array(k * 4) };
     const weight = placed(tensor, "matrix"),
       gguf = ggufOf([tensor], sourceOf);
-    expect(await failureOf(load(gguf, bankFor([weight]), [weight]))).toMatchObject({
+    expect(await failureOf(load(gguf, bankFor([weight], inline), [weight]))).toMatchObject({
       message: expect.stringMatching(/^w: expected rows of at most/),
     });
   });
@@ -274,7 +284,7 @@ describe.each(SOURCES)("matrices from %s", (_, sourceOf) => {
     data[34 * 7 + 1] = 0x7c;
     const weight = placed(tensor, "matrix"),
       gguf = ggufOf([tensor], sourceOf);
-    expect(await failureOf(load(gguf, bankFor([weight]), [weight]))).toMatchObject({
+    expect(await failureOf(load(gguf, bankFor([weight], inline), [weight]))).toMatchObject({
       name: "GgufError",
       subject: "w",
       offset: 64 + 34 * 7,
@@ -291,11 +301,11 @@ describe.each(SOURCES)("matrices from %s", (_, sourceOf) => {
       expect(total).toBe(tensor.data.length);
       counts.push(done);
     };
-    await load(ggufOf([tensor], sourceOf), bankFor([weight]), [weight], { onProgress });
+    await load(ggufOf([tensor], sourceOf), bankFor([weight], inline), [weight], { onProgress });
     expect(counts.at(-1)).toBe(tensor.data.length);
     expect(counts).toEqual([...counts].sort((a, b) => a - b));
     const controller = new AbortController(),
-      cancelled = load(ggufOf([tensor], sourceOf), bankFor([weight]), [weight], {
+      cancelled = load(ggufOf([tensor], sourceOf), bankFor([weight], inline), [weight], {
         signal: controller.signal,
         onProgress: () => controller.abort("why"),
       });
