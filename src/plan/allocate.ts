@@ -1,4 +1,4 @@
-// Gives every value an address in the arena of each bank that holds it. A value's memory is reused as soon as its
+// Gives every value an address in the arena of each bank that holds it. A value's memory is reused soon after its
 // last reader is done; which instructions need a barrier follows from the addresses, so reuse stays safe.
 
 import type { Banked } from "./banks.ts";
@@ -67,13 +67,20 @@ function firstHead(instrs: readonly Instr[]): number {
   return index < 0 ? instrs.length : index;
 }
 
+/**
+ * Instructions that memory rests after its last reader: the next ones often need nothing of what went before, as one rotation of
+ * the other, and would have to wait for it only because they write where it reads (measured on 13 architectures: 2 saves 1 to 16 %
+ * of the barriers, more saves none).
+ */
+const REST = 2;
+
 /** First fit, in order of birth. A value never shares memory with another one alive at the same instruction. */
 function pack(values: readonly Interval[]): { placed: Map<number, number>; bytes: number } {
   const placed = new Map<number, number>();
   let alive: { offset: number; bytes: number; last: number }[] = [],
     total = 0;
   for (const { value, first, last } of values) {
-    alive = alive.filter((block) => block.last >= first);
+    alive = alive.filter((block) => block.last + REST >= first);
     let offset = 0;
     for (const block of alive) {
       if (offset + value.bytes <= block.offset) break;
