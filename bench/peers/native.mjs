@@ -4,7 +4,8 @@ const [path, nPrompt, nGenerate, threads] = process.argv.slice(2);
 const { getLlama, LlamaLogLevel } = await import("node-llama-cpp");
 const llama = await getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.error, maxThreads: Number(threads) });
 const model = await llama.loadModel({ modelPath: path, gpuLayers: 0 });
-const context = await model.createContext({ contextSize: 1024, batchSize: 512, threads: { ideal: Number(threads), min: Number(threads) }, sequences: 1, flashAttention: true });
+const contextSize = Math.max(1024, Number(nPrompt) + 64);
+const context = await model.createContext({ contextSize, batchSize: 512, threads: { ideal: Number(threads), min: Number(threads) }, sequences: 1, flashAttention: true });
 const sequence = context.getSequence();
 const tokens = (n) => Array.from({ length: n }, (_, i) => 300 + ((i * 7) % 1000));
 

@@ -4,7 +4,8 @@ import { timeModel } from "./timing.mjs";
 
 const [weights, path, nPrompt, nGenerate, threads] = process.argv.slice(2);
 const { loadModel } = await import(new URL("../../dist/src/index.js", import.meta.url).href);
-const model = await loadModel(path, { threads: Number(threads), nCtx: 1024, weights });
+const nCtx = Math.max(1024, Number(nPrompt) + 64);
+const model = await loadModel(path, { threads: Number(threads), nCtx, weights });
 console.log(JSON.stringify(await timeModel(model, Number(nPrompt), Number(nGenerate))));
 await model.close();
 process.exit(0);
