@@ -1,12 +1,15 @@
 // Matrix products with many columns of types that one column multiplies as they lie in memory: a part of a few groups is unpacked
 // in cache, and every column tile multiplies it before the next one takes its place. The sums are the same, in the same order.
-// F16 becomes F32; Q2_K to Q6_K become the slabs of quants/k-slab.ts; Q4_0, Q5_0, Q6_0 and MXFP4 those of quants/offset-slab.ts.
+// F16 becomes F32; Q2_K to Q6_K become the slabs of quants/k-slab.ts; Q4_0, Q5_0, Q6_0, MXFP4 and NVFP4 those of quants/offset-slab.ts; Q8_0,
+// Q8_KV and IQ4_NL those of quants/signed-slab.ts.
 
 import { packTileBytes } from "../quants/activations";
 import { widenF16 } from "../quants/f16";
 import { KSlab, Q2Slab } from "../quants/k-slab";
+import { unpackIQ4_NL } from "../quants/iq4_nl";
 import { unpackMXFP4 } from "../quants/mxfp4";
-import { OffsetSlab } from "../quants/offset-slab";
+import { unpackNVFP4 } from "../quants/nvfp4";
+import { HalfSlab, OffsetSlab } from "../quants/offset-slab";
 import { unpackQ2_K } from "../quants/q2_k";
 import { unpackQ3_K } from "../quants/q3_k";
 import { unpackQ4_0 } from "../quants/q4_0";
@@ -15,10 +18,12 @@ import { unpackQ5_0 } from "../quants/q5_0";
 import { unpackQ5_K } from "../quants/q5_k";
 import { unpackQ6_0 } from "../quants/q6_0";
 import { unpackQ6_K } from "../quants/q6_k";
+import { unpackQ8_0 } from "../quants/q8_0";
+import { unpackQ8_KV } from "../quants/q8_kv";
 import { Slab } from "../quants/slab";
 import { GgmlType, blockBytes, blockWeights, markBytes, packFormat } from "../quants/types";
 import {
-  f32Rows, slabMXFP4, slabQ2_K, slabQ3_K, slabQ4_0, slabQ4_K, slabQ5_0, slabQ5_K, slabQ6_0, slabQ6_K,
+  f32Rows, halvesSlab, signed32Slab, slabMXFP4, slabQ2_K, slabQ3_K, slabQ4_0, slabQ4_K, slabQ5_0, slabQ5_K, slabQ6_0, slabQ6_K,
 } from "./tiles.generated";
 
 /** Groups of a part: two of the largest tile. */
@@ -44,14 +49,29 @@ function unitBytes(type: u32, k: u32): u32 {
     case GgmlType.Q4_0:
     case GgmlType.Q5_0:
     case GgmlType.Q6_0:
-    case GgmlType.MXFP4: return OffsetSlab.bytes * (UNIT / 32);
+    case GgmlType.MXFP4:
+    case GgmlType.Q8_0:
+    case GgmlType.Q8_KV:
+    case GgmlType.IQ4_NL: return OffsetSlab.bytes * (UNIT / 32);
+    case GgmlType.NVFP4: return HalfSlab.bytes * (UNIT / 16);
     default: return 0;
   }
 }
 
-/** Whether a product of rows of k weights with several tiles of several columns should go through unpackedTiles. */
-export function unpacksForTiles(type: u32, k: u32): bool {
-  return unitBytes(type, k) != 0;
+/** Tiles from which on unpacking is faster (measured); 1: the type has no other tiles of several columns. */
+function leastTiles(type: u32): u32 {
+  switch (type) {
+    case GgmlType.Q8_KV:
+    case GgmlType.IQ4_NL:
+    case GgmlType.NVFP4: return 1;
+    case GgmlType.Q8_0: return 8;
+    default: return 2;
+  }
+}
+
+/** Whether a product of rows of k weights with nTiles tiles of several columns should go through unpackedTiles. */
+export function unpacksForTiles(type: u32, k: u32, nTiles: u32): bool {
+  return nTiles >= leastTiles(type) && unitBytes(type, k) != 0;
 }
 
 /**
@@ -82,10 +102,14 @@ export function unpackedTiles(
 /** `elements` weights a row of a group, from unit `first` on. */
 function unpackUnits(type: u32, group: usize, first: u32, elements: u32, dst: usize): void {
   if (type == GgmlType.F16) return widenF16(group, first * UNIT, elements, dst);
+  if (type == GgmlType.Q8_KV) return unpackQ8_KV(group, first * (UNIT / 32), elements >> 5, dst);
   const weights = blockWeights(type), n = elements / weights;
   const block = group + markBytes(type) + <usize>first * (UNIT / weights) * (blockBytes(type) << 2);
   switch (type) {
     case GgmlType.MXFP4: return unpackMXFP4(block, n, dst);
+    case GgmlType.NVFP4: return unpackNVFP4(block, n, dst);
+    case GgmlType.IQ4_NL: return unpackIQ4_NL(block, n, dst);
+    case GgmlType.Q8_0: return unpackQ8_0(block, n, dst);
     case GgmlType.Q4_0: return unpackQ4_0(block, n, dst);
     case GgmlType.Q5_0: return unpackQ5_0(block, n, dst);
     case GgmlType.Q6_0: return unpackQ6_0(block, n, dst);
@@ -104,6 +128,10 @@ function multiplyPart(
 ): void {
   switch (type) {
     case GgmlType.F16: return f32Rows(groups, part, rowBytes, elements, tile, columns, out, outStride);
+    case GgmlType.NVFP4: return halvesSlab(groups, part, rowBytes, elements, tile, columns, out, outStride);
+    case GgmlType.IQ4_NL:
+    case GgmlType.Q8_0:
+    case GgmlType.Q8_KV: return signed32Slab(groups, part, rowBytes, elements, tile, columns, out, outStride);
     case GgmlType.MXFP4: return slabMXFP4(groups, part, rowBytes, elements, tile, columns, out, outStride);
     case GgmlType.Q4_0: return slabQ4_0(groups, part, rowBytes, elements, tile, columns, out, outStride);
     case GgmlType.Q5_0: return slabQ5_0(groups, part, rowBytes, elements, tile, columns, out, outStride);

@@ -4,14 +4,17 @@
 // Every block of 32 (256) elements of a column becomes int8: d = amax / 127, q = round to nearest even(x / d).
 // Blocks, each field for C columns in turn; a step is 4 consecutive elements:
 //   q8x32       [d f32][-sum q, i32][8 steps]                           C * (8 + 32 * STEP) bytes
-//   q8x32Split  [d f32][8 steps, y+ and y-]                             C * 68
+//   q8x32Split  [d f32][8 steps, y+ and y-]                             68, of one column
+//   q8x32Folded [d f32][sum of |q| where q < 0, i32][8 steps, |q| and signs]  C * 72, of several columns: q8x32Split's
+//   q8x16       [d f32] twice [start][4 steps]                          C * (12 + 32 * STEP), of several columns: q8x32Halves', else q8x32Split
+//               start: -16 times the sum of q, i32; rel16: those of elements 4n, 4n + 1 and of 4n + 2, 4n + 3, i16
 //   q8x256      [d f32][4 x (i16, i16)][16 x -sum of 16 q, i32][64 steps]   C * (84 + 256 * STEP)
 //               the i16 pairs are sums of 32: sub-blocks (0, 2), (1, 3), (4, 6), (5, 7)
 //   q8x256Split [d f32][64 steps, y+ and y-]                            C * 516, of several columns
 //   f32         no blocks: [K][C] f32
 // A step of one column is 4 bytes q; in base (lanes.ts) two words, the i16 pairs (q0, q2) and (q1, q3), all columns'
-// first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order; in base, and of
-// several columns where lanes.ts is WIDE, the i16 pairs.
+// first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order, as are |q| and signs (255 where q < 0);
+// in base, and in q8x256Split where lanes.ts is WIDE, the i16 pairs; the sum is 0 then.
 //
 // Formats of one column (folded.ts); of several, the second and third have the blocks of q8x256, the others of q8x256Split:
 //   q8x256Folded  [d f32][16 words][8 words][64 steps, |q| and signs]   612 bytes
@@ -22,7 +25,7 @@
 //   q8x256Trellis  as q8x256Paired
 //   q8x256Mixed   as q8x256
 
-import { BASE, STEP, WIDE } from "../lanes";
+import { BASE, REL16, STEP, WIDE } from "../lanes";
 
 export enum PackFormat {
   f32 = 0,
@@ -35,6 +38,9 @@ export enum PackFormat {
   q8x256Octets = 7,
   q8x256Trellis = 8,
   q8x256Mixed = 9,
+  q8x32Folded = 10,
+  q8x32Halves = 11,
+  q8x16 = 12,
 }
 
 /** A block of q8x256 of one column: d, four pairs of sums of 32, 16 sums of 16, the steps in order. */
@@ -51,6 +57,8 @@ export function tileColumns(format: u32): u32 {
 /** The format of several columns where that of one differs. */
 function formatOfTiles(format: u32): u32 {
   switch (format) {
+    case PackFormat.q8x32Split: return PackFormat.q8x32Folded;
+    case PackFormat.q8x32Halves: return PackFormat.q8x16;
     case PackFormat.q8x256Folded:
     case PackFormat.q8x256Trellis:
     case PackFormat.q8x256Mixed: return PackFormat.q8x256Split;
@@ -60,11 +68,19 @@ function formatOfTiles(format: u32): u32 {
   }
 }
 
+/** Whether blocks of the format are of 32 elements. */
+function isShort(format: u32): bool {
+  return format == PackFormat.q8x32 || format == PackFormat.q8x32Split || format == PackFormat.q8x32Folded || format == PackFormat.q8x16;
+}
+
 /** Bytes of a tile of `columns` columns of k elements. */
 export function packTileBytes(format: u32, columns: u32, k: u32): u32 {
   switch (columns > 1 ? formatOfTiles(format) : format) {
     case PackFormat.q8x32: return columns * (k >> 5) * (8 + 32 * STEP);
-    case PackFormat.q8x32Split: return columns * (k >> 5) * 68;
+    case PackFormat.q8x32Split:
+    case PackFormat.q8x32Halves: return columns * (k >> 5) * 68;
+    case PackFormat.q8x16: return columns * (k >> 5) * (12 + 32 * STEP);
+    case PackFormat.q8x32Folded: return columns * (k >> 5) * 72;
     case PackFormat.q8x256:
     case PackFormat.q8x256Mixed: return columns * (k >> 8) * (84 + 256 * STEP);
     case PackFormat.q8x256Split: return columns * (k >> 8) * 516;
@@ -95,7 +111,8 @@ export function packColumn(
   if (format == PackFormat.f32) return packFloats(x, from, to, dst, stride);
   if (columns > 1) format = formatOfTiles(format);
   else if (format == PackFormat.q8x256Mixed) format = PackFormat.q8x256;
-  const block: u32 = format == PackFormat.q8x32 || format == PackFormat.q8x32Split ? 32 : 256;
+  else if (format == PackFormat.q8x32Halves) format = PackFormat.q8x32Split;
+  const block: u32 = isShort(format) ? 32 : 256;
   const blockBytes = packTileBytes(format, columns, block);
   dst += from / block * blockBytes;
   for (let e = from; e < to; e += block, dst += blockBytes) packBlock(format, block, x ? x + (e << 2) : 0, dst, stride);
@@ -131,6 +148,8 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
     }
   }
   store<f32>(dst, d);
+  if (format == PackFormat.q8x32Folded) return packFolded32(x, inverse, dst + stride, stride);
+  if (format == PackFormat.q8x16) return packHalves(x, inverse, dst + stride, stride);
   if (format == PackFormat.q8x256Folded) return packFolded(x, inverse, dst + 4);
   if (format == PackFormat.q8x256Paired || format == PackFormat.q8x256Trellis) return packPaired(x, inverse, false, dst + 4);
   if (format == PackFormat.q8x256Octets) return packPaired(x, inverse, true, dst + 4);
@@ -152,8 +171,7 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
       else storeTwoWords(steps, stride, i8x16.max_s(q, i32x4.splat(0)), i8x16.max_s(i8x16.neg(q), i32x4.splat(0)));
       continue;
     }
-    if (BASE) storeTwoWords(steps, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
-    else storeWords(steps, stride, q);
+    storeSteps(steps, stride, q);
     const sum16 = sumOf16(q);
     if (format == PackFormat.q8x32) {
       sum += sum16;
@@ -172,15 +190,65 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
   if (format == PackFormat.q8x32) store<i32>(sums, -sum);
 }
 
+/** A block of q8x32Folded behind its d; inverse: as in packBlock. */
+function packFolded32(x: usize, inverse: f32, dst: usize, stride: u32): void {
+  let below: i32 = 0;
+  for (let i: u32 = 0; i < 2; i++) {
+    const q = inverse != 0 ? quantise16(x + (i << 6), f32x4.splat(inverse)) : i32x4.splat(0);
+    storeFolded(dst + (1 + 8 * i) * stride, stride, q);
+    below += sumBelow(q);
+  }
+  store<i32>(dst, below);
+}
+
+/** A block of q8x16 behind its d; inverse: as in packBlock. */
+function packHalves(x: usize, inverse: f32, dst: usize, stride: u32): void {
+  for (let i: u32 = 0; i < 2; i++, dst += (1 + 4 * STEP) * stride) {
+    const q = inverse != 0 ? quantise16(x + (i << 6), f32x4.splat(inverse)) : i32x4.splat(0);
+    store<i32>(dst, REL16 ? i32x4.extract_lane(pairSums16(q, 4), 0) : -sumOf16(q) << 4);
+    storeSteps(dst + stride, stride, q);
+  }
+}
+
+/** Four steps. */
+// @ts-ignore: decorator
+@inline
+function storeSteps(p: usize, stride: u32, q: v128): void {
+  if (BASE) storeTwoWords(p, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
+  else storeWords(p, stride, q);
+}
+
+/** In every lane -2^shift times the sums of elements 4n, 4n + 1 and 4n + 2, 4n + 3 of 16: where the two i16 sums of a dot begin. */
+// @ts-ignore: decorator
+@inline
+function pairSums16(q: v128, shift: i32): v128 {
+  const a = i16x8.extadd_pairwise_i8x16_s(q), b = i16x8.add(a, v128.shuffle<i32>(a, a, 1, 0, 3, 2));
+  return i16x8.neg(i16x8.shl(i16x8.add(b, v128.shuffle<i32>(b, b, 2, 3, 0, 1)), shift));
+}
+
+/** Four steps, each |q| and its signs, or the pairs. */
+// @ts-ignore: decorator
+@inline
+function storeFolded(p: usize, stride: u32, q: v128): void {
+  if (BASE) storeTwoWords(p, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
+  else storeTwoWords(p, stride, i8x16.abs(q), i8x16.shr_s(q, 7));
+}
+
+/** The sum of |q| where q < 0; base has no use for it: 0. */
+// @ts-ignore: decorator
+@inline
+function sumBelow(q: v128): i32 {
+  return BASE ? 0 : sumOf16(i8x16.max_s(i8x16.neg(q), i32x4.splat(0)));
+}
+
 /** A block of q8x256Folded behind its d; inverse: as in packBlock. */
 function packFolded(x: usize, inverse: f32, dst: usize): void {
   let below32: i32 = 0, sum32: i32 = 0;
   for (let j: u32 = 0; j < 16; j++) {
     const q = inverse != 0 ? quantise16(x + (j << 6), f32x4.splat(inverse)) : i32x4.splat(0);
     const steps = dst + (j << 5) + 96;
-    if (BASE) storeTwoWords(steps, 4, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
-    else storeTwoWords(steps, 4, i8x16.abs(q), i8x16.shr_s(q, 7));
-    const sum = sumOf16(q), below = BASE ? 0 : sumOf16(i8x16.max_s(i8x16.neg(q), i32x4.splat(0)));
+    storeFolded(steps, 4, q);
+    const sum = sumOf16(q), below = sumBelow(q);
     storeSum(dst + (j >> 2 << 4), j & 3, below);
     storeSum(dst + (j >> 2 << 4) + 8, j & 3, sum);
     below32 += below;
