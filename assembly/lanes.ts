@@ -22,9 +22,10 @@ export const BASE: bool = BUILD == 2;
 @inline
 export const STEP: i32 = BASE ? 2 : 1;
 
+
 /**
- * Whether signed weights are multiplied as i16 with several columns: where no 8-bit dot adds four products, two i16 dots and two
- * sums a step take less than y+ and y- below. Slabs then have their scales in them (slab.ts).
+ * Whether slabs of signed weights are multiplied as i16, with their scales in them (slab.ts), with several columns: where no 8-bit dot adds four
+ * products, two i16 dots and two sums a step take less than y+ and y- below.
  */
 // @ts-ignore: decorator
 @inline
@@ -149,10 +150,38 @@ export const STEPS5: i32 = REL16 ? 4 : 8;
 // @ts-ignore: decorator
 @inline
 export const STEPS6: i32 = REL16 ? 2 : 4;
-/** The same of 7-bit weights. */
+/** Steps of slabs of 7-bit weights that an accumulator takes which begins at their offset (quants/slab.ts). */
 // @ts-ignore: decorator
 @inline
-export const STEPS7: i32 = REL16 ? 1 : 4;
+export const STEPS7: i32 = REL16 ? 2 : 4;
+/** Words of a column of a q8x256 block at which accumulators begin: rel16 has one for 2 steps, the others one for 4. */
+// @ts-ignore: decorator
+@inline
+export const STARTS: i32 = REL16 ? 32 : 16;
+
+/** Of those words, how many `steps` steps take. */
+// @ts-ignore: decorator
+@inline
+export function startWords(steps: i32): i32 {
+  return REL16 ? steps >> 1 : steps >> 2;
+}
+
+/** Where an accumulator of `steps` steps begins, from the words at p, stride bytes apart. */
+// @ts-ignore: decorator
+@inline
+export function startOf(steps: i32, p: usize, stride: usize): v128 {
+  const first = v128.load_splat<u32>(p);
+  if (startWords(steps) == 1) return first;
+  const two = addStarts(first, v128.load_splat<u32>(p + stride));
+  if (startWords(steps) == 2) return two;
+  return addStarts(two, addStarts(v128.load_splat<u32>(p + 2 * stride), v128.load_splat<u32>(p + 3 * stride)));
+}
+
+// @ts-ignore: decorator
+@inline
+function addStarts(a: v128, b: v128): v128 {
+  return REL16 ? i16x8.add(a, b) : i32x4.add(a, b);
+}
 
 /** An accumulator of `dot` that begins at an i32x4 of numbers that fit i16; rel16: in the first sum of each row. */
 // @ts-ignore: decorator

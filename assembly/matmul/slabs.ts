@@ -4,10 +4,10 @@
 import { packTileBytes } from "../quants/activations";
 import { WIDE } from "../lanes";
 import { unpackBlocks } from "../quants/index";
-import { Slab, narrowSlabs, widenSlab } from "../quants/slab";
-import { SlabKind, isGrid, isNarrow, packFormat, slabKind } from "../quants/types";
+import { Slab, widenSlab } from "../quants/slab";
+import { SlabKind, isGrid, packFormat, slabKind, slabSteps } from "../quants/types";
 import { gridRows } from "./grid-rows";
-import { slab16, slab5Tiles, slab7, slab7Tiles, slab8 } from "./tiles.generated";
+import { offsetSlab2, offsetSlab4, offsetSlab8, slab16, slab7, slab8 } from "./tiles.generated";
 
 /**
  * Groups of a part, for one column and for more. One column is bound by memory: it takes a group after the other, so that the weights
@@ -15,15 +15,11 @@ import { slab16, slab5Tiles, slab7, slab7Tiles, slab8 } from "./tiles.generated"
  */
 const GROUPS1: u32 = 1;
 const GROUPS: u32 = 4;
-/**
- * Blocks of a part. In all at most Slabs.bytes, which counts the last as Slab.scratch: 5 KB stay in L1, 41 KB in L2. Wide slabs:
- * 33 KB, and one that is to be widened.
- */
-const BLOCKS1: u32 = 4;
-const BLOCKS: u32 = 8;
-const BLOCKS_WIDE: u32 = 4;
+/** Blocks of a part: 20 KB of slabs stay in L1 (8 blocks: 2 % slower); 33 KB of wide ones, and one that is to be widened, in L2. */
+const BLOCKS: u32 = 4;
 
-export enum Slabs { bytes = 42128 }
+/** Room for a part: of the last slab as Slab.scratch. */
+export enum Slabs { bytes = 34976 }
 
 /**
  * nGroups R4 groups times nTiles packed tiles of `columns` columns, tileBytes apart. Output of group g and column c of all
@@ -37,28 +33,28 @@ export function slabTiles(
   if (nTiles * columns == 1 && isGrid(type)) return gridRows(type, nGroups, w, k, y, out, slab);
   // signed weights come with several columns only (types.ts, isDirect)
   const nBlocks = k >> 8, signed = slabKind(type) == SlabKind.signed8;
-  const wide = WIDE && signed, narrow = columns > 1 && isNarrow(type);
-  const perPart = columns == 1 ? BLOCKS1 : wide ? BLOCKS_WIDE : BLOCKS, perPass = columns == 1 ? GROUPS1 : GROUPS;
-  const slabBytes: usize = (wide ? Slab.wideBytes : Slab.bytes) * perPart;
+  const wide = WIDE && signed, steps = slabSteps(type);
+  const perPass = columns == 1 ? GROUPS1 : GROUPS;
+  const slabBytes: usize = (wide ? Slab.wideBytes : Slab.bytes) * BLOCKS;
   const blockBytes: usize = packTileBytes(packFormat(type), columns, 256);
   for (let g: u32 = 0; g < nGroups; g += perPass, w += groupBytes * perPass, out += 16 * perPass) {
     const groups = min(perPass, nGroups - g);
     for (let c: u32 = 0; c < nTiles * columns; c++) memory.fill(out + <usize>c * outStride, 0, groups << 4);
-    for (let b: u32 = 0; b < nBlocks; b += perPart) {
-      const n = min(perPart, nBlocks - b);
+    for (let b: u32 = 0; b < nBlocks; b += BLOCKS) {
+      const n = min(BLOCKS, nBlocks - b);
       for (let i: u32 = 0; i < groups; i++) {
         if (wide) unpackWide(type, w + groupBytes * i, k, b, n, slab + slabBytes * i, slab + slabBytes * GROUPS);
         else unpackBlocks(type, w + groupBytes * i, k, b, n, slab + slabBytes * i, true);
-        if (narrow) narrowSlabs(slab + slabBytes * i, n);
       }
       let tile = y + blockBytes * b;
       let to = out;
       for (let t: u32 = 0; t < nTiles; t++, tile += tileBytes, to += outStride * columns) {
-        if (narrow) slab5Tiles(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
-        else if (!signed && columns > 1) slab7Tiles(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
-        else if (!signed) slab7(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
-        else if (WIDE) slab16(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
-        else slab8(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
+        if (columns == 1) slab7(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
+        else if (wide) slab16(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
+        else if (signed) slab8(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
+        else if (steps == 8) offsetSlab8(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
+        else if (steps == 4) offsetSlab4(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
+        else offsetSlab2(groups, slab, slabBytes, n << 8, tile, columns, to, outStride);
       }
     }
   }

@@ -23,7 +23,7 @@ import { unpackQ8_KV } from "../quants/q8_kv";
 import { Slab } from "../quants/slab";
 import { GgmlType, blockBytes, blockWeights, markBytes, packFormat } from "../quants/types";
 import {
-  f32Rows, halvesSlab, signed32Slab, slabMXFP4, slabQ2_K, slabQ3_K, slabQ4_0, slabQ4_K, slabQ5_0, slabQ5_K, slabQ6_0, slabQ6_K,
+  f32Rows, halvesSlab, offsetSlab4, signed32Slab, slabMXFP4, slabQ2_K, slabQ4_0, slabQ4_K, slabQ5_0, slabQ5_K, slabQ6_0,
 } from "./tiles.generated";
 
 /** Groups of a part: two of the largest tile. */
@@ -61,6 +61,9 @@ function unitBytes(type: u32, k: u32): u32 {
 /** Tiles from which on unpacking is faster (measured); 1: the type has no other tiles of several columns. */
 function leastTiles(type: u32): u32 {
   switch (type) {
+    case GgmlType.Q2_K:
+    case GgmlType.Q3_K:
+    case GgmlType.Q6_K:
     case GgmlType.Q8_KV:
     case GgmlType.IQ4_NL:
     case GgmlType.NVFP4: return 1;
@@ -137,10 +140,10 @@ function multiplyPart(
     case GgmlType.Q5_0: return slabQ5_0(groups, part, rowBytes, elements, tile, columns, out, outStride);
     case GgmlType.Q6_0: return slabQ6_0(groups, part, rowBytes, elements, tile, columns, out, outStride);
     case GgmlType.Q2_K: return slabQ2_K(groups, part, rowBytes, elements, tile, columns, out, outStride);
-    case GgmlType.Q3_K: return slabQ3_K(groups, part, rowBytes, elements, tile, columns, out, outStride);
+    case GgmlType.Q3_K:
+    case GgmlType.Q6_K: return offsetSlab4(groups, part, rowBytes, elements, tile, columns, out, outStride);
     case GgmlType.Q4_K: return slabQ4_K(groups, part, rowBytes, elements, tile, columns, out, outStride);
     case GgmlType.Q5_K: return slabQ5_K(groups, part, rowBytes, elements, tile, columns, out, outStride);
-    case GgmlType.Q6_K: return slabQ6_K(groups, part, rowBytes, elements, tile, columns, out, outStride);
     default: unreachable();
   }
 }

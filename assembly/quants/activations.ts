@@ -7,14 +7,16 @@
 //   q8x32Split  [d f32][8 steps, y+ and y-]                             68, of one column
 //   q8x32Folded [d f32][sum of |q| where q < 0, i32][8 steps, |q| and signs]  C * 72, of several columns: q8x32Split's
 //   q8x16       [d f32] twice [start][4 steps]                          C * (12 + 32 * STEP), of several columns: q8x32Halves', else q8x32Split
-//               start: -16 times the sum of q, i32; rel16: those of elements 4n, 4n + 1 and of 4n + 2, 4n + 3, i16
-//   q8x256      [d f32][4 x (i16, i16)][16 x -sum of 16 q, i32][64 steps]   C * (84 + 256 * STEP)
-//               the i16 pairs are sums of 32: sub-blocks (0, 2), (1, 3), (4, 6), (5, 7)
+//   q8x256      [d f32][4 x (i16, i16)][16 x -sum of 16 q, i32][64 steps]   84 + 256 * STEP, of one column
+//               [d f32][4 x (i16, i16)][8 x (i16, i16)][STARTS starts][64 steps]   C * (52 + 4 * STARTS + 256 * STEP), of several
+//               the first i16 pairs are sums of 32: sub-blocks (0, 2), (1, 3), (4, 6), (5, 7); the other of 16: (0, 1), (2, 3) ..
 //   q8x256Split [d f32][64 steps, y+ and y-]                            C * 516, of several columns
 //   f32         no blocks: [K][C] f32
 // A step of one column is 4 bytes q; in base (lanes.ts) two words, the i16 pairs (q0, q2) and (q1, q3), all columns'
 // first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order, as are |q| and signs (255 where q < 0);
 // in base, and in q8x256Split where lanes.ts is WIDE, the i16 pairs; the sum is 0 then.
+// A start is what an offset of 64 (q8x16: 16) makes of 16 elements: -64 times their sum, i32. rel16: of 8 elements (q8x16: 16) and in two i16, of
+// elements 4n, 4n + 1 and of 4n + 2, 4n + 3, where the two sums of a dot begin.
 //
 // Formats of one column (folded.ts); of several, the second and third have the blocks of q8x256, the others of q8x256Split:
 //   q8x256Folded  [d f32][16 words][8 words][64 steps, |q| and signs]   612 bytes
@@ -25,26 +27,33 @@
 //   q8x256Trellis  as q8x256Paired
 //   q8x256Mixed   as q8x256
 
-import { BASE, REL16, STEP, WIDE } from "../lanes";
+import { BASE, REL16, STARTS, STEP, WIDE } from "../lanes";
 
 export enum PackFormat {
   f32 = 0,
   q8x32 = 1,
   q8x32Split = 2,
   q8x256 = 3,
-  q8x256Split = 4,
+  q8x32Halves = 4,
   q8x256Folded = 5,
   q8x256Paired = 6,
   q8x256Octets = 7,
   q8x256Trellis = 8,
   q8x256Mixed = 9,
   q8x32Folded = 10,
-  q8x32Halves = 11,
-  q8x16 = 12,
+  q8x16 = 11,
+  q8x256Split = 12,
 }
 
 /** A block of q8x256 of one column: d, four pairs of sums of 32, 16 sums of 16, the steps in order. */
 export enum Column { bytes = 84 + 256 * STEP, pairs = 4, sums = 20, steps = 84 }
+
+/** Bytes of a q8x256 block of `columns` columns before its steps. */
+// @ts-ignore: decorator
+@inline
+export function headBytes(columns: u32): u32 {
+  return columns == 1 ? 84 : columns * (52 + 4 * STARTS);
+}
 
 /** A packing can be cut between units: elements of one unit. */
 export enum PackUnit { elements = 256 }
@@ -82,7 +91,7 @@ export function packTileBytes(format: u32, columns: u32, k: u32): u32 {
     case PackFormat.q8x16: return columns * (k >> 5) * (12 + 32 * STEP);
     case PackFormat.q8x32Folded: return columns * (k >> 5) * 72;
     case PackFormat.q8x256:
-    case PackFormat.q8x256Mixed: return columns * (k >> 8) * (84 + 256 * STEP);
+    case PackFormat.q8x256Mixed: return (k >> 8) * (headBytes(columns) + columns * 256 * STEP);
     case PackFormat.q8x256Split: return columns * (k >> 8) * 516;
     case PackFormat.q8x256Folded: return (k >> 8) * 612;
     case PackFormat.q8x256Paired:
@@ -153,8 +162,9 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
   if (format == PackFormat.q8x256Folded) return packFolded(x, inverse, dst + 4);
   if (format == PackFormat.q8x256Paired || format == PackFormat.q8x256Trellis) return packPaired(x, inverse, false, dst + 4);
   if (format == PackFormat.q8x256Octets) return packPaired(x, inverse, true, dst + 4);
+  if (format == PackFormat.q8x256 && stride > 4) return packTile256(x, inverse, dst + stride, stride);
   const split = format == PackFormat.q8x32Split || format == PackFormat.q8x256Split;
-  const pairs = BASE || (WIDE && stride > 4);
+  const pairs = BASE || (WIDE && format == PackFormat.q8x256Split);
   let sums = dst + stride;
   let steps = sums;
   if (format == PackFormat.q8x32) steps += stride;
@@ -190,6 +200,29 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
   if (format == PackFormat.q8x32) store<i32>(sums, -sum);
 }
 
+/** A block of q8x256, one of several columns, behind its d; inverse: as in packBlock. */
+function packTile256(x: usize, inverse: f32, sums32: usize, stride: u32): void {
+  const sums16 = sums32 + 4 * stride;
+  let starts = sums16 + 8 * stride, steps = starts + STARTS * stride, before: i32 = 0;
+  for (let j: u32 = 0; j < 16; j++, steps += 4 * STEP * stride) {
+    const q = inverse != 0 ? quantise16(x + (j << 6), f32x4.splat(inverse)) : i32x4.splat(0);
+    storeSteps(steps, stride, q);
+    const sum = sumOf16(q);
+    store<i16>(sums16 + stride * (j >> 1) + ((j & 1) << 1), <i16>sum);
+    if (REL16) {
+      const pairs = pairSums8(q, 6);
+      v128.store32_lane(starts, pairs, 0);
+      v128.store32_lane(starts + stride, pairs, 2);
+      starts += 2 * stride;
+    } else {
+      store<i32>(starts, -sum << 6);
+      starts += stride;
+    }
+    if (j & 1) store<i16>(sums32 + stride * (((j >> 2) & 2) + ((j >> 1) & 1)) + ((j >> 1) & 2), <i16>(before + sum));
+    before = sum;
+  }
+}
+
 /** A block of q8x32Folded behind its d; inverse: as in packBlock. */
 function packFolded32(x: usize, inverse: f32, dst: usize, stride: u32): void {
   let below: i32 = 0;
@@ -218,12 +251,23 @@ function storeSteps(p: usize, stride: u32, q: v128): void {
   else storeWords(p, stride, q);
 }
 
-/** In every lane -2^shift times the sums of elements 4n, 4n + 1 and 4n + 2, 4n + 3 of 16: where the two i16 sums of a dot begin. */
+/**
+ * -2^shift times the sums of elements 4n, 4n + 1 and 4n + 2, 4n + 3 of 8, where the two i16 sums of a dot begin: of the first 8 in lanes 0 and 1,
+ * of the others in lanes 2 and 3.
+ */
+// @ts-ignore: decorator
+@inline
+function pairSums8(q: v128, shift: i32): v128 {
+  const a = i16x8.extadd_pairwise_i8x16_s(q);
+  return i16x8.neg(i16x8.shl(i16x8.add(a, v128.shuffle<i32>(a, a, 1, 0, 3, 2)), shift));
+}
+
+/** The same of all 16, in every lane. */
 // @ts-ignore: decorator
 @inline
 function pairSums16(q: v128, shift: i32): v128 {
-  const a = i16x8.extadd_pairwise_i8x16_s(q), b = i16x8.add(a, v128.shuffle<i32>(a, a, 1, 0, 3, 2));
-  return i16x8.neg(i16x8.shl(i16x8.add(b, v128.shuffle<i32>(b, b, 2, 3, 0, 1)), shift));
+  const a = pairSums8(q, shift);
+  return i16x8.add(a, v128.shuffle<i32>(a, a, 2, 3, 0, 1));
 }
 
 /** Four steps, each |q| and its signs, or the pairs. */

@@ -286,14 +286,16 @@ export function slabKind(type: u32): SlabKind {
   }
 }
 
-/** Whether all weights of slabs of 7 bits are from -16 to 15, or codes (FAST) of such ones. */
-export function isNarrow(type: u32): bool {
+/** Steps of slabs of 7 bits that an accumulator takes (slab.ts): 8 where |w| <= 16 and 32 weights share a scale, 4 where |w| <= 32, else 2. */
+export function slabSteps(type: u32): u32 {
   switch (type & (FAST - 1)) {
     case GgmlType.IQ1_S:
+    case GgmlType.IQ3_S: return 8;
     case GgmlType.IQ1_M:
     case GgmlType.IQ1_M_R4:
-    case GgmlType.IQ3_S: return true;
-    default: return false;
+    case GgmlType.IQ2_K:
+    case GgmlType.IQ2_KS: return 4;
+    default: return 2;
   }
 }
 

@@ -38,7 +38,7 @@ for (const build of builds) {
         // more blocks and groups than a slab holds (slabs.ts)
         const k = type.weights === 1 ? 1030 : 10 * 256,
           nRows = 21,
-          nTiles = 3,
+          nTiles = 9, // more than types have other tiles for (unpacked.ts)
           columns = T(type.id);
         kernels.reset();
         const { call } = kernels;
