@@ -154,16 +154,16 @@ export const STEPS6: i32 = REL16 ? 2 : 4;
 // @ts-ignore: decorator
 @inline
 export const STEPS7: i32 = REL16 ? 2 : 4;
-/** Words of a column of a q8x256 block at which accumulators begin: rel16 has one for 2 steps, the others one for 4. */
+/** Words of a column of a q8x256Pairs block at which accumulators begin: rel16 has one for 2 steps, the others one for 4. */
 // @ts-ignore: decorator
 @inline
 export const STARTS: i32 = REL16 ? 32 : 16;
 
-/** Of those words, how many `steps` steps take. */
+/** Words at which an accumulator of `steps` steps begins. */
 // @ts-ignore: decorator
 @inline
 export function startWords(steps: i32): i32 {
-  return REL16 ? steps >> 1 : steps >> 2;
+  return steps == 8 ? 2 : 1;
 }
 
 /** Where an accumulator of `steps` steps begins, from the words at p, stride bytes apart. */
@@ -171,10 +171,7 @@ export function startWords(steps: i32): i32 {
 @inline
 export function startOf(steps: i32, p: usize, stride: usize): v128 {
   const first = v128.load_splat<u32>(p);
-  if (startWords(steps) == 1) return first;
-  const two = addStarts(first, v128.load_splat<u32>(p + stride));
-  if (startWords(steps) == 2) return two;
-  return addStarts(two, addStarts(v128.load_splat<u32>(p + 2 * stride), v128.load_splat<u32>(p + 3 * stride)));
+  return startWords(steps) == 1 ? first : addStarts(first, v128.load_splat<u32>(p + stride));
 }
 
 // @ts-ignore: decorator

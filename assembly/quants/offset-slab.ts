@@ -25,7 +25,8 @@ function offset32Slab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize,
   let w$g = w + groupBytes * $g;
   let f$g$c = v128.load(out + outStride * $c, 16 * $g);
   for (let b: u32 = 0; b < nb; b++) {
-    const dy$c = v128.load_splat<u32>(y, 4 * $c), sum$c = v128.load_splat<u32>(y, 4 * ($C + $c));
+    const head = y;
+    const sum$c = v128.load_splat<u32>(y, 4 * ($C + $c));
     const start$c = $more == 1 ? i32x4.add(i32x4.shl(sum$c, $shift), i32x4.shl(sum$c, $shift - 1)) : i32x4.shl(sum$c, $shift);
     let a$g$c = start$c, total$g$c = start$c;
     y += 8 * $C;
@@ -43,7 +44,10 @@ function offset32Slab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize,
       }
     }
     const d$g = v128.load(w$g);
-    f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
+    {
+      const dy$c = v128.load_splat<u32>(head, 4 * $c);
+      f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
+    }
     w$g += 144;
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);

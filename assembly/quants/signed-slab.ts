@@ -22,7 +22,8 @@ function signed32(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, out
   let w$g = w + groupBytes * $g;
   let f$g$c = v128.load(out + outStride * $c, 16 * $g);
   for (let b: u32 = 0; b < nb; b++) {
-    const dy$c = v128.load_splat<u32>(y, 4 * $c), start$c = v128.load_splat<u32>(y, 4 * ($C + $c));
+    const head = y;
+    const start$c = v128.load_splat<u32>(y, 4 * ($C + $c));
     let a$g$c = start$c;
     y += 8 * $C;
     for (let $n = 0; $n < 8; $n++) {
@@ -40,7 +41,10 @@ function signed32(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, out
       y += 8 * $C;
     }
     const d$g = $d(w$g);
-    f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(a$g$c), f32x4.mul(d$g, dy$c)));
+    {
+      const dy$c = v128.load_splat<u32>(head, 4 * $c);
+      f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(a$g$c), f32x4.mul(d$g, dy$c)));
+    }
     w$g += $bytes;
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);

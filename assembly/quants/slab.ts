@@ -16,7 +16,7 @@ import {
   EVEN, LOW16, ONES, STEP, STEPS7, addLeast, addScaled, dot, dotMinus, dotSigned, even, evenI16, odd, oddI16, scaledEnd, scaledLeast, scaledStart,
   scaledStep, settleSigned, startOf, startWords,
 } from "../lanes";
-import { headBytes } from "./activations";
+import { HEAD, HEAD_PAIRS } from "./activations";
 
 /** scratch: room for a slab and what its unpacker needs (grid-rows.ts). */
 export enum Slab { bytes = 1296, scales = 16, weights = 272, scratch = 1952, wideBytes = 2064 }
@@ -71,7 +71,7 @@ function slab7(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
  * of its steps: 2 * 2 * 63 * 127 = 32004, 4 * 2 * 32 * 127 = 32512, 8 * 2 * 16 * 127 = 32512. (With the offsets apart, a
  * product for each sub-block, and half as many steps: Q6_K 90 instead of 108 GOP/s.) span: steps that share a scale.
  * @tiles 2x4 1x4
- * @of offsetSlab2 span=4 steps=STEPS7, offsetSlab4 span=4 steps=4, offsetSlab8 span=8 steps=8
+ * @of offsetSlab2 span=4 steps=STEPS7 starts=4 head=HEAD_PAIRS, offsetSlab4 span=4 steps=4 starts=52 head=HEAD, offsetSlab8 span=8 steps=8 starts=52 head=HEAD
  */
 function offsetSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
@@ -81,10 +81,10 @@ function offsetSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, o
   for (let b: u32 = 0; b < nb; b++) {
     let total$g$c = zero;
     const head = y;
-    let starts = y + 52 * $C;
+    let starts = y + $starts * $C;
     let scales$g = w$g + 16;
     const d$g = v128.load(w$g);
-    y += headBytes($C);
+    y += $head * $C;
     w$g += 272;
     for (let j: u32 = 0; j < 64 / $span; j++) {
       let a$g$c = zero;

@@ -173,8 +173,12 @@ export function blockBytes(type: u32): u32 {
   }
 }
 
-/** The form in which the type's matmul reads its activations. */
+/** The forms in which the type's matmul reads its activations, one column in the low byte, several in the next. */
 export function packFormat(type: u32): u32 {
+  return columnForm(type) | (tileForm(type) << 8);
+}
+
+function columnForm(type: u32): u32 {
   if (type >= FAST) return PackFormat.q8x256;
   switch (type) {
     case GgmlType.Q4_0:
@@ -189,8 +193,8 @@ export function packFormat(type: u32): u32 {
     case GgmlType.IQ2_BN: return PackFormat.q8x32;
     case GgmlType.Q8_0:
     case GgmlType.IQ4_NL:
-    case GgmlType.Q8_KV: return PackFormat.q8x32Split;
-    case GgmlType.NVFP4: return PackFormat.q8x32Halves;
+    case GgmlType.Q8_KV:
+    case GgmlType.NVFP4: return PackFormat.q8x32Split;
     case GgmlType.Q2_K:
     case GgmlType.Q3_K:
     case GgmlType.Q4_K:
@@ -204,6 +208,7 @@ export function packFormat(type: u32): u32 {
     case GgmlType.IQ2_S:
     case GgmlType.IQ1_M:
     case GgmlType.IQ1_M_R4:
+    case GgmlType.IQ4_XS:
     case GgmlType.TQ1_0:
     case GgmlType.TQ2_0: return PackFormat.q8x256;
     case GgmlType.IQ4_K:
@@ -218,11 +223,24 @@ export function packFormat(type: u32): u32 {
     case GgmlType.IQ2_KS:
     case GgmlType.IQ3_KS: return PackFormat.q8x256Paired;
     case GgmlType.IQ2_KL: return PackFormat.q8x256Octets;
-    case GgmlType.IQ4_XS: return PackFormat.q8x256Mixed;
     case GgmlType.IQ1_KT:
     case GgmlType.IQ2_KT:
     case GgmlType.IQ4_KT: return PackFormat.q8x256Trellis;
     default: return PackFormat.f32;
+  }
+}
+
+function tileForm(type: u32): u32 {
+  switch (slabKind(type & (FAST - 1))) {
+    case SlabKind.signed8: return PackFormat.q8x256Split;
+    case SlabKind.unsigned7: return slabSteps(type) == 2 ? PackFormat.q8x256Pairs : PackFormat.q8x256;
+  }
+  switch (type) {
+    case GgmlType.Q8_0:
+    case GgmlType.IQ4_NL:
+    case GgmlType.Q8_KV: return PackFormat.q8x32Folded;
+    case GgmlType.NVFP4: return PackFormat.q8x16;
+    default: return columnForm(type);
   }
 }
 
@@ -315,5 +333,5 @@ export function isGrid(type: u32): bool {
 
 /** Whether a type of slabs is multiplied with one column as it lies in memory (folded.ts). */
 export function isDirect(type: u32): bool {
-  return type < FAST && packFormat(type) >= <u32>PackFormat.q8x256Folded;
+  return type == GgmlType.IQ4_XS || (type < FAST && columnForm(type) >= <u32>PackFormat.q8x256Folded);
 }
