@@ -2,7 +2,7 @@
 // few blocks, and every column tile multiplies a part before the next one takes its place in the cache.
 
 import { packTileBytes } from "../quants/activations";
-import { WIDE } from "../lanes";
+import { BASE, WIDE } from "../lanes";
 import { unpackBlocks } from "../quants/index";
 import { Slab, widenSlab } from "../quants/slab";
 import { SlabKind, isGrid, packFormat, slabKind, slabSteps } from "../quants/types";
@@ -33,7 +33,7 @@ export function slabTiles(
   if (nTiles * columns == 1 && isGrid(type)) return gridRows(type, nGroups, w, k, y, out, slab);
   // signed weights come with several columns only (types.ts, isDirect)
   const nBlocks = k >> 8, signed = slabKind(type) == SlabKind.signed8;
-  const wide = WIDE && signed, steps = slabSteps(type);
+  const wide = columns > 1 && (BASE || (WIDE && signed)), steps = slabSteps(type);
   const perPass = columns == 1 ? GROUPS1 : GROUPS;
   const slabBytes: usize = (wide ? Slab.wideBytes : Slab.bytes) * BLOCKS;
   const blockBytes: usize = packTileBytes(packFormat(type), columns, 256);
@@ -60,10 +60,11 @@ export function slabTiles(
   }
 }
 
-/** unpackBlocks to wide slabs; narrow: Slab.bytes. */
+/** unpackBlocks to wide slabs; narrow: Slab.scratch bytes. */
 function unpackWide(type: u32, group: usize, k: u32, first: u32, n: u32, wide: usize, narrow: usize): void {
+  const offset: i8 = slabKind(type) == SlabKind.signed8 ? 0 : 64;
   for (let b: u32 = 0; b < n; b++, wide += Slab.wideBytes) {
     unpackBlocks(type, group, k, first + b, 1, narrow, true);
-    widenSlab(narrow, wide);
+    widenSlab(narrow, offset, wide);
   }
 }

@@ -188,16 +188,16 @@ function slab16(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outSt
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }
 
-/** A slab of signed weights to a wide one. */
-export function widenSlab(slab: usize, wide: usize): void {
-  const low16 = v128.load_splat<u32>(LOW16);
+/** A slab to a wide one; offset: 64, or 0 for slabs of signed weights. */
+export function widenSlab(slab: usize, offset: i8, wide: usize): void {
+  const low16 = v128.load_splat<u32>(LOW16), least = i8x16.splat(offset);
   v128.store(wide, v128.load(slab));
   let q = slab + Slab.weights, to = wide + 16;
   for (let scales = slab + Slab.scales, end = slab + Slab.weights; scales < end; scales += 16) {
     const scale = v128.load(scales);
     const k = v128.or(v128.and(scale, low16), i32x4.shl(scale, 16));
     for (const last = q + 64; q < last; q += 16, to += 32) {
-      const w = v128.load(q);
+      const w = i8x16.sub(v128.load(q), least);
       v128.store(to, i16x8.mul(evenI16(w), k));
       v128.store(to, i16x8.mul(oddI16(w), k), 16);
     }

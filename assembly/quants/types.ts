@@ -1,6 +1,7 @@
 // The tensor types that the kernels know, by their ggml numbers, and what follows from a type alone.
 
 import { MARK_BYTES } from "../half";
+import { BASE } from "../lanes";
 import { PackFormat } from "./activations";
 
 export enum GgmlType {
@@ -233,7 +234,10 @@ function columnForm(type: u32): u32 {
 function tileForm(type: u32): u32 {
   switch (slabKind(type & (FAST - 1))) {
     case SlabKind.signed8: return PackFormat.q8x256Split;
-    case SlabKind.unsigned7: return slabSteps(type) == 2 ? PackFormat.q8x256Pairs : PackFormat.q8x256;
+    case SlabKind.unsigned7: {
+      if (BASE) return PackFormat.q8x256Split;
+      return slabSteps(type) == 2 ? PackFormat.q8x256Pairs : PackFormat.q8x256;
+    }
   }
   switch (type) {
     case GgmlType.Q8_0:
