@@ -1,5 +1,5 @@
 // Slabs: types whose weights come from large tables (IQ1, IQ2, IQ3 and those of ik_llama.cpp) are unpacked, four rows by 256
-// weights, into plain integers in cache; a few products serve them all. A prefill unpacks a slab once for all columns (matmul/slabs.ts).
+// weights, into plain integers in cache; a few products serve them all. A prefill unpacks a slab once for all columns (matmul/unpacked.ts).
 // One column goes without: IQ1, IQ2 and IQ3 by grid-products.ts, ik_llama.cpp's by folded.ts.
 //
 // Slab of one R4 block, 1296 bytes:
