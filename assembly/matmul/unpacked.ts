@@ -26,7 +26,11 @@ function leastTiles(type: u32): u32 {
     case GgmlType.Q8_KV:
     case GgmlType.IQ4_NL:
     case GgmlType.NVFP4: return 1;
+    case GgmlType.Q5_0:
+    case GgmlType.Q6_0: return 3;
+    case GgmlType.Q4_K: return 5;
     case GgmlType.Q8_0: return 8;
+    case GgmlType.Q4_0: return 16;
     default: return 2;
   }
 }
