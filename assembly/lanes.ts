@@ -25,7 +25,7 @@ export const STEP: i32 = BASE ? 2 : 1;
 
 /**
  * Whether slabs of signed weights are multiplied as i16, with their scales in them (slab.ts), with several columns: where no 8-bit dot adds four
- * products, two i16 dots and two sums a step take less than y+ and y- below.
+ * products, two i16 dots and two sums a step take less than signs (rel16, with a scale for each group in a register: 72 against 78 GOP/s).
  */
 // @ts-ignore: decorator
 @inline

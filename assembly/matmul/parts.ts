@@ -23,7 +23,7 @@ import { unpackQ8_KV } from "../quants/q8_kv";
 import { Slab, widenSlab } from "../quants/slab";
 import { FAST, GgmlType, SlabKind, blockBytes, blockWeights, markBytes, slabKind, slabSteps } from "../quants/types";
 import {
-  f32Rows, halvesSlab, offsetSlab2, offsetSlab4, offsetSlab8, signed32Slab, slab16, slab7, slab8, slabMXFP4, slabQ2_K, slabQ4_0, slabQ4_K,
+  f32Rows, halvesSlab, offsetSlab2, offsetSlab4, offsetSlab8, signed32Slab, signedSlab, slab16, slab7, slabMXFP4, slabQ2_K, slabQ4_0, slabQ4_K,
   slabQ5_0, slabQ5_K, slabQ6_0,
 } from "./tiles.generated";
 
@@ -131,7 +131,7 @@ function multiplySlabs(
 ): void {
   if (columns == 1) return slab7(groups, part, rowBytes, elements, tile, columns, out, outStride);
   if (isWide(type, columns)) return slab16(groups, part, rowBytes, elements, tile, columns, out, outStride);
-  if (slabKind(type) == SlabKind.signed8) return slab8(groups, part, rowBytes, elements, tile, columns, out, outStride);
+  if (slabKind(type) == SlabKind.signed8) return signedSlab(groups, part, rowBytes, elements, tile, columns, out, outStride);
   switch (slabSteps(type)) {
     case 8: return offsetSlab8(groups, part, rowBytes, elements, tile, columns, out, outStride);
     case 4: return offsetSlab4(groups, part, rowBytes, elements, tile, columns, out, outStride);

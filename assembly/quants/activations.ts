@@ -12,10 +12,11 @@
 //   q8x16       [d f32] twice [start][4 steps]                          C * (12 + 32 * STEP)
 //   q8x32Folded [d f32][sum of |q| where q < 0, i32][8 steps, |q| and signs]  C * 72
 //   q8x256Pairs [d f32][STARTS starts][64 steps]                        C * (4 + 4 * STARTS + 256 * STEP)
-//   q8x256Split [d f32][64 steps, y+ and y-]                            C * 516
+//   q8x256Signs [d f32][8 x (i16, i16)][64 steps, |q| and signs]        C * 548; where lanes.ts is WIDE without the sums, C * 516
+//               the i16 pairs are sums of |q| where q < 0 of 16: sub-blocks (0, 1), (2, 3) ..
 // A step of one column is 4 bytes q; in base (lanes.ts) two words, the i16 pairs (q0, q2) and (q1, q3), all columns'
 // first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order, as are |q| and signs (255 where q < 0);
-// in base, and in q8x256Split where lanes.ts is WIDE, the i16 pairs; the sum is 0 then.
+// in base, and in q8x256Signs where lanes.ts is WIDE, the i16 pairs; the sum of q8x32Folded is 0 then.
 // A start is what an offset of 64 (q8x16: 16) makes of 16 elements: -64 times their sum, i32. rel16: in two i16, of elements 4n, 4n + 1 and of
 // 4n + 2, 4n + 3, where the two sums of a dot begin; in q8x256Pairs of 8 elements.
 //
@@ -39,7 +40,7 @@ export enum PackFormat {
   q8x16 = 4,
   q8x256 = 5,
   q8x256Pairs = 6,
-  q8x256Split = 7,
+  q8x256Signs = 7,
   q8x256Folded = 8,
   q8x256Paired = 9,
   q8x256Octets = 10,
@@ -62,8 +63,8 @@ export enum Column { bytes = 84 + 256 * STEP, pairs = 4, sums = 20, steps = 84 }
 export function headBytes(columns: u32): u32 {
   return columns == 1 ? 84 : columns * HEAD;
 }
-/** Bytes of one of several columns before the steps of q8x256 and q8x256Pairs. */
-export const HEAD: u32 = 116, HEAD_PAIRS: u32 = 4 + 4 * STARTS;
+/** Bytes of one of several columns before the steps of q8x256, q8x256Pairs and q8x256Signs. */
+export const HEAD: u32 = 116, HEAD_PAIRS: u32 = 4 + 4 * STARTS, HEAD_SIGNS: u32 = WIDE ? 4 : 36;
 
 /** A packing can be cut between units: elements of one unit. */
 export enum PackUnit { elements = 256 }
@@ -93,7 +94,7 @@ function blockBytes(form: u32, columns: u32): u32 {
     case PackFormat.q8x16: return columns * (12 + 32 * STEP);
     case PackFormat.q8x256: return headBytes(columns) + columns * 256 * STEP;
     case PackFormat.q8x256Pairs: return columns * (HEAD_PAIRS + 256 * STEP);
-    case PackFormat.q8x256Split: return columns * 516;
+    case PackFormat.q8x256Signs: return columns * (HEAD_SIGNS + 512);
     case PackFormat.q8x256Folded: return 612;
     default: return 52 + 256 * STEP;
   }
@@ -166,8 +167,8 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
   if (format == PackFormat.q8x256Octets) return packPaired(x, inverse, true, dst + 4);
   if (format == PackFormat.q8x256Pairs) return packTilePairs(x, inverse, dst + stride, stride);
   if (format == PackFormat.q8x256 && stride > 4) return packTile256(x, inverse, dst + stride, stride);
-  const split = format == PackFormat.q8x32Split || format == PackFormat.q8x256Split;
-  const pairs = BASE || (WIDE && format == PackFormat.q8x256Split);
+  if (format == PackFormat.q8x256Signs) return packTileSigns(x, inverse, dst + stride, stride);
+  const split = format == PackFormat.q8x32Split;
   let sums = dst + stride;
   let steps = sums;
   if (format == PackFormat.q8x32) steps += stride;
@@ -180,7 +181,7 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
     // inverse 0: the block is zero, or x holds something that must not be multiplied
     const q = inverse != 0 ? quantise16(x + (i << 2), f32x4.splat(inverse)) : i32x4.splat(0);
     if (split) {
-      if (pairs) storeTwoWords(steps, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
+      if (BASE) storeTwoWords(steps, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
       else storeTwoWords(steps, stride, i8x16.max_s(q, i32x4.splat(0)), i8x16.max_s(i8x16.neg(q), i32x4.splat(0)));
       continue;
     }
@@ -237,12 +238,22 @@ function packTilePairs(x: usize, inverse: f32, starts: usize, stride: u32): void
   }
 }
 
+/** A block of q8x256Signs behind its d; inverse: as in packBlock. */
+function packTileSigns(x: usize, inverse: f32, sums: usize, stride: u32): void {
+  let steps = WIDE ? sums : sums + 8 * stride;
+  for (let j: u32 = 0; j < 16; j++, steps += 8 * stride) {
+    const q = inverse != 0 ? quantise16(x + (j << 6), f32x4.splat(inverse)) : i32x4.splat(0);
+    storeFolded(steps, stride, q, WIDE);
+    if (!WIDE) store<i16>(sums + stride * (j >> 1) + ((j & 1) << 1), <i16>sumBelow(q));
+  }
+}
+
 /** A block of q8x32Folded behind its d; inverse: as in packBlock. */
 function packFolded32(x: usize, inverse: f32, dst: usize, stride: u32): void {
   let below: i32 = 0;
   for (let i: u32 = 0; i < 2; i++) {
     const q = inverse != 0 ? quantise16(x + (i << 6), f32x4.splat(inverse)) : i32x4.splat(0);
-    storeFolded(dst + (1 + 8 * i) * stride, stride, q);
+    storeFolded(dst + (1 + 8 * i) * stride, stride, q, BASE);
     below += sumBelow(q);
   }
   store<i32>(dst, below);
@@ -285,11 +296,11 @@ function startOf16(q: v128, shift: i32): i32 {
   return i32x4.extract_lane(i16x8.add(a, v128.shuffle<i32>(a, a, 2, 3, 0, 1)), 0);
 }
 
-/** Four steps, each |q| and its signs, or the pairs. */
+/** Four steps, each |q| and its signs, or as pairs. */
 // @ts-ignore: decorator
 @inline
-function storeFolded(p: usize, stride: u32, q: v128): void {
-  if (BASE) storeTwoWords(p, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
+function storeFolded(p: usize, stride: u32, q: v128, asPairs: bool): void {
+  if (asPairs) storeTwoWords(p, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
   else storeTwoWords(p, stride, i8x16.abs(q), i8x16.shr_s(q, 7));
 }
 
@@ -306,7 +317,7 @@ function packFolded(x: usize, inverse: f32, dst: usize): void {
   for (let j: u32 = 0; j < 16; j++) {
     const q = inverse != 0 ? quantise16(x + (j << 6), f32x4.splat(inverse)) : i32x4.splat(0);
     const steps = dst + (j << 5) + 96;
-    storeFolded(steps, 4, q);
+    storeFolded(steps, 4, q, BASE);
     const sum = sumOf16(q), below = sumBelow(q);
     storeSum(dst + (j >> 2 << 4), j & 3, below);
     storeSum(dst + (j >> 2 << 4) + 8, j & 3, sum);

@@ -5,7 +5,7 @@
 // Slab of one R4 block, 1296 bytes:
 //   0    [4 f32]      d
 //   16   [16 x 4 i32] scale of elements 16j .. 16j + 15, one lane a row; rel16: twice, as a pair of i16
-//   272  [64 x 16 B]  vector n, byte 4r + k: row r, element 4n + k, as w + 64 (slab7, w = -63..63) or w (slab8, i8)
+//   272  [64 x 16 B]  vector n, byte 4r + k: row r, element 4n + k, as w + 64 (slab7, w = -63..63) or w (signedSlab, i8)
 // The value of a weight is d * scale * w, with a scale of -128..127.
 //
 // Wide slab, 2064 bytes, of signed weights where lanes.ts says so:
@@ -13,8 +13,8 @@
 //   16   [64 x 2 x 16 B]  step n, i16 2r + k: row r, scale * w of elements 4n + 2k (first vector), 4n + 2k + 1 (second)
 
 import {
-  EVEN, LOW16, ONES, STEP, STEPS7, addLeast, addScaled, dot, dotMinus, dotSigned, even, evenI16, odd, oddI16, scaledEnd, scaledLeast, scaledStart,
-  scaledStep, settleSigned, startOf, startWords,
+  EVEN, LOW16, ONES, STEP, STEPS7, addLeast, addScaled, dot, even, evenI16, foldedStep, odd, oddI16, scaledEnd, scaledLeast, scaledStart,
+  scaledStep, startOf, startWords,
 } from "../lanes";
 import { HEAD, HEAD_PAIRS } from "./activations";
 
@@ -119,40 +119,49 @@ function offsetSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, o
 }
 
 /**
- * One tile of slabs of signed weights, -127..127, without an offset: total = sum over sub-blocks of scale * sum w * y,
- * at most 256 * 127 * 128 * 127 = 5.3e8. Where lanes.ts is not WIDE.
+ * One tile of slabs of signed weights, -127..127, added to what `out` holds: total = sum over sub-blocks of scale * sum w * y, at most
+ * 256 * 127 * 128 * 127 = 5.3e8. The columns are magnitudes and signs: w.y = (w ^ s).|y| + N. For dot32.
  * @tiles 2x4 1x4
  */
-function slab8(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+function signedSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
-  const zero = i32x4.splat(0), ones = v128.load_splat<u32>(ONES);
+  const zero = i32x4.splat(0), low16 = v128.load_splat<u32>(LOW16), ones = v128.load_splat<u32>(ONES);
   let w$g = w + groupBytes * $g;
   let f$g$c = v128.load(out + outStride * $c, 16 * $g);
   for (let b: u32 = 0; b < nb; b++) {
     let total$g$c = zero;
-    const dy$c = v128.load_splat<u32>(y, 4 * $c);
+    const head = y;
     const d$g = v128.load(w$g);
     let scales$g = w$g + 16;
     y += 4 * $C;
+    for (let i: u32 = 0; i < 8; i++) {
+      const pair$g = v128.or(v128.and(v128.load(scales$g), low16), i32x4.shl(v128.load(scales$g, 16), 16));
+      const n$c = v128.load_splat<u32>(y, 4 * $c);
+      total$g$c = i32x4.add(total$g$c, i32x4.dot_i16x8_s(pair$g, n$c));
+      scales$g += 32;
+      y += 4 * $C;
+    }
+    scales$g -= 256;
     w$g += 272;
     for (let j: u32 = 0; j < 16; j++) {
-      const k$g = v128.load(scales$g);
-      let plus$g$c = zero, minus$g$c = zero;
+      let a$g$c = zero;
       for (let $n = 0; $n < 4; $n++) {
         const q$g = v128.load(w$g, 16 * $n);
         {
-          const y$c = v128.load_splat<u32>(y, 4 * ($C * 2 * $n + $c));
-          const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 * $n + 1) + $c));
-          plus$g$c = dotSigned(plus$g$c, q$g, q$g, y$c, z$c, ones);
-          minus$g$c = dotMinus(minus$g$c, q$g, z$c);
+          const y$c = v128.load_splat<u32>(y, 4 * $c), s$c = v128.load_splat<u32>(y, 4 * ($C + $c));
+          a$g$c = foldedStep(a$g$c, q$g, y$c, s$c, ones);
         }
+        y += 8 * $C;
       }
-      total$g$c = i32x4.add(total$g$c, i32x4.mul(settleSigned(plus$g$c, minus$g$c), k$g));
+      const k$g = v128.load(scales$g);
+      total$g$c = i32x4.add(total$g$c, i32x4.mul(a$g$c, k$g));
       scales$g += 16;
       w$g += 64;
-      y += 32 * $C;
     }
-    f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
+    {
+      const dy$c = v128.load_splat<u32>(head, 4 * $c);
+      f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
+    }
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }

@@ -233,9 +233,9 @@ function columnForm(type: u32): u32 {
 
 function tileForm(type: u32): u32 {
   switch (slabKind(type & (FAST - 1))) {
-    case SlabKind.signed8: return PackFormat.q8x256Split;
+    case SlabKind.signed8: return PackFormat.q8x256Signs;
     case SlabKind.unsigned7: {
-      if (BASE) return PackFormat.q8x256Split;
+      if (BASE) return PackFormat.q8x256Signs;
       return slabSteps(type) == 2 ? PackFormat.q8x256Pairs : PackFormat.q8x256;
     }
   }
