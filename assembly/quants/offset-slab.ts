@@ -54,8 +54,8 @@ function offset32Slab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize,
 }
 
 /**
- * The same for slabs of 16 weights, w + 16, |w| <= 12: all steps of one fit an i16 that begins at -16 sum y (at most 2 * 4 * 12 * 127 = 12192
- * in the end; what wraps before comes back).
+ * The same for slabs of 16 weights, w + 16, |w| <= 12: all steps of one fit an i16 that begins at -16 sum y (at most
+ * 4 * 2 * 12 * 127 = 12192 in the end; what wraps before comes back).
  * @tiles 2x4 1x4
  */
 function halvesSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {

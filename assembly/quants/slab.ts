@@ -8,7 +8,7 @@
 //   272  [64 x 16 B]  vector n, byte 4r + k: row r, element 4n + k, as w + 64 (slab7, w = -63..63) or w (signedSlab, i8)
 // The value of a weight is d * scale * w, with a scale of -128..127.
 //
-// Wide slab, 2064 bytes, of signed weights where lanes.ts says so:
+// Wide slab, 2064 bytes, for several columns: of signed weights where lanes.ts says so, in base of all:
 //   0    [4 f32]          d
 //   16   [64 x 2 x 16 B]  step n, i16 2r + k: row r, scale * w of elements 4n + 2k (first vector), 4n + 2k + 1 (second)
 
@@ -23,7 +23,8 @@ export enum Slab { bytes = 1296, scales = 16, weights = 272, scratch = 1952, wid
 
 /**
  * One column of slabs (several: offsetSlab), added to what `out` holds: total = sum over sub-blocks of
- * scale * (sum (w + 64) * y - 64 * sum y), f = f + total * (d_w * d_y). |total| <= 256 * 63 * 128 * 127, on the way at most 256 * (127 + 64) * 128 * 127 = 8e8.
+ * scale * (sum (w + 64) * y - 64 * sum y), f = f + total * (d_w * d_y). |total| <= 256 * 63 * 128 * 127, on the way at most
+ * 256 * (127 + 64) * 128 * 127 = 8e8.
  * @tiles 1x1
  */
 function slab7(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
@@ -67,9 +68,9 @@ function slab7(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
 
 /**
  * One tile of slabs with the offset of 64, added to what `out` holds: total = sum over sub-blocks of scale * (sum q * y - 64 * sum y),
- * f = f + total * (d_w * d_y). rel16: an accumulator begins at what the offset makes, in i16, modulo 2^16, so only sum w * y has to fit at the end
- * of its steps: 2 * 2 * 63 * 127 = 32004, 4 * 2 * 32 * 127 = 32512, 8 * 2 * 16 * 127 = 32512. (With the offsets apart, a
- * product for each sub-block, and half as many steps: Q6_K 90 instead of 108 GOP/s.) span: steps that share a scale.
+ * f = f + total * (d_w * d_y). rel16: an accumulator begins at what the offset makes, in i16, modulo 2^16, so only sum w * y has to fit
+ * at the end of its steps: 2 * 2 * 63 * 127 = 32004, 4 * 2 * 32 * 127 = 32512, 8 * 2 * 16 * 127 = 32512. (With the offsets apart, a product
+ * for each sub-block, and half as many steps: Q6_K 90 instead of 108 GOP/s.) span: steps that share a scale.
  * @tiles 2x4 1x4
  * @of offsetSlab2 span=4 steps=STEPS7 starts=4 head=HEAD_PAIRS, offsetSlab4 span=4 steps=4 starts=52 head=HEAD, offsetSlab8 span=8 steps=8 starts=52 head=HEAD
  */
