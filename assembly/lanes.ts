@@ -22,17 +22,14 @@ export const BASE: bool = BUILD == 2;
 @inline
 export const STEP: i32 = BASE ? 2 : 1;
 
+
 /**
- * Whether signed weights are multiplied as i16 with several columns: where no 8-bit dot adds four products, two i16 dots and two
- * sums a step take less than y+ and y- below. Slabs then have their scales in them (slab.ts).
+ * Whether slabs of signed weights are multiplied as i16, with their scales in them (slab.ts), with several columns: where no 8-bit dot adds four
+ * products, two i16 dots and two sums a step take less than signs (rel16, with a scale for each group in a register: 72 against 78 GOP/s).
  */
 // @ts-ignore: decorator
 @inline
 export const WIDE: bool = !DOT32;
-/** Templates of signed weights compare their columns with this: one comparison of numbers is folded before code is made of both cases. */
-// @ts-ignore: decorator
-@inline
-export const UNPAIRED: i32 = WIDE ? 1 : 4;
 
 // Masks are read from memory once per tile: V8 rebuilds a v128.const at every use (measured: 10 against 15 GB/s).
 const MASKS: usize = memory.data<u32>([
@@ -153,10 +150,35 @@ export const STEPS5: i32 = REL16 ? 4 : 8;
 // @ts-ignore: decorator
 @inline
 export const STEPS6: i32 = REL16 ? 2 : 4;
-/** The same of 7-bit weights. */
+/** Steps of slabs of 7-bit weights that an accumulator takes which begins at their offset (quants/slab.ts). */
 // @ts-ignore: decorator
 @inline
-export const STEPS7: i32 = REL16 ? 1 : 4;
+export const STEPS7: i32 = REL16 ? 2 : 4;
+/** Words of a column of a q8x256Pairs block at which accumulators begin: rel16 has one for 2 steps, the others one for 4. */
+// @ts-ignore: decorator
+@inline
+export const STARTS: i32 = REL16 ? 32 : 16;
+
+/** Words at which an accumulator of `steps` steps begins. */
+// @ts-ignore: decorator
+@inline
+export function startWords(steps: i32): i32 {
+  return steps == 8 ? 2 : 1;
+}
+
+/** Where an accumulator of `steps` steps begins, from the words at p, stride bytes apart. */
+// @ts-ignore: decorator
+@inline
+export function startOf(steps: i32, p: usize, stride: usize): v128 {
+  const first = v128.load_splat<u32>(p);
+  return startWords(steps) == 1 ? first : addStarts(first, v128.load_splat<u32>(p + stride));
+}
+
+// @ts-ignore: decorator
+@inline
+function addStarts(a: v128, b: v128): v128 {
+  return REL16 ? i16x8.add(a, b) : i32x4.add(a, b);
+}
 
 /** An accumulator of `dot` that begins at an i32x4 of numbers that fit i16; rel16: in the first sum of each row. */
 // @ts-ignore: decorator
@@ -173,6 +195,13 @@ export function startAt(v: v128): v128 {
 @inline
 export function settle(total: v128, acc: v128, ones: v128): v128 {
   return REL16 ? i32x4.add(total, i32x4.dot_i16x8_s(acc, ones)) : acc;
+}
+
+/** `settle` of an accumulator that began at its offset, from a packing (activations.ts, storeStart). */
+// @ts-ignore: decorator
+@inline
+export function settled(acc: v128, ones: v128): v128 {
+  return REL16 ? i32x4.dot_i16x8_s(acc, ones) : acc;
 }
 
 /** A factor for addScaled: an i32x4 of 0..32767. */
@@ -203,13 +232,6 @@ export function sumOf256(y: usize, stride: usize, ones: v128): v128 {
 // Signed weights (-128..127) would need both operands of a relaxed dot to be 8-bit. The activations are packed as
 // y+ = max(y, 0) and y- = max(-y, 0), 7 bits each, and w.y = w.y+ - w.y-. base, and several columns in rel16:
 // (even, odd) pairs instead.
-
-/** One step on signed weights as i16, with the pairs of y. */
-// @ts-ignore: decorator
-@inline
-export function dotI16(acc: v128, even: v128, odd: v128, y0: v128, y1: v128): v128 {
-  return i32x4.add(i32x4.add(acc, i32x4.dot_i16x8_s(even, y0)), i32x4.dot_i16x8_s(odd, y1));
-}
 
 /** One step on signed weights, total in i32x4: w.y+ (dot32), or all of w.y. */
 // @ts-ignore: decorator
@@ -391,11 +413,16 @@ export function select(a: v128, b: v128, mask: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function scaledFolded(acc: v128, w: v128, y: v128, s: v128, k: v128): v128 {
-  if (BASE) {
-    return i32x4.add(i32x4.add(acc, i32x4.dot_i16x8_s(evenSigned(w), y)), i32x4.dot_i16x8_s(oddSigned(w), s));
-  }
-  if (DOT32) return i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.xor(w, s), y, acc);
-  return i32x4.add(acc, i32x4.dot_i16x8_s(v128.relaxed_dot<i16>(v128.xor(w, s), y), k));
+  return addOdd(foldedStep(acc, evenSigned(w), y, s, k), oddSigned(w), s);
+}
+
+/** The same step of several columns, but for base's odd bytes. */
+// @ts-ignore: decorator
+@inline
+export function foldedStep(acc: v128, wEven: v128, y: v128, s: v128, k: v128): v128 {
+  if (BASE) return i32x4.add(acc, i32x4.dot_i16x8_s(wEven, y));
+  if (DOT32) return i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.xor(wEven, s), y, acc);
+  return i32x4.add(acc, i32x4.dot_i16x8_s(v128.relaxed_dot<i16>(v128.xor(wEven, s), y), k));
 }
 
 /** The total and what scaledFolded has added up from zero for a sub-block. */
@@ -403,6 +430,13 @@ export function scaledFolded(acc: v128, w: v128, y: v128, s: v128, k: v128): v12
 @inline
 export function addFolded(total: v128, acc: v128, k: v128): v128 {
   return i32x4.add(total, REL16 ? acc : i32x4.mul(acc, k));
+}
+
+/** The products of the odd bytes, which in base come apart: fewer vectors live at once. */
+// @ts-ignore: decorator
+@inline
+export function addOdd(acc: v128, wOdd: v128, yOdd: v128): v128 {
+  return BASE ? i32x4.add(acc, i32x4.dot_i16x8_s(wOdd, yOdd)) : acc;
 }
 
 const SPREADS: usize = memory.data<u8>([

@@ -8,7 +8,7 @@
 //   name$g, name$c, name$g$c   one variable per group, per column, per both: the statement that holds it is
 //                              repeated for each
 //   $g $c $G $C                the group, the column, the tile's numbers of groups and columns
-//   for (let $i = 0; $i < 4; $i++) { .. }   unrolled: a loop whose variable begins with $
+//   for (let $i = 0; $i < 4; $i++) { .. }   unrolled: a loop whose variable begins with $; its end may be a constant of @of
 //   $exact                     0, and 1 in a second copy of the tile, which the driver takes where a group's mark says
 //                              so (half.ts, markGroup)
 //   { .. }                     a bare block that names a column is repeated per column as a whole, the statements
@@ -88,7 +88,9 @@ function expand(statements, groups, columns, values, indent) {
   for (const s of statements) {
     const text = textOf(s);
     if (s.body) {
-      const unrolled = /^for \(let \$([a-z]+) = (\d+); \$\1 < (\d+); \$\1\+\+\)$/.exec(s.head);
+      const unrolled = /^for \(let \$([a-z]+) = (\d+); \$\1 < (\d+); \$\1\+\+\)$/.exec(
+        substitute(s.head, values),
+      );
       if (unrolled) {
         for (let i = Number(unrolled[2]); i < Number(unrolled[3]); i++) {
           lines.push(`${indent}{`);

@@ -2,13 +2,13 @@
 // matmul/ops.ts drives these from a plan; tests, benchmarks and the loader call them directly.
 
 import { packColumn } from "../quants/activations";
-import { FAST, GgmlType, SlabKind, isDirect, slabKind } from "../quants/types";
-import { Slabs, slabTiles } from "./slabs";
-import { Unpacked, unpackedTiles, unpacksForTiles } from "./unpacked";
+import { FAST, GgmlType, isGrid, markBytes } from "../quants/types";
+import { gridRows } from "./grid-rows";
+import { Unpacked, clear, isUnpacked, unpackedTiles } from "./unpacked";
 import {
   bf16Rows, codes, f16Rows, f32Rows, iq1_bn, iq1_kt, iq2_bn, iq2_k, iq2_kl, iq2_ks, iq2_kt, iq3_k, iq3_ks, iq3_kt, iq4_k,
   iq4_ks, iq4_kss, iq4_kt, iq4_nl, iq4_xs, iq5_k, iq5_ks, iq6_k, mxfp4, nvfp4, q1_0, q2_0, q2_K, q3_K, q4_0, q4_1, q4_K, q5_0,
-  q5_1, q5_K, q6_0, q6_K, q8_0, q8_KV, tq1_0, tq2_0,
+  q5_1, q5_K, q6_0, q6_K, q8_0, q8_0Tiles, q8_KV, tq1_0, tq2_0,
 } from "./tiles.generated";
 
 export {
@@ -29,11 +29,7 @@ export function packTile(
 
 /** Bytes of scratch memory that matmulTiles and dequantizeRow want. */
 export function scratchBytes(): u32 {
-  return max<u32>(Slabs.bytes, Unpacked.bytes);
-}
-
-function unpackedFirst(type: u32, columns: u32): bool {
-  return slabKind(type) != SlabKind.none && !(columns == 1 && isDirect(type));
+  return Unpacked.bytes;
 }
 
 /**
@@ -44,15 +40,13 @@ export function matmulTiles(
   type: u32, nGroups: u32, w: usize, groupBytes: usize, y: usize, tileBytes: usize, nTiles: u32, k: u32, columns: u32,
   out: usize, outStride: usize, scratch: usize,
 ): void {
-  // codes are multiplied as they are, unless unpacking them serves several tiles (measured: a fifth faster)
-  if (unpackedFirst(type, columns) || (type >= FAST && nTiles > 1)) {
-    return slabTiles(type, nGroups, w, groupBytes, y, tileBytes, nTiles, k, columns, out, outStride, scratch);
-  }
-  if (columns > 1 && nTiles > 1 && unpacksForTiles(type, k)) {
+  // one column alone has no use for a slab
+  if (nTiles * columns == 1 && isGrid(type)) return gridRows(type, nGroups, w, k, y, out, scratch);
+  if (isUnpacked(type, k, columns, nTiles)) {
     return unpackedTiles(type, nGroups, w, groupBytes, y, tileBytes, nTiles, k, columns, out, outStride, scratch);
   }
   for (let t: u32 = 0; t < nTiles; t++, y += tileBytes, out += outStride * columns) {
-    matmulTile(type, nGroups, w, groupBytes, y, k, columns, out, outStride, scratch);
+    directTile(type, nGroups, w, groupBytes, y, k, columns, out, outStride);
   }
 }
 
@@ -65,13 +59,17 @@ export function matmulTile(
   type: u32, nGroups: u32, w: usize, groupBytes: usize, y: usize, k: u32, columns: u32, out: usize, outStride: usize,
   scratch: usize,
 ): void {
-  if (unpackedFirst(type, columns)) {
-    return slabTiles(type, nGroups, w, groupBytes, y, 0, 1, k, columns, out, outStride, scratch);
-  }
+  matmulTiles(type, nGroups, w, groupBytes, y, 0, 1, k, columns, out, outStride, scratch);
+}
+
+/** The same for weights that are multiplied as they lie in memory. */
+function directTile(
+  type: u32, nGroups: u32, w: usize, groupBytes: usize, y: usize, k: u32, columns: u32, out: usize, outStride: usize,
+): void {
   if (type >= FAST) return codes(nGroups, w, groupBytes, k, y, columns, out, outStride);
   switch (type) {
     case GgmlType.F32: {
-      for (let c: u32 = 0; c < columns; c++) memory.fill(out + <usize>c * outStride, 0, nGroups << 4);
+      clear(nGroups, columns, out, outStride);
       return f32Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
     }
     case GgmlType.F16: return f16Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
@@ -80,7 +78,11 @@ export function matmulTile(
     case GgmlType.Q4_1: return q4_1(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q5_0: return q5_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q5_1: return q5_1(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.Q8_0: return q8_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.Q8_0: {
+      if (columns == 1) return q8_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
+      clear(nGroups, columns, out, outStride);
+      return q8_0Tiles(nGroups, w + markBytes(type), groupBytes, k, y, columns, out, outStride);
+    }
     case GgmlType.Q2_K: return q2_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q3_K: return q3_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q4_K: return q4_K(nGroups, w, groupBytes, k, y, columns, out, outStride);

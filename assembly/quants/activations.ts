@@ -3,42 +3,68 @@
 //
 // Every block of 32 (256) elements of a column becomes int8: d = amax / 127, q = round to nearest even(x / d).
 // Blocks, each field for C columns in turn; a step is 4 consecutive elements:
-//   q8x32       [d f32][-sum q, i32][8 steps]                           C * (8 + 32 * STEP) bytes
-//   q8x32Split  [d f32][8 steps, y+ and y-]                             C * 68
-//   q8x256      [d f32][4 x (i16, i16)][16 x -sum of 16 q, i32][64 steps]   C * (84 + 256 * STEP)
-//               the i16 pairs are sums of 32: sub-blocks (0, 2), (1, 3), (4, 6), (5, 7)
-//   q8x256Split [d f32][64 steps, y+ and y-]                            C * 516, of several columns
 //   f32         no blocks: [K][C] f32
+//   q8x32       [d f32][-sum q, i32][8 steps]                           C * (8 + 32 * STEP) bytes
+//   q8x256      [d f32][4 x (i16, i16)][16 x -sum of 16 q, i32][64 steps]   84 + 256 * STEP, of one column
+//               [d f32][4 x (i16, i16)][8 x (i16, i16)][16 starts][64 steps]   C * (116 + 256 * STEP), of several
+//               the first i16 pairs are sums of 32: sub-blocks (0, 2), (1, 3), (4, 6), (5, 7); the other of 16: (0, 1), (2, 3) ..
+// Of several columns:
+//   q8x16       [d f32] twice [start][4 steps]                          C * (12 + 32 * STEP)
+//   q8x32Folded [d f32][sum of |q| where q < 0, i32][8 steps, |q| and signs]  C * 72
+//   q8x256Pairs [d f32][STARTS starts][64 steps]                        C * (4 + 4 * STARTS + 256 * STEP)
+//   q8x256Signs [d f32][8 x (i16, i16)][64 steps, |q| and signs]        C * 548; where lanes.ts is WIDE without the sums, C * 516
+//               the i16 pairs are sums of |q| where q < 0 of 16: sub-blocks (0, 1), (2, 3) ..
 // A step of one column is 4 bytes q; in base (lanes.ts) two words, the i16 pairs (q0, q2) and (q1, q3), all columns'
-// first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order; in base, and of
-// several columns where lanes.ts is WIDE, the i16 pairs.
+// first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order, as are |q| and signs (255 where q < 0);
+// in base, and in q8x256Signs where lanes.ts is WIDE, the i16 pairs; the sum of q8x32Folded is 0 then.
+// A start is what an offset of 64 (q8x16: 16) makes of 16 elements: -64 times their sum, i32. rel16: in two i16, of elements 4n, 4n + 1 and of
+// 4n + 2, 4n + 3, where the two sums of a dot begin; in q8x256Pairs of 8 elements.
 //
-// Formats of one column (folded.ts); of several, the second and third have the blocks of q8x256, the others of q8x256Split:
-//   q8x256Folded  [d f32][16 words][8 words][64 steps, |q| and signs]   612 bytes
+// Of one column:
+//   q8x32Split    [d f32][8 steps, y+ and y-]                           68
+//   q8x256Folded  [d f32][16 words][8 words][64 steps, |q| and signs]   612 bytes, for folded.ts, as the following
 //     words: for sub-blocks 4i .. 4i + 3 of 16, four: i16 pairs of the sums of |q| where q < 0, (0, 2) and (1, 3), then of the
 //     sums of q; then the same of sub-blocks of 32. Signs: 255 where q < 0. In base the i16 pairs, the sums of |q| 0
 //   q8x256Paired  [d f32][8 words][4 words][64 steps]                   52 + 256 * STEP: only the sums of q
 //   q8x256Octets  the same, but the two steps of 8 elements are those with even numbers and those with odd ones
 //   q8x256Trellis  as q8x256Paired
-//   q8x256Mixed   as q8x256
 
-import { BASE, STEP, WIDE } from "../lanes";
+import { BASE, REL16, STARTS, STEP, WIDE } from "../lanes";
 
+/** Forms of one column or of several; what packFormat (types.ts) gives is the one, and 256 times the other (severalAs). */
 export enum PackFormat {
   f32 = 0,
   q8x32 = 1,
   q8x32Split = 2,
-  q8x256 = 3,
-  q8x256Split = 4,
-  q8x256Folded = 5,
-  q8x256Paired = 6,
-  q8x256Octets = 7,
-  q8x256Trellis = 8,
-  q8x256Mixed = 9,
+  q8x32Folded = 3,
+  q8x16 = 4,
+  q8x256 = 5,
+  q8x256Pairs = 6,
+  q8x256Signs = 7,
+  q8x256Folded = 8,
+  q8x256Paired = 9,
+  q8x256Octets = 10,
+  q8x256Trellis = 11,
+}
+
+/** The form that a format has for `columns` columns. */
+// @ts-ignore: decorator
+@inline
+function formOf(format: u32, columns: u32): u32 {
+  return columns > 1 ? format >> 8 : format & 255;
 }
 
 /** A block of q8x256 of one column: d, four pairs of sums of 32, 16 sums of 16, the steps in order. */
 export enum Column { bytes = 84 + 256 * STEP, pairs = 4, sums = 20, steps = 84 }
+
+/** Bytes of a q8x256 block of `columns` columns before its steps. */
+// @ts-ignore: decorator
+@inline
+export function headBytes(columns: u32): u32 {
+  return columns == 1 ? 84 : columns * HEAD;
+}
+/** Bytes of one of several columns before the steps of q8x256, q8x256Pairs and q8x256Signs. */
+export const HEAD: u32 = 116, HEAD_PAIRS: u32 = 4 + 4 * STARTS, HEAD_SIGNS: u32 = WIDE ? 4 : 36;
 
 /** A packing can be cut between units: elements of one unit. */
 export enum PackUnit { elements = 256 }
@@ -48,32 +74,37 @@ export function tileColumns(format: u32): u32 {
   return 4;
 }
 
-/** The format of several columns where that of one differs. */
-function formatOfTiles(format: u32): u32 {
-  switch (format) {
-    case PackFormat.q8x256Folded:
-    case PackFormat.q8x256Trellis:
-    case PackFormat.q8x256Mixed: return PackFormat.q8x256Split;
-    case PackFormat.q8x256Paired:
-    case PackFormat.q8x256Octets: return PackFormat.q8x256;
-    default: return format;
+/** Elements of a block of the form. */
+function blockElements(form: u32): u32 {
+  switch (form) {
+    case PackFormat.q8x32:
+    case PackFormat.q8x32Split:
+    case PackFormat.q8x32Folded:
+    case PackFormat.q8x16: return 32;
+    default: return 256;
+  }
+}
+
+/** Bytes of a block of the form, of `columns` columns. */
+function blockBytes(form: u32, columns: u32): u32 {
+  switch (form) {
+    case PackFormat.q8x32: return columns * (8 + 32 * STEP);
+    case PackFormat.q8x32Split: return columns * 68;
+    case PackFormat.q8x32Folded: return columns * 72;
+    case PackFormat.q8x16: return columns * (12 + 32 * STEP);
+    case PackFormat.q8x256: return headBytes(columns) + columns * 256 * STEP;
+    case PackFormat.q8x256Pairs: return columns * (HEAD_PAIRS + 256 * STEP);
+    case PackFormat.q8x256Signs: return columns * (HEAD_SIGNS + 512);
+    case PackFormat.q8x256Folded: return 612;
+    default: return 52 + 256 * STEP;
   }
 }
 
 /** Bytes of a tile of `columns` columns of k elements. */
 export function packTileBytes(format: u32, columns: u32, k: u32): u32 {
-  switch (columns > 1 ? formatOfTiles(format) : format) {
-    case PackFormat.q8x32: return columns * (k >> 5) * (8 + 32 * STEP);
-    case PackFormat.q8x32Split: return columns * (k >> 5) * 68;
-    case PackFormat.q8x256:
-    case PackFormat.q8x256Mixed: return columns * (k >> 8) * (84 + 256 * STEP);
-    case PackFormat.q8x256Split: return columns * (k >> 8) * 516;
-    case PackFormat.q8x256Folded: return (k >> 8) * 612;
-    case PackFormat.q8x256Paired:
-    case PackFormat.q8x256Octets:
-    case PackFormat.q8x256Trellis: return (k >> 8) * (52 + 256 * STEP);
-    default: return columns * k * 4;
-  }
+  const form = formOf(format, columns);
+  if (form == PackFormat.f32) return columns * k * 4;
+  return k / blockElements(form) * blockBytes(form, columns);
 }
 
 /** Units of PackUnit.elements in k elements; the last may be shorter. */
@@ -92,13 +123,11 @@ export function packColumn(
   const to = min(k, toUnit * PackUnit.elements);
   const stride = columns << 2;
   dst += column << 2;
-  if (format == PackFormat.f32) return packFloats(x, from, to, dst, stride);
-  if (columns > 1) format = formatOfTiles(format);
-  else if (format == PackFormat.q8x256Mixed) format = PackFormat.q8x256;
-  const block: u32 = format == PackFormat.q8x32 || format == PackFormat.q8x32Split ? 32 : 256;
-  const blockBytes = packTileBytes(format, columns, block);
-  dst += from / block * blockBytes;
-  for (let e = from; e < to; e += block, dst += blockBytes) packBlock(format, block, x ? x + (e << 2) : 0, dst, stride);
+  const form = formOf(format, columns);
+  if (form == PackFormat.f32) return packFloats(x, from, to, dst, stride);
+  const block = blockElements(form), bytes = blockBytes(form, columns);
+  dst += from / block * bytes;
+  for (let e = from; e < to; e += block, dst += bytes) packBlock(form, block, x ? x + (e << 2) : 0, dst, stride);
 }
 
 function packFloats(x: usize, from: u32, to: u32, dst: usize, stride: u32): void {
@@ -131,11 +160,15 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
     }
   }
   store<f32>(dst, d);
+  if (format == PackFormat.q8x32Folded) return packFolded32(x, inverse, dst + stride, stride);
+  if (format == PackFormat.q8x16) return packHalves(x, inverse, dst + stride, stride);
   if (format == PackFormat.q8x256Folded) return packFolded(x, inverse, dst + 4);
   if (format == PackFormat.q8x256Paired || format == PackFormat.q8x256Trellis) return packPaired(x, inverse, false, dst + 4);
   if (format == PackFormat.q8x256Octets) return packPaired(x, inverse, true, dst + 4);
-  const split = format == PackFormat.q8x32Split || format == PackFormat.q8x256Split;
-  const pairs = BASE || (WIDE && stride > 4);
+  if (format == PackFormat.q8x256Pairs) return packTilePairs(x, inverse, dst + stride, stride);
+  if (format == PackFormat.q8x256 && stride > 4) return packTile256(x, inverse, dst + stride, stride);
+  if (format == PackFormat.q8x256Signs) return packTileSigns(x, inverse, dst + stride, stride);
+  const split = format == PackFormat.q8x32Split;
   let sums = dst + stride;
   let steps = sums;
   if (format == PackFormat.q8x32) steps += stride;
@@ -148,12 +181,11 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
     // inverse 0: the block is zero, or x holds something that must not be multiplied
     const q = inverse != 0 ? quantise16(x + (i << 2), f32x4.splat(inverse)) : i32x4.splat(0);
     if (split) {
-      if (pairs) storeTwoWords(steps, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
+      if (BASE) storeTwoWords(steps, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
       else storeTwoWords(steps, stride, i8x16.max_s(q, i32x4.splat(0)), i8x16.max_s(i8x16.neg(q), i32x4.splat(0)));
       continue;
     }
-    if (BASE) storeTwoWords(steps, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
-    else storeWords(steps, stride, q);
+    storeSteps(steps, stride, q);
     const sum16 = sumOf16(q);
     if (format == PackFormat.q8x32) {
       sum += sum16;
@@ -172,15 +204,121 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
   if (format == PackFormat.q8x32) store<i32>(sums, -sum);
 }
 
+/** A block of q8x256, one of several columns, behind its d; inverse: as in packBlock. */
+function packTile256(x: usize, inverse: f32, sums32: usize, stride: u32): void {
+  const sums16 = sums32 + 4 * stride, starts = sums16 + 8 * stride;
+  let before: i32 = 0;
+  for (let j: u32 = 0; j < 16; j++) {
+    const q = inverse != 0 ? quantise16(x + (j << 6), f32x4.splat(inverse)) : i32x4.splat(0);
+    storeSteps(starts + (16 + 4 * j * STEP) * stride, stride, q);
+    const sum = sumOf16(q);
+    store<i16>(sums16 + stride * (j >> 1) + ((j & 1) << 1), <i16>sum);
+    store<i32>(starts + j * stride, startOf16(q, 6));
+    // sub-block j / 2 = 4a + 2b + c of 32 is half b of pair 2a + c
+    if (j & 1) store<i16>(sums32 + stride * (((j >> 2) & 2) + ((j >> 1) & 1)) + ((j >> 1) & 2), <i16>(before + sum));
+    before = sum;
+  }
+}
+
+/** A block of q8x256Pairs behind its d; inverse: as in packBlock. */
+function packTilePairs(x: usize, inverse: f32, starts: usize, stride: u32): void {
+  let steps = starts + STARTS * stride;
+  for (let j: u32 = 0; j < 16; j++, steps += 4 * STEP * stride) {
+    const q = inverse != 0 ? quantise16(x + (j << 6), f32x4.splat(inverse)) : i32x4.splat(0);
+    storeSteps(steps, stride, q);
+    if (REL16) {
+      const pairs = pairSums8(q, 6);
+      v128.store32_lane(starts, pairs, 0);
+      v128.store32_lane(starts + stride, pairs, 2);
+      starts += 2 * stride;
+    } else {
+      store<i32>(starts, startOf16(q, 6));
+      starts += stride;
+    }
+  }
+}
+
+/** A block of q8x256Signs behind its d; inverse: as in packBlock. */
+function packTileSigns(x: usize, inverse: f32, sums: usize, stride: u32): void {
+  let steps = WIDE ? sums : sums + 8 * stride;
+  for (let j: u32 = 0; j < 16; j++, steps += 8 * stride) {
+    const q = inverse != 0 ? quantise16(x + (j << 6), f32x4.splat(inverse)) : i32x4.splat(0);
+    storeFolded(steps, stride, q, WIDE);
+    if (!WIDE) store<i16>(sums + stride * (j >> 1) + ((j & 1) << 1), <i16>sumBelow(q));
+  }
+}
+
+/** A block of q8x32Folded behind its d; inverse: as in packBlock. */
+function packFolded32(x: usize, inverse: f32, dst: usize, stride: u32): void {
+  let below: i32 = 0;
+  for (let i: u32 = 0; i < 2; i++) {
+    const q = inverse != 0 ? quantise16(x + (i << 6), f32x4.splat(inverse)) : i32x4.splat(0);
+    storeFolded(dst + (1 + 8 * i) * stride, stride, q, BASE);
+    below += sumBelow(q);
+  }
+  store<i32>(dst, below);
+}
+
+/** A block of q8x16 behind its d; inverse: as in packBlock. */
+function packHalves(x: usize, inverse: f32, dst: usize, stride: u32): void {
+  for (let i: u32 = 0; i < 2; i++, dst += (1 + 4 * STEP) * stride) {
+    const q = inverse != 0 ? quantise16(x + (i << 6), f32x4.splat(inverse)) : i32x4.splat(0);
+    store<i32>(dst, startOf16(q, 4));
+    storeSteps(dst + stride, stride, q);
+  }
+}
+
+/** Four steps. */
+// @ts-ignore: decorator
+@inline
+function storeSteps(p: usize, stride: u32, q: v128): void {
+  if (BASE) storeTwoWords(p, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
+  else storeWords(p, stride, q);
+}
+
+/**
+ * -2^shift times the sums of elements 4n, 4n + 1 and 4n + 2, 4n + 3 of 8, where the two i16 sums of a dot begin: of the first 8 in lanes 0 and 1,
+ * of the others in lanes 2 and 3.
+ */
+// @ts-ignore: decorator
+@inline
+function pairSums8(q: v128, shift: i32): v128 {
+  const a = i16x8.extadd_pairwise_i8x16_s(q);
+  return i16x8.neg(i16x8.shl(i16x8.add(a, v128.shuffle<i32>(a, a, 1, 0, 3, 2)), shift));
+}
+
+/** -2^shift times the sum of 16; rel16: the sums of pairs of all four steps. */
+// @ts-ignore: decorator
+@inline
+function startOf16(q: v128, shift: i32): i32 {
+  if (!REL16) return -sumOf16(q) << shift;
+  const a = pairSums8(q, shift);
+  return i32x4.extract_lane(i16x8.add(a, v128.shuffle<i32>(a, a, 2, 3, 0, 1)), 0);
+}
+
+/** Four steps, each |q| and its signs, or as pairs. */
+// @ts-ignore: decorator
+@inline
+function storeFolded(p: usize, stride: u32, q: v128, asPairs: bool): void {
+  if (asPairs) storeTwoWords(p, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
+  else storeTwoWords(p, stride, i8x16.abs(q), i8x16.shr_s(q, 7));
+}
+
+/** The sum of |q| where q < 0; base has no use for it: 0. */
+// @ts-ignore: decorator
+@inline
+function sumBelow(q: v128): i32 {
+  return BASE ? 0 : sumOf16(i8x16.max_s(i8x16.neg(q), i32x4.splat(0)));
+}
+
 /** A block of q8x256Folded behind its d; inverse: as in packBlock. */
 function packFolded(x: usize, inverse: f32, dst: usize): void {
   let below32: i32 = 0, sum32: i32 = 0;
   for (let j: u32 = 0; j < 16; j++) {
     const q = inverse != 0 ? quantise16(x + (j << 6), f32x4.splat(inverse)) : i32x4.splat(0);
     const steps = dst + (j << 5) + 96;
-    if (BASE) storeTwoWords(steps, 4, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
-    else storeTwoWords(steps, 4, i8x16.abs(q), i8x16.shr_s(q, 7));
-    const sum = sumOf16(q), below = BASE ? 0 : sumOf16(i8x16.max_s(i8x16.neg(q), i32x4.splat(0)));
+    storeFolded(steps, 4, q, BASE);
+    const sum = sumOf16(q), below = sumBelow(q);
     storeSum(dst + (j >> 2 << 4), j & 3, below);
     storeSum(dst + (j >> 2 << 4) + 8, j & 3, sum);
     below32 += below;

@@ -55,7 +55,7 @@ export function codeValues(type: u32): usize {
 /**
  * One tile: total = sum over sub-blocks of scale * (sum (w + 64) * y - 64 * sum y), f = f + total * (d_w * d_y).
  * The sums are those of slab7 (slab.ts), and so are their limits.
- * @tiles 1x1 2x4 1x4
+ * @tiles 1x1
  */
 function codes(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;

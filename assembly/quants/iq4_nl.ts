@@ -8,8 +8,9 @@
 //   8    [4 x 16 B] vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
 import { f16ToF32, loadFiniteF16x4, loadNormalF16x4, MARK_BYTES } from "../half";
-import { M15, ONES, UNPAIRED, dotI16, dotMinus, dotSigned, evenI16, evenSigned, oddI16, oddSigned, settleSigned } from "../lanes";
+import { M15, ONES, dotMinus, dotSigned, evenSigned, lookup, oddSigned, settleSigned } from "../lanes";
 import { nibbleAt } from "./nibbles";
+import { OffsetSlab } from "./offset-slab";
 
 /** Address of the 16 values, i8: one vector for swizzle. LAYOUTS.md section 2, kvalues_iq4nl. */
 // prettier-ignore
@@ -19,7 +20,7 @@ export const IQ4NL_VALUES: usize = memory.data<i8>([
 
 /**
  * One tile: acc = sum values[q] * y, f = f + acc * (d_w * d_y).
- * @tiles 1x1 2x4 1x4
+ * @tiles 1x1
  */
 function iq4_nl(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
@@ -33,18 +34,18 @@ function iq4_nl(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outSt
       const v$g = v128.load(w$g, 8 + 16 * $i);
       const low$g = i8x16.swizzle(values, v128.and(v$g, m15));
       const high$g = i8x16.swizzle(values, v128.and(i16x8.shr_u(v$g, 4), m15));
-      const lowEven$g = $C > UNPAIRED ? evenI16(low$g) : evenSigned(low$g), lowOdd$g = $C > UNPAIRED ? oddI16(low$g) : oddSigned(low$g);
-      const highEven$g = $C > UNPAIRED ? evenI16(high$g) : evenSigned(high$g), highOdd$g = $C > UNPAIRED ? oddI16(high$g) : oddSigned(high$g);
+      const lowEven$g = evenSigned(low$g), lowOdd$g = oddSigned(low$g);
+      const highEven$g = evenSigned(high$g), highOdd$g = oddSigned(high$g);
       {
         const y$c = v128.load_splat<u32>(y, 4 * ($C * (1 + 4 * $i) + $c));
         const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 4 * $i) + $c));
-        plus$g$c = $C > UNPAIRED ? dotI16(plus$g$c, lowEven$g, lowOdd$g, y$c, z$c) : dotSigned(plus$g$c, lowEven$g, lowOdd$g, y$c, z$c, ones);
+        plus$g$c = dotSigned(plus$g$c, lowEven$g, lowOdd$g, y$c, z$c, ones);
         minus$g$c = dotMinus(minus$g$c, low$g, z$c);
       }
       {
         const y$c = v128.load_splat<u32>(y, 4 * ($C * (3 + 4 * $i) + $c));
         const z$c = v128.load_splat<u32>(y, 4 * ($C * (4 + 4 * $i) + $c));
-        plus$g$c = $C > UNPAIRED ? dotI16(plus$g$c, highEven$g, highOdd$g, y$c, z$c) : dotSigned(plus$g$c, highEven$g, highOdd$g, y$c, z$c, ones);
+        plus$g$c = dotSigned(plus$g$c, highEven$g, highOdd$g, y$c, z$c, ones);
         minus$g$c = dotMinus(minus$g$c, high$g, z$c);
       }
     }
@@ -58,6 +59,19 @@ function iq4_nl(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outSt
     y += $C * 68;
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** n R4 blocks to slabs. */
+export function unpackIQ4_NL(block: usize, n: u32, slab: usize): void {
+  const m15 = v128.load_splat<u32>(M15), values = v128.load(IQ4NL_VALUES);
+  for (; n > 0; n--, block += 72, slab += OffsetSlab.bytes) {
+    v128.store(slab, loadFiniteF16x4(block));
+    for (let i: u32 = 0; i < 4; i++) {
+      const q = v128.load(block + (i << 4), 8), to = slab + (i << 5);
+      v128.store(to, lookup(values, v128.and(q, m15)), OffsetSlab.weights);
+      v128.store(to, lookup(values, v128.and(i16x8.shr_u(q, 4), m15)), OffsetSlab.weights + 16);
+    }
+  }
 }
 
 /** Row `lane` of a group as k f32. */

@@ -10,8 +10,9 @@
 //   0    [16 B]     scales, byte 4j + r: row r, sub-block j
 //   16   [4 x 32 B] sub-block j: two vectors; vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
-import { M15, ONES, UNPAIRED, dotI16, dotMinus, dotSigned, evenI16, evenSigned, oddI16, oddSigned, settleSigned } from "../lanes";
+import { M15, ONES, dotMinus, dotSigned, evenSigned, lookup, oddSigned, settleSigned } from "../lanes";
 import { MXFP4_VALUES } from "./mxfp4";
+import { HalfSlab } from "./offset-slab";
 
 const C: usize = memory.data<u32>([
   0x7f, // 0: the byte without its top bit
@@ -35,7 +36,7 @@ export function loadUE4M3x4(p: usize): v128 {
 
 /**
  * One tile, per sub-block: acc = sum values[q] * y, f = f + acc * (s * d_y).
- * @tiles 1x1 2x4 1x4
+ * @tiles 1x1
  */
 function nvfp4(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
@@ -55,18 +56,18 @@ function nvfp4(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
         const v$g = v128.load(w$g, 32 * $j + 16 * $i);
         const low$g = i8x16.swizzle(values, v128.and(v$g, m15));
         const high$g = i8x16.swizzle(values, v128.and(i16x8.shr_u(v$g, 4), m15));
-        const lowEven$g = $C > UNPAIRED ? evenI16(low$g) : evenSigned(low$g), lowOdd$g = $C > UNPAIRED ? oddI16(low$g) : oddSigned(low$g);
-        const highEven$g = $C > UNPAIRED ? evenI16(high$g) : evenSigned(high$g), highOdd$g = $C > UNPAIRED ? oddI16(high$g) : oddSigned(high$g);
+        const lowEven$g = evenSigned(low$g), lowOdd$g = oddSigned(low$g);
+        const highEven$g = evenSigned(high$g), highOdd$g = oddSigned(high$g);
         {
           const y$c = v128.load_splat<u32>(y, 4 * ($C * (1 + 8 * $j + 4 * $i) + $c));
           const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 8 * $j + 4 * $i) + $c));
-          plus$g$c = $C > UNPAIRED ? dotI16(plus$g$c, lowEven$g, lowOdd$g, y$c, z$c) : dotSigned(plus$g$c, lowEven$g, lowOdd$g, y$c, z$c, ones);
+          plus$g$c = dotSigned(plus$g$c, lowEven$g, lowOdd$g, y$c, z$c, ones);
           minus$g$c = dotMinus(minus$g$c, low$g, z$c);
         }
         {
           const y$c = v128.load_splat<u32>(y, 4 * ($C * (3 + 8 * $j + 4 * $i) + $c));
           const z$c = v128.load_splat<u32>(y, 4 * ($C * (4 + 8 * $j + 4 * $i) + $c));
-          plus$g$c = $C > UNPAIRED ? dotI16(plus$g$c, highEven$g, highOdd$g, y$c, z$c) : dotSigned(plus$g$c, highEven$g, highOdd$g, y$c, z$c, ones);
+          plus$g$c = dotSigned(plus$g$c, highEven$g, highOdd$g, y$c, z$c, ones);
           minus$g$c = dotMinus(minus$g$c, high$g, z$c);
         }
       }
@@ -82,6 +83,21 @@ function nvfp4(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
     y += $C * 68;
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** n R4 blocks of 64 weights to slabs, two each, as values + 16. */
+export function unpackNVFP4(block: usize, n: u32, slab: usize): void {
+  const m15 = v128.load_splat<u32>(M15), values = i8x16.add(v128.load(MXFP4_VALUES), i8x16.splat(16));
+  for (; n > 0; n--, block += 144) {
+    for (let j: u32 = 0; j < 4; j++, slab += HalfSlab.bytes) {
+      v128.store(slab, loadUE4M3x4(block + (j << 2)));
+      const v0 = v128.load(block + (j << 5), 16), v1 = v128.load(block + (j << 5), 32);
+      v128.store(slab, lookup(values, v128.and(v0, m15)), HalfSlab.weights);
+      v128.store(slab, lookup(values, v128.and(i16x8.shr_u(v0, 4), m15)), HalfSlab.weights + 16);
+      v128.store(slab, lookup(values, v128.and(v1, m15)), HalfSlab.weights + 32);
+      v128.store(slab, lookup(values, v128.and(i16x8.shr_u(v1, 4), m15)), HalfSlab.weights + 48);
+    }
+  }
 }
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */

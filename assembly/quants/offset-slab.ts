@@ -4,10 +4,13 @@
 // Slab of a block of 32, 144 bytes:
 //   0    [4 f32]    d
 //   16   [8 x 16 B] vector n, byte 4r + k: row r, element 4n + k, with its offset (8, 16, 32, 12)
+//
+// Slab of 16 weights with a scale of their own (NVFP4), 80 bytes: the same with four vectors, offset 16.
 
-import { EVEN, ONES, STEP, STEPS5, STEPS6, dot, even, odd, settle } from "../lanes";
+import { EVEN, ONES, STEP, STEPS5, STEPS6, dot, even, odd, settle, settled } from "../lanes";
 
 export enum OffsetSlab { bytes = 144, weights = 16 }
+export enum HalfSlab { bytes = 80, weights = 16 }
 
 /**
  * One tile, added to what `out` holds: acc = sum q * y - offset * sum y, f = f + acc * (d_w * d_y); the offset is 2^shift, or
@@ -22,7 +25,8 @@ function offset32Slab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize,
   let w$g = w + groupBytes * $g;
   let f$g$c = v128.load(out + outStride * $c, 16 * $g);
   for (let b: u32 = 0; b < nb; b++) {
-    const dy$c = v128.load_splat<u32>(y, 4 * $c), sum$c = v128.load_splat<u32>(y, 4 * ($C + $c));
+    const head = y;
+    const sum$c = v128.load_splat<u32>(y, 4 * ($C + $c));
     const start$c = $more == 1 ? i32x4.add(i32x4.shl(sum$c, $shift), i32x4.shl(sum$c, $shift - 1)) : i32x4.shl(sum$c, $shift);
     let a$g$c = start$c, total$g$c = start$c;
     y += 8 * $C;
@@ -40,8 +44,49 @@ function offset32Slab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize,
       }
     }
     const d$g = v128.load(w$g);
-    f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
+    {
+      const dy$c = v128.load_splat<u32>(head, 4 * $c);
+      f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
+    }
     w$g += 144;
+  }
+  v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/**
+ * The same for slabs of 16 weights, w + 16, |w| <= 12: all steps of one fit an i16 that begins at -16 sum y (at most
+ * 4 * 2 * 12 * 127 = 12192 in the end; what wraps before comes back).
+ * @tiles 2x4 1x4
+ */
+function halvesSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const nb = k >> 5;
+  const evenMask = v128.load_splat<u32>(EVEN), ones = v128.load_splat<u32>(ONES);
+  let w$g = w + groupBytes * $g;
+  let f$g$c = v128.load(out + outStride * $c, 16 * $g);
+  for (let b: u32 = 0; b < nb; b++) {
+    const scales = y;
+    y += 4 * $C;
+    for (let j: u32 = 0; j < 2; j++) {
+      const start$c = v128.load_splat<u32>(y, 4 * $c);
+      let a$g$c = start$c;
+      y += 4 * $C;
+      for (let $n = 0; $n < 4; $n++) {
+        const q$g = v128.load(w$g, 16 + 16 * $n);
+        const qEven$g = even(q$g, evenMask), qOdd$g = odd(q$g);
+        {
+          const y$c = v128.load_splat<u32>(y, 4 * $c);
+          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C + $c)) : y$c;
+          a$g$c = dot(false, a$g$c, qEven$g, qOdd$g, y$c, z$c);
+        }
+        y += 4 * STEP * $C;
+      }
+      const d$g = v128.load(w$g);
+      {
+        const dy$c = v128.load_splat<u32>(scales, 4 * $c);
+        f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(settled(a$g$c, ones)), f32x4.mul(d$g, dy$c)));
+      }
+      w$g += 80;
+    }
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }

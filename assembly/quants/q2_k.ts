@@ -20,7 +20,7 @@ import { Q2Slab } from "./k-slab";
  * An acc is at most 16 * 3 * 127 = 6096 and fits i16, so that dot_i16x8 multiplies it;
  * |sum| <= 256 * 3 * 15 * 127 = 1.5e6.
  * Rejected: spreading the scale bytes with a swizzle (rel16 +8%, base -5%).
- * @tiles 1x1 2x4 1x4
+ * @tiles 1x1
  */
 function q2_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
@@ -89,13 +89,16 @@ export function unpackQ2_K(block: usize, n: u32, slab: usize): void {
     block += 16;
     for (let to = slab, end = slab + 256; to < end; block += 16) {
       const both = v128.load(block);
-      let sc = v128.and(both, m15), mn = v128.and(i16x8.shr_u(both, 4), m15);
+      let sc = v128.and(both, m15);
+      const mn = v128.and(i16x8.shr_u(both, 4), m15);
+      const pairs = v128.shuffle<i8>(mn, mn, 0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+      const pair = (to - slab) >> 1;
       for (const four = to + 64; to < four; to += 16) {
         v128.store(to, factor(v128.and(sc, m255)), Q2Slab.scales);
-        v128.store(to, v128.and(mn, m255), Q2Slab.minima);
         sc = i32x4.shr_u(sc, 8);
-        mn = i32x4.shr_u(mn, 8);
       }
+      v128.store(slab + pair, i16x8.extend_low_i8x16_u(pairs), Q2Slab.minima);
+      v128.store(slab + pair, i16x8.extend_high_i8x16_u(pairs), Q2Slab.minima + 16);
     }
     for (let to = slab, end = slab + 1024; to < end; to += 64, block += 16) {
       const q = v128.load(block);

@@ -24,7 +24,7 @@ import { Slab } from "./slab";
  * f = f + total * (d_w * d_y).
  * The inner sum is at most 16 * 4 * 127 = 8128, or 15240 on the way, and fits i16: dot_i16x8
  * multiplies it. |total| <= 256 * 4 * 32 * 127 = 4.2e6.
- * @tiles 1x1 2x4 1x4
+ * @tiles 1x1
  */
 function q3_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
@@ -86,10 +86,10 @@ function q3_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }
 
-/** n R4 blocks to slabs, weights with their offset of 4. */
+/** n R4 blocks to slabs, weights + 64: codes + 60. */
 export function unpackQ3_K(block: usize, n: u32, slab: usize): void {
   const m255 = v128.load_splat<u32>(M255), m15 = v128.load_splat<u32>(M15), m3 = v128.load_splat<u32>(M3);
-  const m4 = v128.load_splat<u32>(M4), m7 = v128.load_splat<u32>(M7), m32 = i32x4.splat(32);
+  const m4 = v128.load_splat<u32>(M4), m7 = v128.load_splat<u32>(M7), m32 = i32x4.splat(32), m60 = i8x16.splat(60);
   for (; n > 0; n--, slab += Slab.bytes) {
     v128.store(slab, loadFiniteF16x4(block));
     for (let i: u32 = 0, to = slab; i < 4; i++) {
@@ -103,14 +103,14 @@ export function unpackQ3_K(block: usize, n: u32, slab: usize): void {
     block += 56;
     for (let to = slab, end = slab + 1024; to < end; to += 128, block += 48) {
       const v0 = v128.load(block), v1 = v128.load(block, 16), v2 = v128.load(block, 32);
-      v128.store(to, v128.and(v0, m7), Slab.weights);
-      v128.store(to, v128.and(i16x8.shr_u(v0, 3), m7), Slab.weights + 16);
-      v128.store(to, v128.and(v1, m7), Slab.weights + 32);
-      v128.store(to, v128.and(i16x8.shr_u(v1, 3), m7), Slab.weights + 48);
-      v128.store(to, v128.and(v2, m7), Slab.weights + 64);
-      v128.store(to, v128.and(i16x8.shr_u(v2, 3), m7), Slab.weights + 80);
-      v128.store(to, v128.or(v128.and(i16x8.shr_u(v0, 6), m3), v128.and(i16x8.shr_u(v2, 4), m4)), Slab.weights + 96);
-      v128.store(to, v128.or(v128.and(i16x8.shr_u(v1, 6), m3), v128.and(i16x8.shr_u(v2, 5), m4)), Slab.weights + 112);
+      v128.store(to, i8x16.add(v128.and(v0, m7), m60), Slab.weights);
+      v128.store(to, i8x16.add(v128.and(i16x8.shr_u(v0, 3), m7), m60), Slab.weights + 16);
+      v128.store(to, i8x16.add(v128.and(v1, m7), m60), Slab.weights + 32);
+      v128.store(to, i8x16.add(v128.and(i16x8.shr_u(v1, 3), m7), m60), Slab.weights + 48);
+      v128.store(to, i8x16.add(v128.and(v2, m7), m60), Slab.weights + 64);
+      v128.store(to, i8x16.add(v128.and(i16x8.shr_u(v2, 3), m7), m60), Slab.weights + 80);
+      v128.store(to, i8x16.add(v128.or(v128.and(i16x8.shr_u(v0, 6), m3), v128.and(i16x8.shr_u(v2, 4), m4)), m60), Slab.weights + 96);
+      v128.store(to, i8x16.add(v128.or(v128.and(i16x8.shr_u(v1, 6), m3), v128.and(i16x8.shr_u(v2, 5), m4)), m60), Slab.weights + 112);
     }
   }
 }

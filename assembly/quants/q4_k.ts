@@ -16,6 +16,7 @@ import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "
 import {
   EVEN, M15, M255, M48, M63, NIBBLE, STEP, addScaled, dot, factor, highEven, highOdd, lowEven, lowOdd,
 } from "../lanes";
+import { headBytes } from "./activations";
 import { KSlab } from "./k-slab";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
 
@@ -53,7 +54,7 @@ function q4_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     }
     let total$g$c = zero;
     const dy$c = v128.load_splat<u32>(y, 4 * $c);
-    y += 84 * $C;
+    y += headBytes($C);
     w$g += 64;
     // a loop, not unrolled: older V8 collapses on a whole block in a row (measured: 4x)
     for (let j: u32 = 0; j < 8; j++) {

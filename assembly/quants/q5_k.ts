@@ -19,6 +19,7 @@ import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "
 import {
   EVEN, M128, M15, M24, M255, M31, M48, M63, STEP, STEPS5, addScaled, dot, even, factor, odd,
 } from "../lanes";
+import { headBytes } from "./activations";
 import { KSlab } from "./k-slab";
 import { min6, scale6, unpackScales6 } from "./q4_k";
 
@@ -57,7 +58,7 @@ function q5_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     }
     let total$g$c = zero;
     const dy$c = v128.load_splat<u32>(y, 4 * $c);
-    y += 84 * $C;
+    y += headBytes($C);
     w$g += 64;
     // a loop, not unrolled: older V8 collapses on a whole block in a row (measured on Q4_K: 4x)
     for (let j: u32 = 0; j < 8; j++) {

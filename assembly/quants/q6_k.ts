@@ -17,7 +17,7 @@ import { Slab } from "./slab";
 
 /**
  * One tile: total = sum over sub-blocks of scale * (sum q * y - 32 * sum y), f = f + total * (d_w * d_y).
- * @tiles 1x1 2x4 1x4
+ * @tiles 1x1
  */
 function q6_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
@@ -71,9 +71,9 @@ function q6_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }
 
-/** n R4 blocks to slabs, weights with their offset of 32. */
+/** n R4 blocks to slabs, weights + 64: codes + 32. */
 export function unpackQ6_K(block: usize, n: u32, slab: usize): void {
-  const m63 = v128.load_splat<u32>(M63);
+  const m63 = v128.load_splat<u32>(M63), m32 = i8x16.splat(32);
   for (; n > 0; n--, slab += Slab.bytes) {
     v128.store(slab, loadFiniteF16x4(block));
     for (let i: u32 = 0, to = slab; i < 4; i++) {
@@ -89,10 +89,10 @@ export function unpackQ6_K(block: usize, n: u32, slab: usize): void {
       const q0 = v128.and(v0, m63), q1 = v128.and(v1, m63), q2 = v128.and(v2, m63);
       const high0 = i16x8.shr_u(v128.xor(v0, q0), 2);
       const high1 = i16x8.shr_u(v128.or(high0, v128.xor(v1, q1)), 2);
-      v128.store(to, q0, Slab.weights);
-      v128.store(to, q1, Slab.weights + 16);
-      v128.store(to, q2, Slab.weights + 32);
-      v128.store(to, i16x8.shr_u(v128.or(high1, v128.xor(v2, q2)), 2), Slab.weights + 48);
+      v128.store(to, i8x16.add(q0, m32), Slab.weights);
+      v128.store(to, i8x16.add(q1, m32), Slab.weights + 16);
+      v128.store(to, i8x16.add(q2, m32), Slab.weights + 32);
+      v128.store(to, i8x16.add(i16x8.shr_u(v128.or(high1, v128.xor(v2, q2)), 2), m32), Slab.weights + 48);
     }
   }
 }

@@ -8,11 +8,12 @@
 //   8    [8 x 16 B] vector i, byte 4r + k: row r, element 4i + k
 
 import { f16ToF32, loadFiniteF16x4, loadNormalF16x4, MARK_BYTES, markGroup } from "../half";
-import { ONES, UNPAIRED, dotI16, dotMinus, dotSigned, evenI16, evenSigned, oddI16, oddSigned, settleSigned } from "../lanes";
+import { ONES, dotMinus, dotSigned, evenSigned, oddSigned, settleSigned } from "../lanes";
+import { OffsetSlab } from "./offset-slab";
 
 /**
  * One tile: acc = sum q * y, f = f + acc * (d_w * d_y).
- * @tiles 1x1 2x4 1x4
+ * @tiles 1x1
  */
 function q8_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
@@ -23,11 +24,11 @@ function q8_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     let plus$g$c = zero, minus$g$c = zero;
     for (let $i = 0; $i < 8; $i++) {
       const v$g = v128.load(w$g, 8 + 16 * $i);
-      const even$g = $C > UNPAIRED ? evenI16(v$g) : evenSigned(v$g), odd$g = $C > UNPAIRED ? oddI16(v$g) : oddSigned(v$g);
+      const even$g = evenSigned(v$g), odd$g = oddSigned(v$g);
       {
         const y$c = v128.load_splat<u32>(y, 4 * ($C * (1 + 2 * $i) + $c));
         const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i) + $c));
-        plus$g$c = $C > UNPAIRED ? dotI16(plus$g$c, even$g, odd$g, y$c, z$c) : dotSigned(plus$g$c, even$g, odd$g, y$c, z$c, ones);
+        plus$g$c = dotSigned(plus$g$c, even$g, odd$g, y$c, z$c, ones);
         minus$g$c = dotMinus(minus$g$c, v$g, z$c);
       }
     }
@@ -41,6 +42,14 @@ function q8_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     y += $C * 68;
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** n R4 blocks to slabs. */
+export function unpackQ8_0(block: usize, n: u32, slab: usize): void {
+  for (; n > 0; n--, block += 136, slab += OffsetSlab.bytes) {
+    v128.store(slab, loadFiniteF16x4(block));
+    for (let i: u32 = 0; i < 128; i += 16) v128.store(slab + i, v128.load(block + i, 8), OffsetSlab.weights);
+  }
 }
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */

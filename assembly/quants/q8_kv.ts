@@ -7,11 +7,12 @@
 //   [4 i32]        the sums, unused
 //   [nb x 128 B]   eight vectors; vector i, byte 4r + k: row r, element 4i + k
 
-import { ONES, UNPAIRED, dotI16, dotMinus, dotSigned, evenI16, evenSigned, oddI16, oddSigned, settleSigned } from "../lanes";
+import { ONES, dotMinus, dotSigned, evenSigned, oddSigned, settleSigned } from "../lanes";
+import { OffsetSlab } from "./offset-slab";
 
 /**
  * One tile, per 32 weights: acc = sum q * y, f = f + acc * (d_row * d_y).
- * @tiles 1x1 2x4 1x4
+ * @tiles 1x1
  */
 function q8_KV(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
@@ -24,11 +25,11 @@ function q8_KV(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
     let plus$g$c = zero, minus$g$c = zero;
     for (let $i = 0; $i < 8; $i++) {
       const v$g = v128.load(q$g, 16 * $i);
-      const even$g = $C > UNPAIRED ? evenI16(v$g) : evenSigned(v$g), odd$g = $C > UNPAIRED ? oddI16(v$g) : oddSigned(v$g);
+      const even$g = evenSigned(v$g), odd$g = oddSigned(v$g);
       {
         const y$c = v128.load_splat<u32>(y, 4 * ($C * (1 + 2 * $i) + $c));
         const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i) + $c));
-        plus$g$c = $C > UNPAIRED ? dotI16(plus$g$c, even$g, odd$g, y$c, z$c) : dotSigned(plus$g$c, even$g, odd$g, y$c, z$c, ones);
+        plus$g$c = dotSigned(plus$g$c, even$g, odd$g, y$c, z$c, ones);
         minus$g$c = dotMinus(minus$g$c, v$g, z$c);
       }
     }
@@ -41,6 +42,15 @@ function q8_KV(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
     y += $C * 68;
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** n blocks of 32 weights a row, from `first` on, to slabs. */
+export function unpackQ8_KV(group: usize, first: u32, n: u32, slab: usize): void {
+  const d = v128.load(group);
+  for (let q = group + 32 + (<usize>first << 7); n > 0; n--, q += 128, slab += OffsetSlab.bytes) {
+    v128.store(slab, d);
+    for (let i: u32 = 0; i < 128; i += 16) v128.store(slab + i, v128.load(q + i), OffsetSlab.weights);
+  }
 }
 
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */

@@ -1,28 +1,30 @@
 // Slabs: types whose weights come from large tables (IQ1, IQ2, IQ3 and those of ik_llama.cpp) are unpacked, four rows by 256
-// weights, into plain integers in cache; two products serve them all. A prefill unpacks a slab once for all columns (matmul/slabs.ts).
+// weights, into plain integers in cache; a few products serve them all. A prefill unpacks a slab once for all columns (matmul/unpacked.ts).
 // One column goes without: IQ1, IQ2 and IQ3 by grid-products.ts, ik_llama.cpp's by folded.ts.
 //
 // Slab of one R4 block, 1296 bytes:
 //   0    [4 f32]      d
 //   16   [16 x 4 i32] scale of elements 16j .. 16j + 15, one lane a row; rel16: twice, as a pair of i16
-//   272  [64 x 16 B]  vector n, byte 4r + k: row r, element 4n + k, as w + 64 (slab7, w = -63..63) or w (slab8, i8)
+//   272  [64 x 16 B]  vector n, byte 4r + k: row r, element 4n + k, as w + 64 (slab7, w = -63..63) or w (signedSlab, i8)
 // The value of a weight is d * scale * w, with a scale of -128..127.
 //
-// Wide slab, 2064 bytes, of signed weights where lanes.ts says so:
+// Wide slab, 2064 bytes, for several columns: of signed weights where lanes.ts says so, in base of all:
 //   0    [4 f32]          d
 //   16   [64 x 2 x 16 B]  step n, i16 2r + k: row r, scale * w of elements 4n + 2k (first vector), 4n + 2k + 1 (second)
 
 import {
-  EVEN, LOW16, M48, ONES, STEP, addLeast, dotMinus, dotSigned, even, evenI16, odd, oddI16, scaledEnd, scaledLeast, scaledStart, scaledStep,
-  settleSigned,
+  EVEN, LOW16, ONES, STEP, STEPS7, addLeast, addScaled, dot, even, evenI16, foldedStep, odd, oddI16, scaledEnd, scaledLeast, scaledStart,
+  scaledStep, startOf, startWords,
 } from "../lanes";
+import { HEAD, HEAD_PAIRS } from "./activations";
 
 /** scratch: room for a slab and what its unpacker needs (grid-rows.ts). */
 export enum Slab { bytes = 1296, scales = 16, weights = 272, scratch = 1952, wideBytes = 2064 }
 
 /**
- * One column of slabs (several: slab7Tiles and slab5Tiles in k-slab.ts), added to what `out` holds: total = sum over sub-blocks of
- * scale * (sum (w + 64) * y - 64 * sum y), f = f + total * (d_w * d_y). |total| <= 256 * 63 * 128 * 127, on the way at most 256 * (127 + 64) * 128 * 127 = 8e8.
+ * One column of slabs (several: offsetSlab), added to what `out` holds: total = sum over sub-blocks of
+ * scale * (sum (w + 64) * y - 64 * sum y), f = f + total * (d_w * d_y). |total| <= 256 * 63 * 128 * 127, on the way at most
+ * 256 * (127 + 64) * 128 * 127 = 8e8.
  * @tiles 1x1
  */
 function slab7(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
@@ -65,40 +67,102 @@ function slab7(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
 }
 
 /**
- * The same for slabs of signed weights, -127..127, without the offset: total = sum over sub-blocks of scale * sum w * y,
- * at most 256 * 127 * 128 * 127 = 5.3e8. Where lanes.ts is not WIDE.
+ * One tile of slabs with the offset of 64, added to what `out` holds: total = sum over sub-blocks of scale * (sum q * y - 64 * sum y),
+ * f = f + total * (d_w * d_y). rel16: an accumulator begins at what the offset makes, in i16, modulo 2^16, so only sum w * y has to fit
+ * at the end of its steps: 2 * 2 * 63 * 127 = 32004, 4 * 2 * 32 * 127 = 32512, 8 * 2 * 16 * 127 = 32512. (With the offsets apart, a product
+ * for each sub-block, and half as many steps: Q6_K 90 instead of 108 GOP/s.) span: steps that share a scale.
  * @tiles 2x4 1x4
+ * @of offsetSlab2 span=4 steps=STEPS7 starts=4 head=HEAD_PAIRS, offsetSlab4 span=4 steps=4 starts=52 head=HEAD, offsetSlab8 span=8 steps=8 starts=52 head=HEAD
  */
-function slab8(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+function offsetSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
-  const zero = i32x4.splat(0), ones = v128.load_splat<u32>(ONES);
+  const zero = i32x4.splat(0), evenMask = v128.load_splat<u32>(EVEN);
   let w$g = w + groupBytes * $g;
   let f$g$c = v128.load(out + outStride * $c, 16 * $g);
   for (let b: u32 = 0; b < nb; b++) {
     let total$g$c = zero;
-    const dy$c = v128.load_splat<u32>(y, 4 * $c);
+    const head = y;
+    let starts = y + $starts * $C;
+    let scales$g = w$g + 16;
+    const d$g = v128.load(w$g);
+    y += $head * $C;
+    w$g += 272;
+    for (let j: u32 = 0; j < 64 / $span; j++) {
+      let a$g$c = zero;
+      for (let $n = 0; $n < $span; $n++) {
+        if ($n % $steps == 0) {
+          const start$c = startOf($steps, starts + 4 * $c, 4 * $C);
+          a$g$c = start$c;
+          starts += 4 * $C * startWords($steps);
+        }
+        const q$g = v128.load(w$g, 16 * $n);
+        const qEven$g = even(q$g, evenMask), qOdd$g = odd(q$g);
+        {
+          const y$c = v128.load_splat<u32>(y, 4 * $c);
+          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C + $c)) : y$c;
+          a$g$c = dot(false, a$g$c, qEven$g, qOdd$g, y$c, z$c);
+        }
+        y += 4 * STEP * $C;
+        if ($n % $steps == $steps - 1) {
+          const k$g = v128.load(scales$g);
+          total$g$c = addScaled(total$g$c, a$g$c, k$g);
+        }
+      }
+      scales$g += 4 * $span;
+      w$g += 16 * $span;
+    }
+    {
+      const dy$c = v128.load_splat<u32>(head, 4 * $c);
+      f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
+    }
+  }
+  v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/**
+ * One tile of slabs of signed weights, -127..127, added to what `out` holds: total = sum over sub-blocks of scale * sum w * y, at most
+ * 256 * 127 * 128 * 127 = 5.3e8. The columns are magnitudes and signs: w.y = (w ^ s).|y| + N. For dot32.
+ * @tiles 2x4 1x4
+ */
+function signedSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const nb = k >> 8;
+  const zero = i32x4.splat(0), low16 = v128.load_splat<u32>(LOW16), ones = v128.load_splat<u32>(ONES);
+  let w$g = w + groupBytes * $g;
+  let f$g$c = v128.load(out + outStride * $c, 16 * $g);
+  for (let b: u32 = 0; b < nb; b++) {
+    let total$g$c = zero;
+    const head = y;
     const d$g = v128.load(w$g);
     let scales$g = w$g + 16;
     y += 4 * $C;
+    for (let i: u32 = 0; i < 8; i++) {
+      const pair$g = v128.or(v128.and(v128.load(scales$g), low16), i32x4.shl(v128.load(scales$g, 16), 16));
+      const n$c = v128.load_splat<u32>(y, 4 * $c);
+      total$g$c = i32x4.add(total$g$c, i32x4.dot_i16x8_s(pair$g, n$c));
+      scales$g += 32;
+      y += 4 * $C;
+    }
+    scales$g -= 256;
     w$g += 272;
     for (let j: u32 = 0; j < 16; j++) {
-      const k$g = v128.load(scales$g);
-      let plus$g$c = zero, minus$g$c = zero;
+      let a$g$c = zero;
       for (let $n = 0; $n < 4; $n++) {
         const q$g = v128.load(w$g, 16 * $n);
         {
-          const y$c = v128.load_splat<u32>(y, 4 * ($C * 2 * $n + $c));
-          const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 * $n + 1) + $c));
-          plus$g$c = dotSigned(plus$g$c, q$g, q$g, y$c, z$c, ones);
-          minus$g$c = dotMinus(minus$g$c, q$g, z$c);
+          const y$c = v128.load_splat<u32>(y, 4 * $c), s$c = v128.load_splat<u32>(y, 4 * ($C + $c));
+          a$g$c = foldedStep(a$g$c, q$g, y$c, s$c, ones);
         }
+        y += 8 * $C;
       }
-      total$g$c = i32x4.add(total$g$c, i32x4.mul(settleSigned(plus$g$c, minus$g$c), k$g));
+      const k$g = v128.load(scales$g);
+      total$g$c = i32x4.add(total$g$c, i32x4.mul(a$g$c, k$g));
       scales$g += 16;
       w$g += 64;
-      y += 32 * $C;
     }
-    f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
+    {
+      const dy$c = v128.load_splat<u32>(head, 4 * $c);
+      f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
+    }
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }
@@ -119,44 +183,31 @@ function slab16(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outSt
     y += 4 * $C;
     w$g += 16;
     for (let j: u32 = 0; j < 16; j++) {
-      for (let $n = 0; $n < 4; $n++) {
-        const even$g = v128.load(w$g, 32 * $n);
+      for (let $n = 0; $n < 8; $n++) {
+        const q$g = v128.load(w$g, 16 * $n);
         {
-          const y$c = v128.load_splat<u32>(y, 4 * ($C * 2 * $n + $c));
-          total$g$c = i32x4.add(total$g$c, i32x4.dot_i16x8_s(even$g, y$c));
+          const y$c = v128.load_splat<u32>(y, 4 * $c);
+          total$g$c = i32x4.add(total$g$c, i32x4.dot_i16x8_s(q$g, y$c));
         }
-        const odd$g = v128.load(w$g, 32 * $n + 16);
-        {
-          const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 * $n + 1) + $c));
-          total$g$c = i32x4.add(total$g$c, i32x4.dot_i16x8_s(odd$g, z$c));
-        }
+        y += 4 * $C;
       }
       w$g += 128;
-      y += 32 * $C;
     }
     f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }
 
-/** Takes 48 off the weights of n slabs: weights of -16..15 then have 5 bits. */
-export function narrowSlabs(slab: usize, n: u32): void {
-  const m48 = v128.load_splat<u32>(M48);
-  for (const end = slab + <usize>n * Slab.bytes; slab < end; slab += Slab.bytes) {
-    for (let q = slab + Slab.weights, last = slab + Slab.bytes; q < last; q += 16) v128.store(q, i8x16.sub(v128.load(q), m48));
-  }
-}
-
-/** A slab of signed weights to a wide one. */
-export function widenSlab(slab: usize, wide: usize): void {
-  const low16 = v128.load_splat<u32>(LOW16);
+/** A slab to a wide one; offset: 64, or 0 for slabs of signed weights. */
+export function widenSlab(slab: usize, offset: i8, wide: usize): void {
+  const low16 = v128.load_splat<u32>(LOW16), least = i8x16.splat(offset);
   v128.store(wide, v128.load(slab));
   let q = slab + Slab.weights, to = wide + 16;
   for (let scales = slab + Slab.scales, end = slab + Slab.weights; scales < end; scales += 16) {
     const scale = v128.load(scales);
     const k = v128.or(v128.and(scale, low16), i32x4.shl(scale, 16));
     for (const last = q + 64; q < last; q += 16, to += 32) {
-      const w = v128.load(q);
+      const w = i8x16.sub(v128.load(q), least);
       v128.store(to, i16x8.mul(evenI16(w), k));
       v128.store(to, i16x8.mul(oddI16(w), k), 16);
     }

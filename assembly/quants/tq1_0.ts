@@ -12,6 +12,7 @@
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
 import { EVEN, M171, M86, ONES, STEP, dot, even, odd, settle, sumOf256 } from "../lanes";
+import { headBytes } from "./activations";
 
 /**
  * One tile: total = sum trit * y - sum y, f = f + total * (d_w * d_y). A trit is the number of thresholds (a third and
@@ -29,7 +30,7 @@ function tq1_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
     let total$g$c = start$c;
     const dy$c = v128.load_splat<u32>(y, 4 * $c);
     const d$g = loadFiniteF16x4(w$g);
-    y += 84 * $C;
+    y += headBytes($C);
     w$g += 8;
     for (let j: u32 = 0; j < 13; j++) {
       let v$g = v128.load(w$g);

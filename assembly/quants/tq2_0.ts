@@ -10,6 +10,7 @@
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
 import { EVEN, M3, ONES, STEP, dot, even, odd, settle, sumOf256 } from "../lanes";
+import { headBytes } from "./activations";
 import { packTwoBits, twoBitsAt } from "./two-bits";
 
 /**
@@ -28,7 +29,7 @@ function tq2_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
     let total$g$c = start$c;
     const dy$c = v128.load_splat<u32>(y, 4 * $c);
     const d$g = loadFiniteF16x4(w$g);
-    y += 84 * $C;
+    y += headBytes($C);
     w$g += 8;
     // loops, not unrolled: older V8 collapses on a whole block in a row (measured on Q4_K: 4x)
     for (let i: u32 = 0; i < 4; i++) {

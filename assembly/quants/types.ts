@@ -1,6 +1,7 @@
 // The tensor types that the kernels know, by their ggml numbers, and what follows from a type alone.
 
 import { MARK_BYTES } from "../half";
+import { BASE } from "../lanes";
 import { PackFormat } from "./activations";
 
 export enum GgmlType {
@@ -173,8 +174,12 @@ export function blockBytes(type: u32): u32 {
   }
 }
 
-/** The form in which the type's matmul reads its activations. */
+/** The forms in which the type's matmul reads its activations, one column in the low byte, several in the next. */
 export function packFormat(type: u32): u32 {
+  return columnForm(type) | (tileForm(type) << 8);
+}
+
+function columnForm(type: u32): u32 {
   if (type >= FAST) return PackFormat.q8x256;
   switch (type) {
     case GgmlType.Q4_0:
@@ -189,8 +194,8 @@ export function packFormat(type: u32): u32 {
     case GgmlType.IQ2_BN: return PackFormat.q8x32;
     case GgmlType.Q8_0:
     case GgmlType.IQ4_NL:
-    case GgmlType.NVFP4:
-    case GgmlType.Q8_KV: return PackFormat.q8x32Split;
+    case GgmlType.Q8_KV:
+    case GgmlType.NVFP4: return PackFormat.q8x32Split;
     case GgmlType.Q2_K:
     case GgmlType.Q3_K:
     case GgmlType.Q4_K:
@@ -204,6 +209,7 @@ export function packFormat(type: u32): u32 {
     case GgmlType.IQ2_S:
     case GgmlType.IQ1_M:
     case GgmlType.IQ1_M_R4:
+    case GgmlType.IQ4_XS:
     case GgmlType.TQ1_0:
     case GgmlType.TQ2_0: return PackFormat.q8x256;
     case GgmlType.IQ4_K:
@@ -218,11 +224,27 @@ export function packFormat(type: u32): u32 {
     case GgmlType.IQ2_KS:
     case GgmlType.IQ3_KS: return PackFormat.q8x256Paired;
     case GgmlType.IQ2_KL: return PackFormat.q8x256Octets;
-    case GgmlType.IQ4_XS: return PackFormat.q8x256Mixed;
     case GgmlType.IQ1_KT:
     case GgmlType.IQ2_KT:
     case GgmlType.IQ4_KT: return PackFormat.q8x256Trellis;
     default: return PackFormat.f32;
+  }
+}
+
+function tileForm(type: u32): u32 {
+  switch (slabKind(type & (FAST - 1))) {
+    case SlabKind.signed8: return PackFormat.q8x256Signs;
+    case SlabKind.unsigned7: {
+      if (BASE) return PackFormat.q8x256Signs;
+      return slabSteps(type) == 2 ? PackFormat.q8x256Pairs : PackFormat.q8x256;
+    }
+  }
+  switch (type) {
+    case GgmlType.Q8_0:
+    case GgmlType.IQ4_NL:
+    case GgmlType.Q8_KV: return PackFormat.q8x32Folded;
+    case GgmlType.NVFP4: return PackFormat.q8x16;
+    default: return columnForm(type);
   }
 }
 
@@ -286,14 +308,16 @@ export function slabKind(type: u32): SlabKind {
   }
 }
 
-/** Whether all weights of slabs of 7 bits are from -16 to 15, or codes (FAST) of such ones. */
-export function isNarrow(type: u32): bool {
+/** Steps of slabs of 7 bits that an accumulator takes (slab.ts): 8 where |w| <= 16 and 32 weights share a scale, 4 where |w| <= 32, else 2. */
+export function slabSteps(type: u32): u32 {
   switch (type & (FAST - 1)) {
     case GgmlType.IQ1_S:
+    case GgmlType.IQ3_S: return 8;
     case GgmlType.IQ1_M:
     case GgmlType.IQ1_M_R4:
-    case GgmlType.IQ3_S: return true;
-    default: return false;
+    case GgmlType.IQ2_K:
+    case GgmlType.IQ2_KS: return 4;
+    default: return 2;
   }
 }
 
@@ -313,5 +337,5 @@ export function isGrid(type: u32): bool {
 
 /** Whether a type of slabs is multiplied with one column as it lies in memory (folded.ts). */
 export function isDirect(type: u32): bool {
-  return type < FAST && packFormat(type) >= <u32>PackFormat.q8x256Folded;
+  return type == GgmlType.IQ4_XS || (type < FAST && columnForm(type) >= <u32>PackFormat.q8x256Folded);
 }

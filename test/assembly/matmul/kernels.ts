@@ -252,19 +252,13 @@ async function compiled(build: Build): Promise<Uint8Array<ArrayBuffer>> {
   const tiles = generateTiles(),
     tables = generateTables();
   const hash = createHash("sha256").update(entry).update(tiles).update(tables).update(build);
-  const sources = [
-    "abi.ts",
-    "half.ts",
-    "lanes.ts",
-    "work.ts",
-    "matmul/index.ts",
-    "matmul/ops.ts",
-    "matmul/slabs.ts",
-  ].concat(
-    readdirSync(join(root, "assembly/quants"))
-      .filter((name) => name.endsWith(".ts"))
-      .sort()
-      .map((name) => `quants/${name}`),
+  const sources = ["abi.ts", "half.ts", "lanes.ts", "work.ts"].concat(
+    ["matmul", "quants"].flatMap((part) =>
+      readdirSync(join(root, "assembly", part))
+        .filter((name) => name.endsWith(".ts") && !name.endsWith(".generated.ts"))
+        .sort()
+        .map((name) => `${part}/${name}`),
+    ),
   );
   for (const name of sources) hash.update(readFileSync(join(root, "assembly", name)));
   hash.update(readFileSync(join(root, "asconfig.json")));

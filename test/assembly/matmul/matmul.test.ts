@@ -35,10 +35,10 @@ for (const build of builds) {
       });
 
       it(`${type.name}: tiles together give what they give apart`, () => {
-        // more blocks and groups than a slab holds (slabs.ts)
+        // more blocks and groups than a part holds
         const k = type.weights === 1 ? 1030 : 10 * 256,
           nRows = 21,
-          nTiles = 3,
+          nTiles = 16, // unpacked.ts, leastTiles
           columns = T(type.id);
         kernels.reset();
         const { call } = kernels;
