@@ -2,11 +2,12 @@
 // matmul/ops.ts drives these from a plan; tests, benchmarks and the loader call them directly.
 
 import { packColumn } from "../quants/activations";
+import { exactF16 } from "../quants/f16";
 import { FAST, GgmlType, SlabKind, isDirect, slabKind } from "../quants/types";
 import { Slabs, slabTiles } from "./slabs";
 import { Unpacked, unpackedTiles, unpacksForTiles } from "./unpacked";
 import {
-  bf16Rows, codes, f16Rows, f32Rows, iq1_bn, iq1_kt, iq2_bn, iq2_k, iq2_kl, iq2_ks, iq2_kt, iq3_k, iq3_ks, iq3_kt, iq4_k,
+  bf16Rows, bf16Column, codes, f16Column, f32Rows, iq1_bn, iq1_kt, iq2_bn, iq2_k, iq2_kl, iq2_ks, iq2_kt, iq3_k, iq3_ks, iq3_kt, iq4_k,
   iq4_ks, iq4_kss, iq4_kt, iq4_nl, iq4_xs, iq5_k, iq5_ks, iq6_k, mxfp4, nvfp4, q1_0, q2_0, q2_K, q3_K, q4_0, q4_1, q4_K, q5_0,
   q5_1, q5_K, q6_0, q6_K, q8_0, q8_KV, tq1_0, tq2_0,
 } from "./tiles.generated";
@@ -48,7 +49,7 @@ export function matmulTiles(
   if (unpackedFirst(type, columns) || (type >= FAST && nTiles > 1)) {
     return slabTiles(type, nGroups, w, groupBytes, y, tileBytes, nTiles, k, columns, out, outStride, scratch);
   }
-  if (columns > 1 && nTiles > 1 && unpacksForTiles(type, k)) {
+  if (columns > 1 && nTiles > 1 && unpacksForTiles(type)) {
     return unpackedTiles(type, nGroups, w, groupBytes, y, tileBytes, nTiles, k, columns, out, outStride, scratch);
   }
   for (let t: u32 = 0; t < nTiles; t++, y += tileBytes, out += outStride * columns) {
@@ -68,14 +69,22 @@ export function matmulTile(
   if (unpackedFirst(type, columns)) {
     return slabTiles(type, nGroups, w, groupBytes, y, 0, 1, k, columns, out, outStride, scratch);
   }
+  if (columns > 1 && type == GgmlType.F16) {
+    return unpackedTiles(type, nGroups, w, groupBytes, y, 0, 1, k, columns, out, outStride, scratch);
+  }
   if (type >= FAST) return codes(nGroups, w, groupBytes, k, y, columns, out, outStride);
   switch (type) {
     case GgmlType.F32: {
       for (let c: u32 = 0; c < columns; c++) memory.fill(out + <usize>c * outStride, 0, nGroups << 4);
       return f32Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
     }
-    case GgmlType.F16: return f16Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.BF16: return bf16Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.F16: {
+      f16Column(nGroups, w, groupBytes, k, y, columns, out, outStride);
+      return exactF16(nGroups, w, groupBytes, k, y, out);
+    }
+    case GgmlType.BF16:
+      if (columns == 1) return bf16Column(nGroups, w, groupBytes, k, y, columns, out, outStride);
+      return bf16Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q4_0: return q4_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q4_1: return q4_1(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q5_0: return q5_0(nGroups, w, groupBytes, k, y, columns, out, outStride);

@@ -33,9 +33,9 @@ const F32_UNITS: u32 = 2, SLAB_UNITS: u32 = 4;
 export enum Unpacked { bytes = 32768 }
 
 /** Bytes of an unpacked unit of the type; 0: the type is not unpacked for many columns. */
-function unitBytes(type: u32, k: u32): u32 {
+function unitBytes(type: u32): u32 {
   switch (type) {
-    case GgmlType.F16: return k & 1 ? 0 : F32_UNIT;
+    case GgmlType.F16: return F32_UNIT;
     case GgmlType.Q2_K: return Q2Slab.bytes;
     case GgmlType.Q4_K:
     case GgmlType.Q5_K: return KSlab.bytes;
@@ -49,9 +49,9 @@ function unitBytes(type: u32, k: u32): u32 {
   }
 }
 
-/** Whether a product of rows of k weights with several tiles of several columns should go through unpackedTiles. */
-export function unpacksForTiles(type: u32, k: u32): bool {
-  return unitBytes(type, k) != 0;
+/** Whether a product with several tiles of several columns should go through unpackedTiles. */
+export function unpacksForTiles(type: u32): bool {
+  return unitBytes(type) != 0;
 }
 
 /**
@@ -62,7 +62,7 @@ export function unpackedTiles(
   type: u32, nGroups: u32, w: usize, groupBytes: usize, y: usize, tileBytes: usize, nTiles: u32, k: u32, columns: u32,
   out: usize, outStride: usize, part: usize,
 ): void {
-  const bytes: usize = unitBytes(type, k), perPart = type == GgmlType.F16 ? F32_UNITS : SLAB_UNITS;
+  const bytes: usize = unitBytes(type), perPart = bytes == F32_UNIT ? F32_UNITS : SLAB_UNITS;
   const rowBytes = bytes * perPart, nUnits = (k + UNIT - 1) / UNIT;
   const tileUnit: usize = packTileBytes(packFormat(type), columns, UNIT);
   for (let g: u32 = 0; g < nGroups; g += GROUPS, w += groupBytes * GROUPS, out += 16 * GROUPS) {

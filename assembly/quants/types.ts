@@ -113,9 +113,15 @@ export function blockWeights(type: u32): u32 {
   }
 }
 
-/** Bytes that a group has beside its blocks: see half.ts, markGroup. */
+/** Bytes that a group has beside its blocks: see half.ts, markGroup, and f16.ts. */
 export function markBytes(type: u32): u32 {
-  return type == GgmlType.Q4_0 || type == GgmlType.Q8_0 || type == GgmlType.IQ4_NL ? MARK_BYTES : 0;
+  switch (type) {
+    case GgmlType.F16:
+    case GgmlType.Q4_0:
+    case GgmlType.Q8_0:
+    case GgmlType.IQ4_NL: return MARK_BYTES;
+    default: return 0;
+  }
 }
 
 /** Bytes of a block. R4 keeps the size: a group of four rows takes four rows' bytes (and 16, see markBytes). */
