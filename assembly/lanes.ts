@@ -29,10 +29,6 @@ export const STEP: i32 = BASE ? 2 : 1;
 // @ts-ignore: decorator
 @inline
 export const WIDE: bool = !DOT32;
-/** Templates of signed weights compare their columns with this: one comparison of numbers is folded before code is made of both cases. */
-// @ts-ignore: decorator
-@inline
-export const UNPAIRED: i32 = WIDE ? 1 : 4;
 
 // Masks are read from memory once per tile: V8 rebuilds a v128.const at every use (measured: 10 against 15 GB/s).
 const MASKS: usize = memory.data<u32>([
@@ -175,6 +171,13 @@ export function settle(total: v128, acc: v128, ones: v128): v128 {
   return REL16 ? i32x4.add(total, i32x4.dot_i16x8_s(acc, ones)) : acc;
 }
 
+/** The same for an accumulator that has begun with all that belongs to the total, in rel16 divided among the two sums of each row. */
+// @ts-ignore: decorator
+@inline
+export function widened(acc: v128, ones: v128): v128 {
+  return REL16 ? i32x4.dot_i16x8_s(acc, ones) : acc;
+}
+
 /** A factor for addScaled: an i32x4 of 0..32767. */
 // @ts-ignore: decorator
 @inline
@@ -201,25 +204,14 @@ export function sumOf256(y: usize, stride: usize, ones: v128): v128 {
 }
 
 // Signed weights (-128..127) would need both operands of a relaxed dot to be 8-bit. The activations are packed as
-// y+ = max(y, 0) and y- = max(-y, 0), 7 bits each, and w.y = w.y+ - w.y-. base, and several columns in rel16:
-// (even, odd) pairs instead.
+// y+ = max(y, 0) and y- = max(-y, 0), 7 bits each, and w.y = w.y+ - w.y-. Where WIDE: (even, odd) pairs instead.
 
-/** One step on signed weights as i16, with the pairs of y. */
+/** One step on signed weights w, total in i32x4: w.y+ (dot32), or all of w.y, by the even and odd bytes as i16. */
 // @ts-ignore: decorator
 @inline
-export function dotI16(acc: v128, even: v128, odd: v128, y0: v128, y1: v128): v128 {
-  return i32x4.add(i32x4.add(acc, i32x4.dot_i16x8_s(even, y0)), i32x4.dot_i16x8_s(odd, y1));
-}
-
-/** One step on signed weights, total in i32x4: w.y+ (dot32), or all of w.y. */
-// @ts-ignore: decorator
-@inline
-export function dotSigned(acc: v128, wEven: v128, wOdd: v128, y0: v128, y1: v128, ones: v128): v128 {
-  if (DOT32) return i32x4.relaxed_dot_i8x16_i7x16_add_s(wEven, y0, acc);
-  if (BASE) return i32x4.add(i32x4.add(acc, i32x4.dot_i16x8_s(wEven, y0)), i32x4.dot_i16x8_s(wOdd, y1));
-  // |w.y+ - w.y-| <= 2 * 128 * 127 = 32512: of each product one half is zero
-  const pairs = i16x8.sub(v128.relaxed_dot<i16>(wEven, y0), v128.relaxed_dot<i16>(wEven, y1));
-  return i32x4.add(acc, i32x4.dot_i16x8_s(pairs, ones));
+export function dotSigned(acc: v128, w: v128, even: v128, odd: v128, y0: v128, y1: v128): v128 {
+  if (WIDE) return i32x4.add(i32x4.add(acc, i32x4.dot_i16x8_s(even, y0)), i32x4.dot_i16x8_s(odd, y1));
+  return i32x4.relaxed_dot_i8x16_i7x16_add_s(w, y0, acc);
 }
 
 /** The same step's w.y- (dot32); nothing elsewhere. */
@@ -396,6 +388,13 @@ export function scaledFolded(acc: v128, w: v128, y: v128, s: v128, k: v128): v12
   }
   if (DOT32) return i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.xor(w, s), y, acc);
   return i32x4.add(acc, i32x4.dot_i16x8_s(v128.relaxed_dot<i16>(v128.xor(w, s), y), k));
+}
+
+/** The total of scaledFolded begins with N, at p. */
+// @ts-ignore: decorator
+@inline
+export function foldedStart(p: usize): v128 {
+  return BASE ? i32x4.splat(0) : v128.load_splat<u32>(p);
 }
 
 /** The total and what scaledFolded has added up from zero for a sub-block. */

@@ -7,9 +7,9 @@ import { FAST, GgmlType, SlabKind, isDirect, slabKind } from "../quants/types";
 import { Slabs, slabTiles } from "./slabs";
 import { Unpacked, unpackedTiles, unpacksForTiles } from "./unpacked";
 import {
-  bf16Rows, bf16Column, codes, f16Column, f32Rows, iq1_bn, iq1_kt, iq2_bn, iq2_k, iq2_kl, iq2_ks, iq2_kt, iq3_k, iq3_ks, iq3_kt, iq4_k,
-  iq4_ks, iq4_kss, iq4_kt, iq4_nl, iq4_xs, iq5_k, iq5_ks, iq6_k, mxfp4, nvfp4, q1_0, q2_0, q2_K, q3_K, q4_0, q4_1, q4_K, q5_0,
-  q5_1, q5_K, q6_0, q6_K, q8_0, q8_KV, tq1_0, tq2_0,
+  bf16Column, bf16Rows, codes, f16Column, f32Rows, iq1_bn, iq1_kt, iq2_bn, iq2_k, iq2_kl, iq2_ks, iq2_kt, iq3_k, iq3_ks,
+  iq3_kt, iq4_k, iq4_ks, iq4_kss, iq4_kt, iq4_nl, iq4_nlColumn, iq4_xs, iq5_k, iq5_ks, iq6_k, mxfp4, nvfp4, nvfp4Column, q1_0,
+  q2_0, q2_K, q3_K, q4_0, q4_1, q4_K, q5_0, q5_1, q5_K, q6_0, q6_K, q8_0, q8_0Column, q8_KV, q8_KVColumn, tq1_0, tq2_0,
 } from "./tiles.generated";
 
 export {
@@ -89,13 +89,17 @@ export function matmulTile(
     case GgmlType.Q4_1: return q4_1(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q5_0: return q5_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q5_1: return q5_1(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.Q8_0: return q8_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.Q8_0:
+      if (columns == 1) return q8_0Column(nGroups, w, groupBytes, k, y, columns, out, outStride);
+      return q8_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q2_K: return q2_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q3_K: return q3_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q4_K: return q4_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q5_K: return q5_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q6_K: return q6_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ4_NL: return iq4_nl(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.IQ4_NL:
+      if (columns == 1) return iq4_nlColumn(nGroups, w, groupBytes, k, y, columns, out, outStride);
+      return iq4_nl(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.IQ4_XS: return iq4_xs(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.IQ2_K: return iq2_k(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.IQ2_KS: return iq2_ks(nGroups, w, groupBytes, k, y, columns, out, outStride);
@@ -115,9 +119,13 @@ export function matmulTile(
     case GgmlType.Q6_0: return q6_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.IQ1_BN: return iq1_bn(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.IQ2_BN: return iq2_bn(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.Q8_KV: return q8_KV(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.Q8_KV:
+      if (columns == 1) return q8_KVColumn(nGroups, w, groupBytes, k, y, columns, out, outStride);
+      return q8_KV(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.MXFP4: return mxfp4(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.NVFP4: return nvfp4(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.NVFP4:
+      if (columns == 1) return nvfp4Column(nGroups, w, groupBytes, k, y, columns, out, outStride);
+      return nvfp4(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q1_0: return q1_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q2_0: return q2_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.TQ1_0: return tq1_0(nGroups, w, groupBytes, k, y, columns, out, outStride);

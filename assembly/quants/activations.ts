@@ -4,16 +4,22 @@
 // Every block of 32 (256) elements of a column becomes int8: d = amax / 127, q = round to nearest even(x / d).
 // Blocks, each field for C columns in turn; a step is 4 consecutive elements:
 //   q8x32       [d f32][-sum q, i32][8 steps]                           C * (8 + 32 * STEP) bytes
-//   q8x32Split  [d f32][8 steps, y+ and y-]                             C * 68
+//   q8x32Split  [d f32][8 steps, y+ and y-]                             C * 68, of several columns
 //   q8x256      [d f32][4 x (i16, i16)][16 x -sum of 16 q, i32][64 steps]   C * (84 + 256 * STEP)
 //               the i16 pairs are sums of 32: sub-blocks (0, 2), (1, 3), (4, 6), (5, 7)
 //   q8x256Split [d f32][64 steps, y+ and y-]                            C * 516, of several columns
 //   f32         no blocks: [K][C] f32
 // A step of one column is 4 bytes q; in base (lanes.ts) two words, the i16 pairs (q0, q2) and (q1, q3), all columns'
-// first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order; in base, and of
-// several columns where lanes.ts is WIDE, the i16 pairs.
+// first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order; where lanes.ts is WIDE, the
+// i16 pairs.
 //
-// Formats of one column (folded.ts); of several, the second and third have the blocks of q8x256, the others of q8x256Split:
+// Formats of one column; of several, the first two are q8x32Split, Paired and Octets have the blocks of q8x256, the others those of
+// q8x256Split:
+//   q8x32Folded   [d f32][i32][8 steps, |q| and signs]                  72 bytes
+//     the i32: sum of |q| where q < 0. Signs: 255 where q < 0. In base the i16 pairs of q, the sum 0
+//   q8x32Halves   [d f32][2 words][8 steps]                             12 + 32 * STEP bytes
+//     the words: -12 times the sums of elements 0..15 and 16..31, as accumulators of lanes.ts begin: i32, or in rel16 i16 pairs, of
+//     the first two and the last two elements of each step
 //   q8x256Folded  [d f32][16 words][8 words][64 steps, |q| and signs]   612 bytes
 //     words: for sub-blocks 4i .. 4i + 3 of 16, four: i16 pairs of the sums of |q| where q < 0, (0, 2) and (1, 3), then of the
 //     sums of q; then the same of sub-blocks of 32. Signs: 255 where q < 0. In base the i16 pairs, the sums of |q| 0
@@ -22,7 +28,7 @@
 //   q8x256Trellis  as q8x256Paired
 //   q8x256Mixed   as q8x256
 
-import { BASE, STEP, WIDE } from "../lanes";
+import { BASE, REL16, STEP, WIDE } from "../lanes";
 
 export enum PackFormat {
   f32 = 0,
@@ -35,6 +41,8 @@ export enum PackFormat {
   q8x256Octets = 7,
   q8x256Trellis = 8,
   q8x256Mixed = 9,
+  q8x32Folded = 10,
+  q8x32Halves = 11,
 }
 
 /** A block of q8x256 of one column: d, four pairs of sums of 32, 16 sums of 16, the steps in order. */
@@ -51,6 +59,8 @@ export function tileColumns(format: u32): u32 {
 /** The format of several columns where that of one differs. */
 function formatOfTiles(format: u32): u32 {
   switch (format) {
+    case PackFormat.q8x32Folded:
+    case PackFormat.q8x32Halves: return PackFormat.q8x32Split;
     case PackFormat.q8x256Folded:
     case PackFormat.q8x256Trellis:
     case PackFormat.q8x256Mixed: return PackFormat.q8x256Split;
@@ -65,6 +75,8 @@ export function packTileBytes(format: u32, columns: u32, k: u32): u32 {
   switch (columns > 1 ? formatOfTiles(format) : format) {
     case PackFormat.q8x32: return columns * (k >> 5) * (8 + 32 * STEP);
     case PackFormat.q8x32Split: return columns * (k >> 5) * 68;
+    case PackFormat.q8x32Folded: return (k >> 5) * 72;
+    case PackFormat.q8x32Halves: return (k >> 5) * (12 + 32 * STEP);
     case PackFormat.q8x256:
     case PackFormat.q8x256Mixed: return columns * (k >> 8) * (84 + 256 * STEP);
     case PackFormat.q8x256Split: return columns * (k >> 8) * 516;
@@ -95,10 +107,21 @@ export function packColumn(
   if (format == PackFormat.f32) return packFloats(x, from, to, dst, stride);
   if (columns > 1) format = formatOfTiles(format);
   else if (format == PackFormat.q8x256Mixed) format = PackFormat.q8x256;
-  const block: u32 = format == PackFormat.q8x32 || format == PackFormat.q8x32Split ? 32 : 256;
+  const block = blockElements(format);
   const blockBytes = packTileBytes(format, columns, block);
   dst += from / block * blockBytes;
   for (let e = from; e < to; e += block, dst += blockBytes) packBlock(format, block, x ? x + (e << 2) : 0, dst, stride);
+}
+
+/** Elements of a block of a format of integers. */
+function blockElements(format: u32): u32 {
+  switch (format) {
+    case PackFormat.q8x32:
+    case PackFormat.q8x32Split:
+    case PackFormat.q8x32Folded:
+    case PackFormat.q8x32Halves: return 32;
+    default: return 256;
+  }
 }
 
 function packFloats(x: usize, from: u32, to: u32, dst: usize, stride: u32): void {
@@ -131,11 +154,12 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
     }
   }
   store<f32>(dst, d);
+  if (format == PackFormat.q8x32Folded) return packFolded32(x, inverse, dst + 4);
+  if (format == PackFormat.q8x32Halves) return packHalves(x, inverse, dst + 4);
   if (format == PackFormat.q8x256Folded) return packFolded(x, inverse, dst + 4);
   if (format == PackFormat.q8x256Paired || format == PackFormat.q8x256Trellis) return packPaired(x, inverse, false, dst + 4);
   if (format == PackFormat.q8x256Octets) return packPaired(x, inverse, true, dst + 4);
   const split = format == PackFormat.q8x32Split || format == PackFormat.q8x256Split;
-  const pairs = BASE || (WIDE && stride > 4);
   let sums = dst + stride;
   let steps = sums;
   if (format == PackFormat.q8x32) steps += stride;
@@ -148,7 +172,7 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
     // inverse 0: the block is zero, or x holds something that must not be multiplied
     const q = inverse != 0 ? quantise16(x + (i << 2), f32x4.splat(inverse)) : i32x4.splat(0);
     if (split) {
-      if (pairs) storeTwoWords(steps, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
+      if (WIDE) storeTwoWords(steps, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
       else storeTwoWords(steps, stride, i8x16.max_s(q, i32x4.splat(0)), i8x16.max_s(i8x16.neg(q), i32x4.splat(0)));
       continue;
     }
@@ -172,15 +196,52 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
   if (format == PackFormat.q8x32) store<i32>(sums, -sum);
 }
 
+/** A block of q8x32Folded behind its d; inverse: as in packBlock. */
+function packFolded32(x: usize, inverse: f32, dst: usize): void {
+  let below: i32 = 0;
+  for (let j: u32 = 0; j < 2; j++) {
+    const q = inverse != 0 ? quantise16(x + (j << 6), f32x4.splat(inverse)) : i32x4.splat(0);
+    storeFolded(dst + (j << 5) + 4, q);
+    below += sumBelow(q);
+  }
+  store<i32>(dst, below);
+}
+
+/** A block of q8x32Halves behind its d. */
+function packHalves(x: usize, inverse: f32, dst: usize): void {
+  for (let j: u32 = 0; j < 2; j++) {
+    const q = inverse != 0 ? quantise16(x + (j << 6), f32x4.splat(inverse)) : i32x4.splat(0);
+    const steps = dst + (j << 4) * STEP + 8, sum = sumOf16(q);
+    if (BASE) storeTwoWords(steps, 4, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
+    else v128.store(steps, q);
+    // at most 12 * 8 * 127
+    const first = REL16 ? sumOf16(v128.and(q, i32x4.splat(0xffff))) : 0;
+    store<u32>(dst + (j << 2), REL16 ? ((-12 * first) & 0xffff) | ((-12 * (sum - first)) << 16) : -12 * sum);
+  }
+}
+
+/** Four steps of q: magnitudes and signs; in base the pairs. */
+// @ts-ignore: decorator
+@inline
+function storeFolded(steps: usize, q: v128): void {
+  if (BASE) storeTwoWords(steps, 4, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
+  else storeTwoWords(steps, 4, i8x16.abs(q), i8x16.shr_s(q, 7));
+}
+
+/** The sum of |q| where q < 0; in base 0. */
+// @ts-ignore: decorator
+@inline
+function sumBelow(q: v128): i32 {
+  return BASE ? 0 : sumOf16(i8x16.max_s(i8x16.neg(q), i32x4.splat(0)));
+}
+
 /** A block of q8x256Folded behind its d; inverse: as in packBlock. */
 function packFolded(x: usize, inverse: f32, dst: usize): void {
   let below32: i32 = 0, sum32: i32 = 0;
   for (let j: u32 = 0; j < 16; j++) {
     const q = inverse != 0 ? quantise16(x + (j << 6), f32x4.splat(inverse)) : i32x4.splat(0);
-    const steps = dst + (j << 5) + 96;
-    if (BASE) storeTwoWords(steps, 4, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
-    else storeTwoWords(steps, 4, i8x16.abs(q), i8x16.shr_s(q, 7));
-    const sum = sumOf16(q), below = BASE ? 0 : sumOf16(i8x16.max_s(i8x16.neg(q), i32x4.splat(0)));
+    storeFolded(dst + (j << 5) + 96, q);
+    const sum = sumOf16(q), below = sumBelow(q);
     storeSum(dst + (j >> 2 << 4), j & 3, below);
     storeSum(dst + (j >> 2 << 4) + 8, j & 3, sum);
     below32 += below;

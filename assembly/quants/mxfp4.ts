@@ -25,8 +25,8 @@ export const TWELVE: usize = C;
 export const TOPS: usize = memory.data<u8>([128, 128, 128, 0, 128, 128, 128, 1, 128, 128, 128, 2, 128, 128, 128, 3], 16);
 
 /**
- * Four exponent bytes at p as f32x4 of 2^(e - 128), subnormal for e < 2. As the exponent of an f32, e is 2^(e - 127), but for e = 0,
- * where the bits of that are larger than none. tops: load(TOPS).
+ * Four exponent bytes at p as f32x4 of 2^(e - 128), subnormal for e < 2. As an f32's exponent, e is 2^(e - 127), but for e = 0,
+ * which the maximum with that power's bits mends. tops: load(TOPS).
  */
 // @ts-ignore: decorator
 @inline

@@ -7,15 +7,37 @@
 //   [4 i32]        the sums, unused
 //   [nb x 128 B]   eight vectors; vector i, byte 4r + k: row r, element 4i + k
 
-import { ONES, UNPAIRED, dotI16, dotMinus, dotSigned, evenI16, evenSigned, oddI16, oddSigned, settleSigned } from "../lanes";
+import { ONES, dotMinus, dotSigned, evenI16, foldedStart, oddI16, scaledFolded, settleSigned } from "../lanes";
+
+/**
+ * One column, per 32 weights: acc = sum q * y (folded.ts), f = f + acc * (d_row * d_y).
+ * @tiles 1x1
+ */
+function q8_KVColumn(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const nb = k >> 5;
+  const ones = v128.load_splat<u32>(ONES), d = v128.load(w);
+  let f = f32x4.splat(0);
+  w += 32;
+  for (let b: u32 = 0; b < nb; b++) {
+    let a = foldedStart(y + 4);
+    for (let $i = 0; $i < 8; $i++) {
+      const q = v128.load(w, 16 * $i);
+      a = scaledFolded(a, q, v128.load_splat<u32>(y, 8 * $i + 8), v128.load_splat<u32>(y, 8 * $i + 12), ones);
+    }
+    f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(a), f32x4.mul(d, v128.load_splat<u32>(y))));
+    w += 128;
+    y += 72;
+  }
+  v128.store(out, f);
+}
 
 /**
  * One tile, per 32 weights: acc = sum q * y, f = f + acc * (d_row * d_y).
- * @tiles 1x1 2x4 1x4
+ * @tiles 2x4 1x4
  */
 function q8_KV(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
-  const zero = i32x4.splat(0), ones = v128.load_splat<u32>(ONES);
+  const zero = i32x4.splat(0);
   let q$g = w + groupBytes * $g;
   const dw$g = v128.load(q$g);
   q$g += 32;
@@ -24,11 +46,11 @@ function q8_KV(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
     let plus$g$c = zero, minus$g$c = zero;
     for (let $i = 0; $i < 8; $i++) {
       const v$g = v128.load(q$g, 16 * $i);
-      const even$g = $C > UNPAIRED ? evenI16(v$g) : evenSigned(v$g), odd$g = $C > UNPAIRED ? oddI16(v$g) : oddSigned(v$g);
+      const even$g = evenI16(v$g), odd$g = oddI16(v$g);
       {
         const y$c = v128.load_splat<u32>(y, 4 * ($C * (1 + 2 * $i) + $c));
         const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i) + $c));
-        plus$g$c = $C > UNPAIRED ? dotI16(plus$g$c, even$g, odd$g, y$c, z$c) : dotSigned(plus$g$c, even$g, odd$g, y$c, z$c, ones);
+        plus$g$c = dotSigned(plus$g$c, v$g, even$g, odd$g, y$c, z$c);
         minus$g$c = dotMinus(minus$g$c, v$g, z$c);
       }
     }

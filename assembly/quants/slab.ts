@@ -13,7 +13,7 @@
 //   16   [64 x 2 x 16 B]  step n, i16 2r + k: row r, scale * w of elements 4n + 2k (first vector), 4n + 2k + 1 (second)
 
 import {
-  EVEN, LOW16, M48, ONES, STEP, addLeast, dotMinus, dotSigned, even, evenI16, odd, oddI16, scaledEnd, scaledLeast, scaledStart, scaledStep,
+  EVEN, LOW16, M48, STEP, addLeast, dotMinus, dotSigned, even, evenI16, odd, oddI16, scaledEnd, scaledLeast, scaledStart, scaledStep,
   settleSigned,
 } from "../lanes";
 
@@ -71,7 +71,7 @@ function slab7(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
  */
 function slab8(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
-  const zero = i32x4.splat(0), ones = v128.load_splat<u32>(ONES);
+  const zero = i32x4.splat(0);
   let w$g = w + groupBytes * $g;
   let f$g$c = v128.load(out + outStride * $c, 16 * $g);
   for (let b: u32 = 0; b < nb; b++) {
@@ -89,7 +89,7 @@ function slab8(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
         {
           const y$c = v128.load_splat<u32>(y, 4 * ($C * 2 * $n + $c));
           const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 * $n + 1) + $c));
-          plus$g$c = dotSigned(plus$g$c, q$g, q$g, y$c, z$c, ones);
+          plus$g$c = dotSigned(plus$g$c, q$g, q$g, q$g, y$c, z$c);
           minus$g$c = dotMinus(minus$g$c, q$g, z$c);
         }
       }

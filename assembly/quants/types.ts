@@ -193,10 +193,10 @@ export function packFormat(type: u32): u32 {
     case GgmlType.Q6_0:
     case GgmlType.IQ1_BN:
     case GgmlType.IQ2_BN: return PackFormat.q8x32;
+    case GgmlType.NVFP4: return PackFormat.q8x32Halves;
     case GgmlType.Q8_0:
-    case GgmlType.IQ4_NL:
-    case GgmlType.NVFP4:
-    case GgmlType.Q8_KV: return PackFormat.q8x32Split;
+    case GgmlType.Q8_KV:
+    case GgmlType.IQ4_NL: return PackFormat.q8x32Folded;
     case GgmlType.Q2_K:
     case GgmlType.Q3_K:
     case GgmlType.Q4_K:
