@@ -19,15 +19,19 @@ const C: usize = memory.data<u32>([
   0x8fffe000, // 0: a half shifted by 3, without the copies of its sign
   0x72800000, // 4: 2^102
   0x7f800000, // 8: infinity
+  0x7fff7fff, // 12: magnitudes of two halves
+  0x04000400, // 16: the least normal ones
+  0x28002800, // 20: what moves their exponents by ten
+  126 << 10, // 24: see countToHalf
 ], 16);
 export const HALF_BITS: usize = C;
 export const ENLARGE: usize = C + 4;
-const INFINITY: usize = C + 8;
+const INFINITY: usize = C + 8, MAGNITUDE: usize = C + 12, NORMAL: usize = C + 16, MOVE: usize = C + 20, COUNT: usize = C + 24;
 
 /** Exponent and mantissa of the file's 128. */
-const LIMIT: u32 = 0x5800;
-/** What moves a half's exponent by ten, and an f32's by 102. */
-const MOVE: u32 = 10 << 10, MOVE32: u32 = 102 << 23;
+const LIMIT: i16 = 0x5800;
+/** What moves an f32's exponent by 102. */
+const MOVE32: u32 = 102 << 23;
 
 /**
  * One column of groups without a mark: f = f + w * x, k ascending.
@@ -110,33 +114,40 @@ export function repackF16(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: 
   v128.store(dst, i32x4.splat(moved ? 0 : 1));
 }
 
-/** The halves of rows at p, up to end, get a group's exponents; false: some is too large, and nothing is changed. */
+/** The halves at p, up to end, get a group's exponents; false: some is too large, and nothing is changed. */
 function moveExponents(p: usize, end: usize): bool {
-  const magnitude = i16x8.splat(0x7fff), limit = i16x8.splat(<i16>LIMIT), normal = i16x8.splat(0x400), move = i16x8.splat(<i16>MOVE);
-  // K is even, or 8 bytes remain
-  const last = end - ((end - p) & 8);
-  for (let q = p; q < last; q += 16) {
-    if (v128.any_true(i16x8.ge_u(v128.and(v128.load(q), magnitude), limit))) return false;
-  }
-  if (last < end && v128.any_true(i16x8.ge_u(v128.and(v128.load64_zero(last), magnitude), limit))) return false;
-  for (; p < last; p += 16) {
-    const h = v128.load(p);
-    v128.store(p, i16x8.add(h, move));
-    if (v128.any_true(i16x8.lt_u(v128.and(h, magnitude), normal))) {
-      v128.store(p, h);
-      for (let i: usize = 0; i < 16; i += 2) store<u16>(p + i, moveExponent(load<u16>(p + i)));
-    }
-  }
-  for (; p < end; p += 2) store<u16>(p, moveExponent(load<u16>(p)));
+  const magnitude = v128.load_splat<u32>(MAGNITUDE);
+  let largest = i16x8.splat(0);
+  // of an odd K, four are left
+  const rest = end - ((end - p) & 8);
+  for (let q = p; q < rest; q += 16) largest = i16x8.max_u(largest, v128.and(v128.load(q), magnitude));
+  if (rest < end) largest = i16x8.max_u(largest, v128.and(v128.load64_zero(rest), magnitude));
+  if (v128.any_true(i16x8.ge_u(largest, i16x8.splat(LIMIT)))) return false;
+  for (; p < rest; p += 16) v128.store(p, moveExponent(v128.load(p)));
+  if (rest < end) v128.store64_lane(rest, moveExponent(v128.load64_zero(rest)), 0);
   return true;
 }
 
-/** A half of a group for one of the file, whose magnitude is below 128. */
-function moveExponent(h: u32): u32 {
-  const m = h & 0x7fff;
-  if (m >= 0x400) return h + MOVE;
-  // m * 2^-24, an f32's exponent of m is 127 to 136, a group's 1 to 10
-  return m ? (h & 0x8000) | ((reinterpret<u32>(<f32>m) >> 13) - (126 << 10)) : h;
+/** A group's halves for eight of the file, of magnitudes below 128. */
+// @ts-ignore: decorator
+@inline
+function moveExponent(h: v128): v128 {
+  const magnitude = v128.load_splat<u32>(MAGNITUDE), m = v128.and(h, magnitude);
+  const isSmall = i16x8.lt_s(m, v128.load_splat<u32>(NORMAL));
+  let moved = i16x8.add(m, v128.load_splat<u32>(MOVE));
+  if (v128.any_true(isSmall)) {
+    const low = countToHalf(i32x4.extend_low_i16x8_u(m)), high = countToHalf(i32x4.extend_high_i16x8_u(m));
+    // the narrowing makes a zero of what is below one
+    moved = v128.bitselect(i16x8.narrow_i32x4_u(low, high), moved, isSmall);
+  }
+  return v128.or(moved, v128.andnot(h, magnitude));
+}
+
+/** m * 2^-24 as a group's half: an f32 has exponents of 127 to 136 for such an m, a group's half 1 to 10. Negative for 0. */
+// @ts-ignore: decorator
+@inline
+function countToHalf(m: v128): v128 {
+  return i32x4.sub(i32x4.shr_u(f32x4.convert_i32x4_u(m), 13), v128.load_splat<u32>(COUNT));
 }
 
 /** Row `lane` of a group as k f32. */
