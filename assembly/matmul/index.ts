@@ -7,7 +7,7 @@ import { FAST, GgmlType, SlabKind, isDirect, slabKind } from "../quants/types";
 import { Slabs, slabTiles } from "./slabs";
 import { Unpacked, unpackedTiles, unpacksForTiles } from "./unpacked";
 import {
-  bf16Column, bf16Rows, codes, f16Column, f32Rows, iq1_bn, iq1_kt, iq2_bn, iq2_k, iq2_kl, iq2_ks, iq2_kt, iq3_k, iq3_ks,
+  bf16Column, bf16Rows, codes, f16Column, f32Column, f32Rows, iq1_bn, iq1_kt, iq2_bn, iq2_k, iq2_kl, iq2_ks, iq2_kt, iq3_k, iq3_ks,
   iq3_kt, iq4_k, iq4_ks, iq4_kss, iq4_kt, iq4_nl, iq4_nlColumn, iq4_xs, iq5_k, iq5_ks, iq6_k, mxfp4, nvfp4, nvfp4Column, q1_0,
   q2_0, q2_K, q3_K, q4_0, q4_1, q4_K, q5_0, q5_1, q5_K, q6_0, q6_K, q8_0, q8_0Column, q8_KV, q8_KVColumn, tq1_0, tq2_0,
 } from "./tiles.generated";
@@ -75,6 +75,7 @@ export function matmulTile(
   if (type >= FAST) return codes(nGroups, w, groupBytes, k, y, columns, out, outStride);
   switch (type) {
     case GgmlType.F32: {
+      if (columns == 1) return f32Column(nGroups, w, groupBytes, k, y, columns, out, outStride);
       for (let c: u32 = 0; c < columns; c++) memory.fill(out + <usize>c * outStride, 0, nGroups << 4);
       return f32Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
     }
