@@ -23,10 +23,8 @@ const C: usize = memory.data<u32>([
   0x7fff, // 56: half a step of bf16, less one, in f32 bits
   0x400000, // 60: quiet bit of an f32 NaN
   1, // 64
-  0x8fff8fff, // 68: two f16 shifted right by 3, without the copies of the sign
-  0x38003800, // 72: 112 << 7, the difference of the exponent biases in the upper half of an f32, twice
-  0x04000400, // 76: one step of the exponent, twice
-  0x78007800, // 80: an exponent but for its last bit, twice
+  0x04000400, // 68: one step of the exponent, twice
+  0x78007800, // 72: an exponent but for its last bit, twice
 ], 16);
 
 // @ts-ignore: decorator
@@ -123,35 +121,11 @@ export function widenF16x4(h: v128): v128 {
   return v128.or(magnitude, v128.and(h, c(4)));
 }
 
-// Eight normal f16 at once, in two halves of an f32: 3 instructions for four values. The kernels of F16 weights
-// check first that all are normal (weights of trained models are, but for about 1 in 400) and take loadF16x4 if not.
-
-/** The upper 16 bits of the f32 of eight normal f16. */
-// @ts-ignore: decorator
-@inline
-export function upperHalves(h: v128): v128 {
-  return i16x8.add(v128.and(i16x8.shr_s(h, 3), c(68)), c(72));
-}
-
-/** f32x4 of f16 0..3 of h, all normal; upper: upperHalves(h). */
-// @ts-ignore: decorator
-@inline
-export function widenLow(h: v128, upper: v128): v128 {
-  return v128.shuffle<i16>(i16x8.shl(h, 13), upper, 0, 8, 1, 9, 2, 10, 3, 11);
-}
-
-/** f32x4 of f16 4..7 of h, all normal. */
-// @ts-ignore: decorator
-@inline
-export function widenHigh(h: v128, upper: v128): v128 {
-  return v128.shuffle<i16>(i16x8.shl(h, 13), upper, 4, 12, 5, 13, 6, 14, 7, 15);
-}
-
 /** Zero in each i16 lane whose f16 is zero, subnormal, infinite or NaN: exponent + 1 is then 1 or 32. */
 // @ts-ignore: decorator
 @inline
 export function normalLanes(h: v128): v128 {
-  return v128.and(i16x8.add(h, c(76)), c(80));
+  return v128.and(i16x8.add(h, c(68)), c(72));
 }
 
 /** f32 to f16 bits. From 65520 upward infinity; NaN becomes 0x7e00 with its sign. */

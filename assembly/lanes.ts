@@ -229,35 +229,6 @@ export function sumOf256(y: usize, stride: usize, ones: v128): v128 {
   return i32x4.add(i32x4.add(a, b), i32x4.add(c, d));
 }
 
-// Signed weights (-128..127) would need both operands of a relaxed dot to be 8-bit. The activations are packed as
-// y+ = max(y, 0) and y- = max(-y, 0), 7 bits each, and w.y = w.y+ - w.y-. base, and several columns in rel16:
-// (even, odd) pairs instead.
-
-/** One step on signed weights, total in i32x4: w.y+ (dot32), or all of w.y. */
-// @ts-ignore: decorator
-@inline
-export function dotSigned(acc: v128, wEven: v128, wOdd: v128, y0: v128, y1: v128, ones: v128): v128 {
-  if (DOT32) return i32x4.relaxed_dot_i8x16_i7x16_add_s(wEven, y0, acc);
-  if (BASE) return i32x4.add(i32x4.add(acc, i32x4.dot_i16x8_s(wEven, y0)), i32x4.dot_i16x8_s(wOdd, y1));
-  // |w.y+ - w.y-| <= 2 * 128 * 127 = 32512: of each product one half is zero
-  const pairs = i16x8.sub(v128.relaxed_dot<i16>(wEven, y0), v128.relaxed_dot<i16>(wEven, y1));
-  return i32x4.add(acc, i32x4.dot_i16x8_s(pairs, ones));
-}
-
-/** The same step's w.y- (dot32); nothing elsewhere. */
-// @ts-ignore: decorator
-@inline
-export function dotMinus(acc: v128, w: v128, y1: v128): v128 {
-  return DOT32 ? i32x4.relaxed_dot_i8x16_i7x16_add_s(w, y1, acc) : acc;
-}
-
-/** The i32x4 total of dotSigned and dotMinus. */
-// @ts-ignore: decorator
-@inline
-export function settleSigned(plus: v128, minus: v128): v128 {
-  return DOT32 ? i32x4.sub(plus, minus) : plus;
-}
-
 // Products of a sub-block's sum with its scale (slab.ts): weights of 7 bits, offset by 64, so that only one step fits i16.
 // rel16 multiplies each step by the scale, as a pair of i16, and takes the offset off at the end of a block.
 
@@ -423,6 +394,13 @@ export function foldedStep(acc: v128, wEven: v128, y: v128, s: v128, k: v128): v
   if (BASE) return i32x4.add(acc, i32x4.dot_i16x8_s(wEven, y));
   if (DOT32) return i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.xor(wEven, s), y, acc);
   return i32x4.add(acc, i32x4.dot_i16x8_s(v128.relaxed_dot<i16>(v128.xor(wEven, s), y), k));
+}
+
+/** The total of scaledFolded begins with N, at p. */
+// @ts-ignore: decorator
+@inline
+export function foldedStart(p: usize): v128 {
+  return BASE ? i32x4.splat(0) : v128.load_splat<u32>(p);
 }
 
 /** The total and what scaledFolded has added up from zero for a sub-block. */

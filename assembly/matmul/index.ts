@@ -2,11 +2,12 @@
 // matmul/ops.ts drives these from a plan; tests, benchmarks and the loader call them directly.
 
 import { packColumn } from "../quants/activations";
+import { exactF16 } from "../quants/f16";
 import { FAST, GgmlType, isGrid, markBytes } from "../quants/types";
 import { gridRows } from "./grid-rows";
 import { Unpacked, clear, isUnpacked, unpackedTiles } from "./unpacked";
 import {
-  bf16Rows, codes, f16Rows, f32Rows, iq1_bn, iq1_kt, iq2_bn, iq2_k, iq2_kl, iq2_ks, iq2_kt, iq3_k, iq3_ks, iq3_kt, iq4_k,
+  bf16Column, bf16Rows, codes, f16Column, f32Column, f32Rows, iq1_bn, iq1_kt, iq2_bn, iq2_k, iq2_kl, iq2_ks, iq2_kt, iq3_k, iq3_ks, iq3_kt, iq4_k,
   iq4_ks, iq4_kss, iq4_kt, iq4_nl, iq4_xs, iq5_k, iq5_ks, iq6_k, mxfp4, nvfp4, q1_0, q2_0, q2_K, q3_K, q4_0, q4_1, q4_K, q5_0,
   q5_1, q5_K, q6_0, q6_K, q8_0, q8_0Tiles, q8_KV, tq1_0, tq2_0,
 } from "./tiles.generated";
@@ -42,7 +43,7 @@ export function matmulTiles(
 ): void {
   // one column alone has no use for a slab
   if (nTiles * columns == 1 && isGrid(type)) return gridRows(type, nGroups, w, k, y, out, scratch);
-  if (isUnpacked(type, k, columns, nTiles)) {
+  if (isUnpacked(type, columns, nTiles)) {
     return unpackedTiles(type, nGroups, w, groupBytes, y, tileBytes, nTiles, k, columns, out, outStride, scratch);
   }
   for (let t: u32 = 0; t < nTiles; t++, y += tileBytes, out += outStride * columns) {
@@ -69,11 +70,17 @@ function directTile(
   if (type >= FAST) return codes(nGroups, w, groupBytes, k, y, columns, out, outStride);
   switch (type) {
     case GgmlType.F32: {
+      if (columns == 1) return f32Column(nGroups, w, groupBytes, k, y, columns, out, outStride);
       clear(nGroups, columns, out, outStride);
       return f32Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
     }
-    case GgmlType.F16: return f16Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.BF16: return bf16Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
+    case GgmlType.F16: {
+      f16Column(nGroups, w, groupBytes, k, y, columns, out, outStride);
+      return exactF16(nGroups, w, groupBytes, k, y, out);
+    }
+    case GgmlType.BF16:
+      if (columns == 1) return bf16Column(nGroups, w, groupBytes, k, y, columns, out, outStride);
+      return bf16Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q4_0: return q4_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q4_1: return q4_1(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.Q5_0: return q5_0(nGroups, w, groupBytes, k, y, columns, out, outStride);

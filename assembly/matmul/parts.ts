@@ -42,10 +42,10 @@ function isWide(type: u32, columns: u32): bool {
 }
 
 /** Bytes of an unpacked unit of the type; 0: the type is not unpacked. */
-export function unitBytes(type: u32, k: u32, columns: u32): u32 {
+export function unitBytes(type: u32, columns: u32): u32 {
   if (isSlab(type)) return isWide(type, columns) ? Slab.wideBytes : Slab.bytes;
   switch (type) {
-    case GgmlType.F16: return k & 1 ? 0 : F32_UNIT;
+    case GgmlType.F16: return F32_UNIT;
     case GgmlType.Q2_K: return Q2Slab.bytes;
     case GgmlType.Q4_K:
     case GgmlType.Q5_K: return KSlab.bytes;

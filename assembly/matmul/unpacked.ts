@@ -20,6 +20,7 @@ export enum Unpacked { bytes = 34976 }
 /** Tiles from which on unpacking is faster (measured); 1: the type has no other tiles of several columns. */
 function leastTiles(type: u32): u32 {
   switch (type) {
+    case GgmlType.F16:
     case GgmlType.Q2_K:
     case GgmlType.Q3_K:
     case GgmlType.Q6_K:
@@ -35,10 +36,10 @@ function leastTiles(type: u32): u32 {
   }
 }
 
-/** Whether a product of rows of k weights with nTiles tiles of `columns` columns goes through unpackedTiles. */
-export function isUnpacked(type: u32, k: u32, columns: u32, nTiles: u32): bool {
+/** Whether a product with nTiles tiles of `columns` columns goes through unpackedTiles. */
+export function isUnpacked(type: u32, columns: u32, nTiles: u32): bool {
   if (columns == 1) return type < FAST && slabKind(type) != SlabKind.none && !isDirect(type);
-  return isSlab(type) || (nTiles >= leastTiles(type) && unitBytes(type, k, columns) != 0);
+  return isSlab(type) || (nTiles >= leastTiles(type) && unitBytes(type, columns) != 0);
 }
 
 /** +0 to all outputs, for products that are added to them. */
@@ -55,7 +56,7 @@ export function unpackedTiles(
   out: usize, outStride: usize, part: usize,
 ): void {
   const perPass = columns == 1 ? GROUPS1 : GROUPS, perPart = type == GgmlType.F16 ? F32_UNITS : SLAB_UNITS;
-  const rowBytes = <usize>unitBytes(type, k, columns) * perPart, spare = part + Unpacked.bytes - Slab.scratch;
+  const rowBytes = <usize>unitBytes(type, columns) * perPart, spare = part + Unpacked.bytes - Slab.scratch;
   const nUnits = (k + UNIT - 1) / UNIT, tileUnit: usize = packTileBytes(packFormat(type), columns, UNIT);
   for (let g: u32 = 0; g < nGroups; g += perPass, w += groupBytes * perPass, out += 16 * perPass) {
     const groups = min(perPass, nGroups - g);

@@ -8,20 +8,19 @@
 //   q8x256      [d f32][4 x (i16, i16)][16 x -sum of 16 q, i32][64 steps]   84 + 256 * STEP, of one column
 //               [d f32][4 x (i16, i16)][8 x (i16, i16)][16 starts][64 steps]   C * (116 + 256 * STEP), of several
 //               the first i16 pairs are sums of 32: sub-blocks (0, 2), (1, 3), (4, 6), (5, 7); the other of 16: (0, 1), (2, 3) ..
-// Of several columns:
 //   q8x16       [d f32] twice [start][4 steps]                          C * (12 + 32 * STEP)
 //   q8x32Folded [d f32][sum of |q| where q < 0, i32][8 steps, |q| and signs]  C * 72
+// Of several columns:
 //   q8x256Pairs [d f32][STARTS starts][64 steps]                        C * (4 + 4 * STARTS + 256 * STEP)
 //   q8x256Signs [d f32][8 x (i16, i16)][64 steps, |q| and signs]        C * 548; where lanes.ts is WIDE without the sums, C * 516
 //               the i16 pairs are sums of |q| where q < 0 of 16: sub-blocks (0, 1), (2, 3) ..
 // A step of one column is 4 bytes q; in base (lanes.ts) two words, the i16 pairs (q0, q2) and (q1, q3), all columns'
-// first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order, as are |q| and signs (255 where q < 0);
-// in base, and in q8x256Signs where lanes.ts is WIDE, the i16 pairs; the sum of q8x32Folded is 0 then.
+// first words before their second. |q| and signs (255 where q < 0) are two words in that order; in base, and in q8x256Signs
+// where lanes.ts is WIDE, the i16 pairs; the sum of q8x32Folded is 0 then.
 // A start is what an offset of 64 (q8x16: 16) makes of 16 elements: -64 times their sum, i32. rel16: in two i16, of elements 4n, 4n + 1 and of
 // 4n + 2, 4n + 3, where the two sums of a dot begin; in q8x256Pairs of 8 elements.
 //
 // Of one column:
-//   q8x32Split    [d f32][8 steps, y+ and y-]                           68
 //   q8x256Folded  [d f32][16 words][8 words][64 steps, |q| and signs]   612 bytes, for folded.ts, as the following
 //     words: for sub-blocks 4i .. 4i + 3 of 16, four: i16 pairs of the sums of |q| where q < 0, (0, 2) and (1, 3), then of the
 //     sums of q; then the same of sub-blocks of 32. Signs: 255 where q < 0. In base the i16 pairs, the sums of |q| 0
@@ -35,16 +34,15 @@ import { BASE, REL16, STARTS, STEP, WIDE } from "../lanes";
 export enum PackFormat {
   f32 = 0,
   q8x32 = 1,
-  q8x32Split = 2,
-  q8x32Folded = 3,
-  q8x16 = 4,
-  q8x256 = 5,
-  q8x256Pairs = 6,
-  q8x256Signs = 7,
-  q8x256Folded = 8,
-  q8x256Paired = 9,
-  q8x256Octets = 10,
-  q8x256Trellis = 11,
+  q8x32Folded = 2,
+  q8x16 = 3,
+  q8x256 = 4,
+  q8x256Pairs = 5,
+  q8x256Signs = 6,
+  q8x256Folded = 7,
+  q8x256Paired = 8,
+  q8x256Octets = 9,
+  q8x256Trellis = 10,
 }
 
 /** The form that a format has for `columns` columns. */
@@ -78,7 +76,6 @@ export function tileColumns(format: u32): u32 {
 function blockElements(form: u32): u32 {
   switch (form) {
     case PackFormat.q8x32:
-    case PackFormat.q8x32Split:
     case PackFormat.q8x32Folded:
     case PackFormat.q8x16: return 32;
     default: return 256;
@@ -89,7 +86,6 @@ function blockElements(form: u32): u32 {
 function blockBytes(form: u32, columns: u32): u32 {
   switch (form) {
     case PackFormat.q8x32: return columns * (8 + 32 * STEP);
-    case PackFormat.q8x32Split: return columns * 68;
     case PackFormat.q8x32Folded: return columns * 72;
     case PackFormat.q8x16: return columns * (12 + 32 * STEP);
     case PackFormat.q8x256: return headBytes(columns) + columns * 256 * STEP;
@@ -168,7 +164,6 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
   if (format == PackFormat.q8x256Pairs) return packTilePairs(x, inverse, dst + stride, stride);
   if (format == PackFormat.q8x256 && stride > 4) return packTile256(x, inverse, dst + stride, stride);
   if (format == PackFormat.q8x256Signs) return packTileSigns(x, inverse, dst + stride, stride);
-  const split = format == PackFormat.q8x32Split;
   let sums = dst + stride;
   let steps = sums;
   if (format == PackFormat.q8x32) steps += stride;
@@ -177,14 +172,9 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
     sums += 4 * stride;
   }
   let sum: i32 = 0;
-  for (let i: u32 = 0; i < n; i += 16, steps += (split ? 8 : 4 * STEP) * stride) {
+  for (let i: u32 = 0; i < n; i += 16, steps += 4 * STEP * stride) {
     // inverse 0: the block is zero, or x holds something that must not be multiplied
     const q = inverse != 0 ? quantise16(x + (i << 2), f32x4.splat(inverse)) : i32x4.splat(0);
-    if (split) {
-      if (BASE) storeTwoWords(steps, stride, i16x8.shr_s(i16x8.shl(q, 8), 8), i16x8.shr_s(q, 8));
-      else storeTwoWords(steps, stride, i8x16.max_s(q, i32x4.splat(0)), i8x16.max_s(i8x16.neg(q), i32x4.splat(0)));
-      continue;
-    }
     storeSteps(steps, stride, q);
     const sum16 = sumOf16(q);
     if (format == PackFormat.q8x32) {

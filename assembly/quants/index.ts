@@ -6,10 +6,10 @@ import {
 } from "../matmul/tiles.generated";
 import { dequantizeBF16 } from "./bf16";
 import { Codes, codeValues, dequantizeCodes, encodeSlab, unpackCodes } from "./codes";
-import { dequantizeF16 } from "./f16";
+import { dequantizeF16, repackF16 } from "./f16";
 import { dequantizeF32 } from "./f32";
 import { Prepared, slabScales } from "./grid-rows";
-import { interleave16, interleave32 } from "./interleave";
+import { interleave32, interleavePairs16 } from "./interleave";
 import { prepareIQ1_M, repackIQ1_M } from "./iq1_m";
 import { unpackIQ1_M_R4 } from "./iq1_m_r4";
 import { prepareIQ1_S, repackIQ1_S } from "./iq1_s";
@@ -97,8 +97,8 @@ export function repackGroup(type: u32, src: usize, rowBytes: usize, nRows: u32, 
   if (nRows < 4) memory.fill(dst, 0, groupBytes(type, k));
   switch (type) {
     case GgmlType.F32: return interleave32(src, rowBytes, nRows, k, dst);
-    case GgmlType.F16:
-    case GgmlType.BF16: return interleave16(src, rowBytes, nRows, k, dst);
+    case GgmlType.F16: return repackF16(src, rowBytes, nRows, k, dst);
+    case GgmlType.BF16: return interleavePairs16(src, rowBytes, nRows, k, dst);
     case GgmlType.Q4_0:
     case GgmlType.IQ4_NL: return repackQ4_0(src, rowBytes, nRows, k, dst);
     case GgmlType.Q4_1: return repackQ4_1(src, rowBytes, nRows, k, dst);

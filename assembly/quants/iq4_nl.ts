@@ -8,7 +8,7 @@
 //   8    [4 x 16 B] vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
 import { f16ToF32, loadFiniteF16x4, loadNormalF16x4, MARK_BYTES } from "../half";
-import { M15, ONES, dotMinus, dotSigned, evenSigned, lookup, oddSigned, settleSigned } from "../lanes";
+import { M15, ONES, foldedStart, lookup, scaledFolded } from "../lanes";
 import { nibbleAt } from "./nibbles";
 import { OffsetSlab } from "./offset-slab";
 
@@ -19,46 +19,28 @@ export const IQ4NL_VALUES: usize = memory.data<i8>([
 ], 16);
 
 /**
- * One tile: acc = sum values[q] * y, f = f + acc * (d_w * d_y).
+ * One column: acc = sum values[q] * y (folded.ts), f = f + acc * (d_w * d_y).
  * @tiles 1x1
  */
 function iq4_nl(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
-  const zero = i32x4.splat(0), ones = v128.load_splat<u32>(ONES), m15 = v128.load_splat<u32>(M15);
-  const values = v128.load(IQ4NL_VALUES);
-  let w$g = w + groupBytes * $g + MARK_BYTES;
-  let f$g$c = f32x4.splat(0);
+  const ones = v128.load_splat<u32>(ONES), m15 = v128.load_splat<u32>(M15), values = v128.load(IQ4NL_VALUES);
+  let f = f32x4.splat(0);
+  w += MARK_BYTES;
   for (let b: u32 = 0; b < nb; b++) {
-    let plus$g$c = zero, minus$g$c = zero;
+    let a = foldedStart(y + 4);
     for (let $i = 0; $i < 4; $i++) {
-      const v$g = v128.load(w$g, 8 + 16 * $i);
-      const low$g = i8x16.swizzle(values, v128.and(v$g, m15));
-      const high$g = i8x16.swizzle(values, v128.and(i16x8.shr_u(v$g, 4), m15));
-      const lowEven$g = evenSigned(low$g), lowOdd$g = oddSigned(low$g);
-      const highEven$g = evenSigned(high$g), highOdd$g = oddSigned(high$g);
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (1 + 4 * $i) + $c));
-        const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 4 * $i) + $c));
-        plus$g$c = dotSigned(plus$g$c, lowEven$g, lowOdd$g, y$c, z$c, ones);
-        minus$g$c = dotMinus(minus$g$c, low$g, z$c);
-      }
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (3 + 4 * $i) + $c));
-        const z$c = v128.load_splat<u32>(y, 4 * ($C * (4 + 4 * $i) + $c));
-        plus$g$c = dotSigned(plus$g$c, highEven$g, highOdd$g, y$c, z$c, ones);
-        minus$g$c = dotMinus(minus$g$c, high$g, z$c);
-      }
+      const v = v128.load(w, 8 + 16 * $i);
+      const low = lookup(values, v128.and(v, m15)), high = lookup(values, v128.and(i16x8.shr_u(v, 4), m15));
+      a = scaledFolded(a, low, v128.load_splat<u32>(y, 16 * $i + 8), v128.load_splat<u32>(y, 16 * $i + 12), ones);
+      a = scaledFolded(a, high, v128.load_splat<u32>(y, 16 * $i + 16), v128.load_splat<u32>(y, 16 * $i + 20), ones);
     }
-    const dw$g = $exact ? loadFiniteF16x4(w$g) : loadNormalF16x4(w$g);
-    {
-      const dy$c = v128.load_splat<u32>(y, 4 * $c);
-      const total$g$c = f32x4.convert_i32x4_s(settleSigned(plus$g$c, minus$g$c));
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
-    }
-    w$g += 72;
-    y += $C * 68;
+    const d = $exact ? loadFiniteF16x4(w) : loadNormalF16x4(w);
+    f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(a), f32x4.mul(d, v128.load_splat<u32>(y))));
+    w += 72;
+    y += 72;
   }
-  v128.store(out + outStride * $c, f$g$c, 16 * $g);
+  v128.store(out, f);
 }
 
 /** n R4 blocks to slabs. */

@@ -27,8 +27,7 @@ import { Slab } from "./slab";
  * One tile, with v = values + 128, which is 1..241: total = sum over sub-blocks of
  * (sc - 32) * (sum v * y - 128 * sum y), f = f + total * (d_w * d_y).
  * |total| <= 256 * 127 * 32 * 127 = 1.33e8, on the way at most 256 * (241 + 128) * 32 * 127.
- * Signed values and y+, y- (lanes.ts) would take more accumulators and loads of y: IQ4_NL, which
- * does so, reaches 10.8 GB/s and 50 GOP/s where this reaches 11.4 and 65 (Zen 4, Node 24, rel16).
+ * Folded (folded.ts), as IQ4_NL and IQ4_KS, it would take a vector instruction less a step and a load more: they are as fast.
  * @tiles 1x1
  */
 function iq4_xs(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {

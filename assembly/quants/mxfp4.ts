@@ -15,16 +15,24 @@ import { OffsetSlab } from "./offset-slab";
 export const MXFP4_VALUES: usize = memory.data<i8>([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], 16);
 /** values + 12: unsigned, 5 bits. */
 export const MXFP4_SHIFTED: usize = memory.data<u8>([12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0], 16);
-const C: usize = memory.data<u32>([2, 1, 0x00800000], 16);
+const C: usize = memory.data<u32>([
+  12, // 0: the offset of the values
+  0x00400000, // 4: 2^-127
+  0x3f000000, // 8: 1 / 2
+], 16);
+export const TWELVE: usize = C;
+/** Bytes 0..3 to the tops of four lanes. */
+export const TOPS: usize = memory.data<u8>([128, 128, 128, 0, 128, 128, 128, 1, 128, 128, 128, 2, 128, 128, 128, 3], 16);
 
-/** Four exponent bytes at p as f32x4 of 2^(e - 128): e < 2 are subnormal. */
+/**
+ * Four exponent bytes at p as f32x4 of 2^(e - 128), subnormal for e < 2. As an f32's exponent, e is 2^(e - 127), but for e = 0,
+ * which the maximum with that power's bits mends. tops: load(TOPS).
+ */
 // @ts-ignore: decorator
 @inline
-export function loadE8M0x4(p: usize): v128 {
-  const e = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(p)));
-  const small = i32x4.shl(i32x4.add(e, v128.load_splat<u32>(C + 4)), 21);
-  const normal = i32x4.sub(i32x4.shl(e, 23), v128.load_splat<u32>(C + 8));
-  return v128.bitselect(small, normal, i32x4.lt_u(e, v128.load_splat<u32>(C)));
+export function loadE8M0x4(p: usize, tops: v128): v128 {
+  const doubled = i32x4.max_u(i32x4.shr_u(lookup(v128.load_splat<u32>(p), tops), 1), v128.load_splat<u32>(C + 4));
+  return f32x4.mul(doubled, v128.load_splat<u32>(C + 8));
 }
 
 /**
@@ -35,12 +43,12 @@ export function loadE8M0x4(p: usize): v128 {
 function mxfp4(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
   const m15 = v128.load_splat<u32>(M15), evenMask = v128.load_splat<u32>(EVEN), ones = v128.load_splat<u32>(ONES);
-  const values = v128.load(MXFP4_SHIFTED), zero = i32x4.splat(0);
+  const values = v128.load(MXFP4_SHIFTED), twelve = v128.load_splat<u32>(TWELVE), tops = v128.load(TOPS);
   let w$g = w + groupBytes * $g;
   let f$g$c = f32x4.splat(0);
   for (let b: u32 = 0; b < nb; b++) {
-    const sum4$c = i32x4.shl(v128.load_splat<u32>(y, 4 * ($C + $c)), 2);
-    const start$c = i32x4.add(sum4$c, i32x4.shl(sum4$c, 1));
+    // a sum of 32 fits i16
+    const start$c = i32x4.dot_i16x8_s(v128.load_splat<u32>(y, 4 * ($C + $c)), twelve);
     let a$g$c = start$c, sum$g$c = start$c;
     for (let $i = 0; $i < 4; $i++) {
       const v$g = v128.load(w$g, 4 + 16 * $i);
@@ -59,7 +67,7 @@ function mxfp4(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
       }
       if ($i % 2 == 1) sum$g$c = settle(sum$g$c, a$g$c, ones);
     }
-    const dw$g = loadE8M0x4(w$g);
+    const dw$g = loadE8M0x4(w$g, tops);
     {
       const dy$c = v128.load_splat<u32>(y, 4 * $c);
       const total$g$c = f32x4.convert_i32x4_s(sum$g$c);
@@ -73,9 +81,9 @@ function mxfp4(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
 
 /** n R4 blocks to slabs. */
 export function unpackMXFP4(block: usize, n: u32, slab: usize): void {
-  const m15 = v128.load_splat<u32>(M15), values = v128.load(MXFP4_SHIFTED);
+  const m15 = v128.load_splat<u32>(M15), values = v128.load(MXFP4_SHIFTED), tops = v128.load(TOPS);
   for (; n > 0; n--, block += 68, slab += OffsetSlab.bytes) {
-    v128.store(slab, loadE8M0x4(block));
+    v128.store(slab, loadE8M0x4(block, tops));
     for (let i: u32 = 0; i < 4; i++) {
       const q = v128.load(block + (i << 4), 4), to = slab + (i << 5);
       v128.store(to, lookup(values, v128.and(q, m15)), OffsetSlab.weights);

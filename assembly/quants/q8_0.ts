@@ -8,40 +8,30 @@
 //   8    [8 x 16 B] vector i, byte 4r + k: row r, element 4i + k
 
 import { f16ToF32, loadFiniteF16x4, loadNormalF16x4, MARK_BYTES, markGroup } from "../half";
-import { ONES, dotMinus, dotSigned, evenSigned, oddSigned, settleSigned } from "../lanes";
+import { ONES, foldedStart, scaledFolded } from "../lanes";
 import { OffsetSlab } from "./offset-slab";
 
 /**
- * One tile: acc = sum q * y, f = f + acc * (d_w * d_y).
+ * One column: acc = sum q * y (folded.ts), f = f + acc * (d_w * d_y).
  * @tiles 1x1
  */
 function q8_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
-  const zero = i32x4.splat(0), ones = v128.load_splat<u32>(ONES);
-  let w$g = w + groupBytes * $g + MARK_BYTES;
-  let f$g$c = f32x4.splat(0);
+  const ones = v128.load_splat<u32>(ONES);
+  let f = f32x4.splat(0);
+  w += MARK_BYTES;
   for (let b: u32 = 0; b < nb; b++) {
-    let plus$g$c = zero, minus$g$c = zero;
+    let a = foldedStart(y + 4);
     for (let $i = 0; $i < 8; $i++) {
-      const v$g = v128.load(w$g, 8 + 16 * $i);
-      const even$g = evenSigned(v$g), odd$g = oddSigned(v$g);
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (1 + 2 * $i) + $c));
-        const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i) + $c));
-        plus$g$c = dotSigned(plus$g$c, even$g, odd$g, y$c, z$c, ones);
-        minus$g$c = dotMinus(minus$g$c, v$g, z$c);
-      }
+      const q = v128.load(w, 8 + 16 * $i);
+      a = scaledFolded(a, q, v128.load_splat<u32>(y, 8 * $i + 8), v128.load_splat<u32>(y, 8 * $i + 12), ones);
     }
-    const dw$g = $exact ? loadFiniteF16x4(w$g) : loadNormalF16x4(w$g);
-    {
-      const dy$c = v128.load_splat<u32>(y, 4 * $c);
-      const total$g$c = f32x4.convert_i32x4_s(settleSigned(plus$g$c, minus$g$c));
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
-    }
-    w$g += 136;
-    y += $C * 68;
+    const d = $exact ? loadFiniteF16x4(w) : loadNormalF16x4(w);
+    f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(a), f32x4.mul(d, v128.load_splat<u32>(y))));
+    w += 136;
+    y += 72;
   }
-  v128.store(out + outStride * $c, f$g$c, 16 * $g);
+  v128.store(out, f);
 }
 
 /** n R4 blocks to slabs. */

@@ -7,41 +7,29 @@
 //   [4 i32]        the sums, unused
 //   [nb x 128 B]   eight vectors; vector i, byte 4r + k: row r, element 4i + k
 
-import { ONES, dotMinus, dotSigned, evenSigned, oddSigned, settleSigned } from "../lanes";
+import { ONES, foldedStart, scaledFolded } from "../lanes";
 import { OffsetSlab } from "./offset-slab";
 
 /**
- * One tile, per 32 weights: acc = sum q * y, f = f + acc * (d_row * d_y).
+ * One column, per 32 weights: acc = sum q * y (folded.ts), f = f + acc * (d_row * d_y).
  * @tiles 1x1
  */
 function q8_KV(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
-  const zero = i32x4.splat(0), ones = v128.load_splat<u32>(ONES);
-  let q$g = w + groupBytes * $g;
-  const dw$g = v128.load(q$g);
-  q$g += 32;
-  let f$g$c = f32x4.splat(0);
+  const ones = v128.load_splat<u32>(ONES), d = v128.load(w);
+  let f = f32x4.splat(0);
+  w += 32;
   for (let b: u32 = 0; b < nb; b++) {
-    let plus$g$c = zero, minus$g$c = zero;
+    let a = foldedStart(y + 4);
     for (let $i = 0; $i < 8; $i++) {
-      const v$g = v128.load(q$g, 16 * $i);
-      const even$g = evenSigned(v$g), odd$g = oddSigned(v$g);
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (1 + 2 * $i) + $c));
-        const z$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i) + $c));
-        plus$g$c = dotSigned(plus$g$c, even$g, odd$g, y$c, z$c, ones);
-        minus$g$c = dotMinus(minus$g$c, v$g, z$c);
-      }
+      const q = v128.load(w, 16 * $i);
+      a = scaledFolded(a, q, v128.load_splat<u32>(y, 8 * $i + 8), v128.load_splat<u32>(y, 8 * $i + 12), ones);
     }
-    {
-      const dy$c = v128.load_splat<u32>(y, 4 * $c);
-      const total$g$c = f32x4.convert_i32x4_s(settleSigned(plus$g$c, minus$g$c));
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
-    }
-    q$g += 128;
-    y += $C * 68;
+    f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(a), f32x4.mul(d, v128.load_splat<u32>(y))));
+    w += 128;
+    y += 72;
   }
-  v128.store(out + outStride * $c, f$g$c, 16 * $g);
+  v128.store(out, f);
 }
 
 /** n blocks of 32 weights a row, from `first` on, to slabs. */

@@ -114,9 +114,15 @@ export function blockWeights(type: u32): u32 {
   }
 }
 
-/** Bytes that a group has beside its blocks: see half.ts, markGroup. */
+/** Bytes that a group has beside its blocks: see half.ts, markGroup, and f16.ts. */
 export function markBytes(type: u32): u32 {
-  return type == GgmlType.Q4_0 || type == GgmlType.Q8_0 || type == GgmlType.IQ4_NL ? MARK_BYTES : 0;
+  switch (type) {
+    case GgmlType.F16:
+    case GgmlType.Q4_0:
+    case GgmlType.Q8_0:
+    case GgmlType.IQ4_NL: return MARK_BYTES;
+    default: return 0;
+  }
 }
 
 /** Bytes of a block. R4 keeps the size: a group of four rows takes four rows' bytes (and 16, see markBytes). */
@@ -192,10 +198,10 @@ function columnForm(type: u32): u32 {
     case GgmlType.Q6_0:
     case GgmlType.IQ1_BN:
     case GgmlType.IQ2_BN: return PackFormat.q8x32;
+    case GgmlType.NVFP4: return PackFormat.q8x16;
     case GgmlType.Q8_0:
     case GgmlType.IQ4_NL:
-    case GgmlType.Q8_KV:
-    case GgmlType.NVFP4: return PackFormat.q8x32Split;
+    case GgmlType.Q8_KV: return PackFormat.q8x32Folded;
     case GgmlType.Q2_K:
     case GgmlType.Q3_K:
     case GgmlType.Q4_K:
@@ -239,13 +245,7 @@ function tileForm(type: u32): u32 {
       return slabSteps(type) == 2 ? PackFormat.q8x256Pairs : PackFormat.q8x256;
     }
   }
-  switch (type) {
-    case GgmlType.Q8_0:
-    case GgmlType.IQ4_NL:
-    case GgmlType.Q8_KV: return PackFormat.q8x32Folded;
-    case GgmlType.NVFP4: return PackFormat.q8x16;
-    default: return columnForm(type);
-  }
+  return columnForm(type);
 }
 
 /** Bytes before the blocks of a row. */

@@ -41,7 +41,8 @@ export const types = {
     32,
     17,
     [],
-    (v, o, next) => v.setUint8(o, next() % 16 === 0 ? next() % 4 : 115 + (next() % 20)),
+    (v, o, next, tiny) =>
+      v.setUint8(o, next() % 16 === 0 && tiny ? next() % 4 : 115 + (next() % 20)),
   ],
   NVFP4: [40, 64, 36, []],
   Q1_0: [41, 128, 18, [0]],
@@ -89,7 +90,7 @@ export function bytesOfRow(name, k) {
   return meta + (k / weights) * bytes;
 }
 
-/** Random rows of a type at `source`; subnormals: some f16 scales are. */
+/** Random rows of a type at `source`; subnormals: some f16 scales are, and some of MXFP4's are as small. */
 export function fillRows(v, source, name, nRows, k, next, subnormals = true) {
   const [, , bytes, halves, tame, meta = 0, tameRow] = types[name];
   const rowBytes = bytesOfRow(name, k);
@@ -107,7 +108,7 @@ export function fillRows(v, source, name, nRows, k, next, subnormals = true) {
       const bits = next() % 16 === 0 && subnormals ? next() % 0x400 : 0x1000 + (next() % 0x2000);
       v.setUint16(source + o + field, sign | bits, true);
     }
-    tame?.(v, source + o, next);
+    tame?.(v, source + o, next, subnormals);
   }
 }
 

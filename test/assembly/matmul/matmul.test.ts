@@ -1,6 +1,7 @@
 // Every type, build and tile against the slow product, bit for bit, at odd sizes; and the activation quantiser.
 
 import { describe, expect, it } from "vitest";
+import { f16ToF32 } from "../../reference/dequantize.ts";
 import { blockTypes, randomActivations, randomRows } from "../quants/blocks.ts";
 import { Kernels, builds } from "./kernels.ts";
 import { multiply } from "./reference.ts";
@@ -166,6 +167,30 @@ for (const build of builds) {
         }
       },
     );
+
+    it("F16: any weight, and activations too large for their multiples by powers of two", () => {
+      const type = blockTypes.find((t) => t.name === "F16")!;
+      // 128 and more, the smallest subnormals, zeros, infinities: each in a group of four rows among ordinary ones
+      const strange = [0x5800, 0xd7ff, 0x0001, 0x83ff, 0x8000, 0x7bff, 0x7c00, 0xfc00];
+      for (const k of [8, 259]) {
+        const rows = randomRows(type, 20, k, k),
+          halves = new Uint16Array(rows.buffer, rows.byteOffset, 20 * k);
+        for (let row = 0; row < 16; row++) halves[row * k + ((7 * row) % k)] = strange[row % 8]!;
+        const w = (kernels.reset(), kernels.repack(type.id, rows, 20, k));
+        for (const size of [1, 2 ** 25, 2 ** 26, 2 ** 100, 2 ** -126, 2 ** -149]) {
+          const x = randomActivations(5 * k, 3);
+          x[2] = Math.fround(1.5 * size);
+          x[k - 1] = -size;
+          const expected = multiply(type, rows, 20, k, x);
+          expect(kernels.multiply(type.id, w, 20, k, x, 1)).toEqual(expected);
+          expect(kernels.multiply(type.id, w, 20, k, x, T(type.id))).toEqual(expected);
+        }
+        for (let row = 0; row < 20; row++)
+          expect(kernels.dequantize(type.id, w, row, k)).toEqual(
+            Float32Array.from(halves.subarray(row * k, row * k + k), f16ToF32),
+          );
+      }
+    });
 
     const coded = blockTypes.filter((type) => kernels.call.fastType!(type.id) !== type.id);
 
