@@ -1,8 +1,9 @@
 // Matrix products, from the outside: weights in R4 groups, activations in packed tiles, one call a tile.
 // matmul/ops.ts drives these from a plan; tests, benchmarks and the loader call them directly.
 
-import { packColumn } from "../quants/activations";
-import { FAST, GgmlType, SlabKind, isDirect, slabKind } from "../quants/types";
+import { PackFormat, packColumn } from "../quants/activations";
+import { FAST, GgmlType, SlabKind, isDirect, packFormat, slabKind } from "../quants/types";
+import { QuadTile, quadTile } from "./quad-tiles";
 import { Slabs, slabTiles } from "./slabs";
 import { Unpacked, unpackedTiles, unpacksForTiles } from "./unpacked";
 import {
@@ -29,7 +30,7 @@ export function packTile(
 
 /** Bytes of scratch memory that matmulTiles and dequantizeRow want. */
 export function scratchBytes(): u32 {
-  return max<u32>(Slabs.bytes, Unpacked.bytes);
+  return max<u32>(QuadTile.bytes, max<u32>(Slabs.bytes, Unpacked.bytes));
 }
 
 function unpackedFirst(type: u32, columns: u32): bool {
@@ -65,6 +66,9 @@ export function matmulTile(
   type: u32, nGroups: u32, w: usize, groupBytes: usize, y: usize, k: u32, columns: u32, out: usize, outStride: usize,
   scratch: usize,
 ): void {
+  if (columns > 1 && packFormat(type) == PackFormat.q8x256Quads) {
+    return quadTile(type, nGroups, w, groupBytes, k, y, out, outStride, scratch);
+  }
   if (unpackedFirst(type, columns)) {
     return slabTiles(type, nGroups, w, groupBytes, y, 0, 1, k, columns, out, outStride, scratch);
   }

@@ -13,7 +13,7 @@
 // first words before their second. y+ = max(q, 0), y- = max(-q, 0) are two words in that order; in base, and of
 // several columns where lanes.ts is WIDE, the i16 pairs.
 //
-// Formats of one column (folded.ts); of several, the second and third have the blocks of q8x256, the others of q8x256Split:
+// Formats of one column (folded.ts, quads.ts); of several, Paired, Octets and Quads have the blocks of q8x256, the others of q8x256Split:
 //   q8x256Folded  [d f32][16 words][8 words][64 steps, |q| and signs]   612 bytes
 //     words: for sub-blocks 4i .. 4i + 3 of 16, four: i16 pairs of the sums of |q| where q < 0, (0, 2) and (1, 3), then of the
 //     sums of q; then the same of sub-blocks of 32. Signs: 255 where q < 0. In base the i16 pairs, the sums of |q| 0
@@ -21,8 +21,11 @@
 //   q8x256Octets  the same, but the two steps of 8 elements are those with even numbers and those with odd ones
 //   q8x256Trellis  as q8x256Paired
 //   q8x256Mixed   as q8x256
+//   q8x256Quads   [d f32, 12 bytes][16 sums, i16][4 x 16 B starts][16 x 16 B steps]     112 + 256 * STEP, aligned to 16
+//     all in the order of quads.ts: sub-blocks of 16 of a quad in i32 lanes, four vectors of elements 4n .. 4n + 3 of each; in base
+//     two vectors each, (q0, q2) and (q1, q3). starts: -sum of a lane's 16 q; rel16: of its first and last two of every four, i16
 
-import { BASE, STEP, WIDE } from "../lanes";
+import { BASE, REL16, STEP, WIDE } from "../lanes";
 
 export enum PackFormat {
   f32 = 0,
@@ -35,10 +38,14 @@ export enum PackFormat {
   q8x256Octets = 7,
   q8x256Trellis = 8,
   q8x256Mixed = 9,
+  q8x256Quads = 10,
 }
 
 /** A block of q8x256 of one column: d, four pairs of sums of 32, 16 sums of 16, the steps in order. */
 export enum Column { bytes = 84 + 256 * STEP, pairs = 4, sums = 20, steps = 84 }
+
+/** A block of q8x256Quads. */
+export enum Quads { bytes = 112 + 256 * STEP, sums16 = 16, starts = 48, steps = 112 }
 
 /** A packing can be cut between units: elements of one unit. */
 export enum PackUnit { elements = 256 }
@@ -55,7 +62,8 @@ function formatOfTiles(format: u32): u32 {
     case PackFormat.q8x256Trellis:
     case PackFormat.q8x256Mixed: return PackFormat.q8x256Split;
     case PackFormat.q8x256Paired:
-    case PackFormat.q8x256Octets: return PackFormat.q8x256;
+    case PackFormat.q8x256Octets:
+    case PackFormat.q8x256Quads: return PackFormat.q8x256;
     default: return format;
   }
 }
@@ -72,6 +80,7 @@ export function packTileBytes(format: u32, columns: u32, k: u32): u32 {
     case PackFormat.q8x256Paired:
     case PackFormat.q8x256Octets:
     case PackFormat.q8x256Trellis: return (k >> 8) * (52 + 256 * STEP);
+    case PackFormat.q8x256Quads: return (k >> 8) * Quads.bytes;
     default: return columns * k * 4;
   }
 }
@@ -131,6 +140,7 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
     }
   }
   store<f32>(dst, d);
+  if (format == PackFormat.q8x256Quads) return packQuads(x, inverse, dst);
   if (format == PackFormat.q8x256Folded) return packFolded(x, inverse, dst + 4);
   if (format == PackFormat.q8x256Paired || format == PackFormat.q8x256Trellis) return packPaired(x, inverse, false, dst + 4);
   if (format == PackFormat.q8x256Octets) return packPaired(x, inverse, true, dst + 4);
@@ -209,6 +219,27 @@ function packPaired(x: usize, inverse: f32, octets: bool, dst: usize): void {
       storeSum(dst + (j >> 3 << 3) + 32, (j >> 1) & 3, sum32);
       sum32 = 0;
     }
+  }
+}
+
+/** A block of q8x256Quads but for its d. */
+function packQuads(x: usize, inverse: f32, dst: usize): void {
+  for (let j: u32 = 0; j < 16; j++) {
+    const q = inverse != 0 ? quantise16(x + (j << 6), f32x4.splat(inverse)) : i32x4.splat(0);
+    const quad = ((j >> 3) << 1) + (j & 1), lane = (j >> 1) & 3;
+    const steps = dst + (quad << 6) * STEP + (lane << 2) + Quads.steps;
+    if (BASE) {
+      storeWords(steps, 32, i16x8.shr_s(i16x8.shl(q, 8), 8));
+      storeWords(steps + 16, 32, i16x8.shr_s(q, 8));
+    } else storeWords(steps, 16, q);
+    let pairs = i16x8.extadd_pairwise_i8x16_s(q);
+    pairs = i16x8.add(pairs, v128.shuffle<i32>(pairs, pairs, 2, 3, 0, 1));
+    pairs = i16x8.add(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2));
+    const sum = i16x8.extract_lane_s(pairs, 0) + i16x8.extract_lane_s(pairs, 1);
+    const start = dst + (quad << 4) + (lane << 2) + Quads.starts;
+    if (REL16) v128.store32_lane(start, i16x8.neg(pairs), 0);
+    else store<i32>(start, -sum);
+    store<i16>(dst + (quad << 3) + (lane << 1), <i16>sum, Quads.sums16);
   }
 }
 

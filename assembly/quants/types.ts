@@ -195,7 +195,6 @@ export function packFormat(type: u32): u32 {
     case GgmlType.Q3_K:
     case GgmlType.Q4_K:
     case GgmlType.Q5_K:
-    case GgmlType.Q6_K:
     case GgmlType.IQ2_XXS:
     case GgmlType.IQ2_XS:
     case GgmlType.IQ3_XXS:
@@ -217,6 +216,7 @@ export function packFormat(type: u32): u32 {
     case GgmlType.IQ3_K:
     case GgmlType.IQ2_KS:
     case GgmlType.IQ3_KS: return PackFormat.q8x256Paired;
+    case GgmlType.Q6_K: return PackFormat.q8x256Quads;
     case GgmlType.IQ2_KL: return PackFormat.q8x256Octets;
     case GgmlType.IQ4_XS: return PackFormat.q8x256Mixed;
     case GgmlType.IQ1_KT:
