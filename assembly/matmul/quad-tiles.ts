@@ -5,7 +5,7 @@ import { REL16, STEP, startOf } from "../lanes";
 import { Column, Quads } from "../quants/activations";
 import { words } from "../quants/quads";
 import { GgmlType, blockBytes } from "../quants/types";
-import { q6_KColumns } from "./tiles.generated";
+import { q2_KColumns, q6_KColumns } from "./tiles.generated";
 
 /** Blocks of 256 put in order together: 24 KB, 40 in base. */
 const BLOCKS: u32 = 16;
@@ -32,6 +32,7 @@ function multiply(
   type: u32, nGroups: u32, w: usize, groupBytes: usize, k: u32, y: usize, out: usize, outStride: usize,
 ): void {
   switch (type) {
+    case GgmlType.Q2_K: return q2_KColumns(nGroups, w, groupBytes, k, y, 4, out, outStride);
     case GgmlType.Q6_K: return q6_KColumns(nGroups, w, groupBytes, k, y, 4, out, outStride);
     default: unreachable();
   }
@@ -89,6 +90,7 @@ function quadOfTile(sums: usize, steps: usize, shift: i32, to16: usize, toStart:
 @inline
 function storeSums(less: v128, pairs: v128, shift: i32, to16: usize, toStart: usize): void {
   const sums = i32x4.neg(less);
-  v128.store64_lane(to16, i16x8.narrow_i32x4_s(sums, sums), 0, Quads.sums16);
+  const ordered = v128.shuffle<i32>(sums, sums, 0, 2, 1, 3);
+  v128.store64_lane(to16, i16x8.narrow_i32x4_s(ordered, ordered), 0, Quads.sums16);
   v128.store(toStart, startOf(REL16 ? pairs : less, shift), Quads.starts);
 }

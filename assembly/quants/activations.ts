@@ -21,9 +21,9 @@
 //   q8x256Octets  the same, but the two steps of 8 elements are those with even numbers and those with odd ones
 //   q8x256Trellis  as q8x256Paired
 //   q8x256Mixed   as q8x256
-//   q8x256Quads   [d f32, 12 bytes][16 sums, i16][4 x 16 B starts][16 x 16 B steps]     112 + 256 * STEP, aligned to 16
+//   q8x256Quads   [d f32, 12 bytes][4 x 4 sums, i16][4 x 16 B starts][16 x 16 B steps]     112 + 256 * STEP, aligned to 16
 //     all in the order of quads.ts: sub-blocks of 16 of a quad in i32 lanes, four vectors of elements 4n .. 4n + 3 of each; in base
-//     two vectors each, (q0, q2) and (q1, q3). starts: -sum of a lane's 16 q; rel16: of its first and last two of every four, i16
+//     two vectors each, (q0, q2) and (q1, q3). Sums of q of lanes 0, 2, 1, 3. starts: -sum of a lane's 16 q; rel16: of its first and last two of every four, i16
 
 import { BASE, REL16, STEP, WIDE } from "../lanes";
 
@@ -239,7 +239,7 @@ function packQuads(x: usize, inverse: f32, dst: usize): void {
     const start = dst + (quad << 4) + (lane << 2) + Quads.starts;
     if (REL16) v128.store32_lane(start, i16x8.neg(pairs), 0);
     else store<i32>(start, -sum);
-    store<i16>(dst + (quad << 3) + (lane << 1), <i16>sum, Quads.sums16);
+    storeSum(dst + (quad << 3) + Quads.sums16, lane, sum);
   }
 }
 
