@@ -39,7 +39,7 @@ const MASKS: usize = memory.data<u32>([
   0x0f0f0f0f, 0x3f3f3f3f, 0x30303030, 0x00ff00ff, 0x00010001, 0xff, 0x10101010,
   0x03030303, 0x04040404, 0x07070707, 0x18181818, 0x1f1f1f1f, 0x80808080, 32,
   0x01010101, 0x56565656, 0xabababab, 0x40404040, 0xffff, 0x0c0c0c0c, 0x3c3c3c3c,
-  0x000f000f,
+  0x000f000f, 0x38383838,
 ], 16);
 /** Addresses for load_splat<u32>: every byte 15, 63, 48; the even bytes; every i16 1; an i32's low byte; every byte 16. */
 // prettier-ignore
@@ -53,9 +53,9 @@ export const M3: usize = MASKS + 28, M4: usize = MASKS + 32, M7: usize = MASKS +
 // prettier-ignore
 export const M1: usize = MASKS + 56, M86: usize = MASKS + 60, M171: usize = MASKS + 64, M64: usize = MASKS + 68,
   LOW16: usize = MASKS + 72;
-/** Every byte 12, 60; every i16 15. */
+/** Every byte 12, 60; every i16 15; every byte 56. */
 // prettier-ignore
-export const M12: usize = MASKS + 76, M60: usize = MASKS + 80, M15X2: usize = MASKS + 84;
+export const M12: usize = MASKS + 76, M60: usize = MASKS + 80, M15X2: usize = MASKS + 84, M56: usize = MASKS + 88;
 
 /** Bytes 0, 2, .. of unsigned weights as i16 (base), or the weights as they are. evenMask: load_splat(EVEN). */
 // @ts-ignore: decorator

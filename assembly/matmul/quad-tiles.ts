@@ -5,7 +5,7 @@ import { REL16, STEP, startOf } from "../lanes";
 import { Column, Quads } from "../quants/activations";
 import { words } from "../quants/quads";
 import { GgmlType, blockBytes } from "../quants/types";
-import { q2_KColumns, q6_KColumns } from "./tiles.generated";
+import { q2_KColumns, q3_KColumns, q6_KColumns } from "./tiles.generated";
 
 /** Blocks of 256 put in order together: 24 KB, 40 in base. */
 const BLOCKS: u32 = 16;
@@ -19,7 +19,7 @@ export function quadTile(
   for (let c: u32 = 0; c < 4; c++) memory.fill(out + <usize>c * outStride, 0, nGroups << 4);
   for (let nb = k >> 8; nb > 0; ) {
     const n = min(BLOCKS, nb);
-    columnsToQuads(y, n, offsetShift(type), part);
+    columnsToQuads(type, y, n, part);
     multiply(type, nGroups, w, groupBytes, n << 8, part, out, outStride);
     y += <usize>n * 4 * Column.bytes;
     w += <usize>n * 4 * blockBytes(type);
@@ -33,28 +33,31 @@ function multiply(
 ): void {
   switch (type) {
     case GgmlType.Q2_K: return q2_KColumns(nGroups, w, groupBytes, k, y, 4, out, outStride);
+    case GgmlType.Q3_K: return q3_KColumns(nGroups, w, groupBytes, k, y, 4, out, outStride);
     case GgmlType.Q6_K: return q6_KColumns(nGroups, w, groupBytes, k, y, 4, out, outStride);
     default: unreachable();
   }
 }
 
-/** The codes of a type are larger than its weights by 2 to this power. */
-function offsetShift(type: u32): i32 {
-  return type == GgmlType.Q6_K ? 5 : 2;
+/** The codes of quad q, as they are multiplied, are larger than the weights by 2 to this power. */
+// @ts-ignore: decorator
+@inline
+function offsetShift(type: u32, q: u32): i32 {
+  return type == GgmlType.Q3_K && (q & 1) == 0 ? 2 : 5;
 }
 
 /**
  * nb blocks of q8x256 of four columns to blocks of q8x256Quads, those of four columns side by side. The first has d of all four;
- * starts are multiplied by 2^shift, since they meet every row.
+ * starts are multiplied by the offset, since they meet every row.
  */
-function columnsToQuads(tile: usize, nb: u32, shift: i32, dst: usize): void {
+function columnsToQuads(type: u32, tile: usize, nb: u32, dst: usize): void {
   for (; nb > 0; nb--, tile += 4 * Column.bytes, dst += 4 * Quads.bytes) {
     v128.store(dst, v128.load(tile));
     for (let q: u32 = 0; q < 4; q++) {
       // sub-blocks of a quad are every other one of eight
       const first = ((q >> 1) << 3) + (q & 1);
       quadOfTile(
-        tile + (first << 4) + 4 * Column.sums, tile + (first << 6) * STEP + 4 * Column.steps, shift,
+        tile + (first << 4) + 4 * Column.sums, tile + (first << 6) * STEP + 4 * Column.steps, offsetShift(type, q),
         dst + (q << 3), dst + (q << 4), dst + (q << 6) * STEP,
       );
     }

@@ -7,112 +7,177 @@
 //   sc[j]: bits 0-3 are a nibble of scales[j % 8], low where j < 8, else high; bits 4-5 come from
 //   scales[8 + j % 4] >> 2 * (j / 4)
 //
-// R4 block of 4 rows, 440 bytes:
+// R4 block of 4 rows, 440 bytes, by quads (quads.ts):
 //   0    [4 f16]    d
-//   8    [3 x 16 B] the three words of `scales`, each with rows 0..3 side by side
-//   56   [8 x 48 B] sub-blocks 2i and 2i + 1, 32 elements: three vectors v0..v2; byte 4r + k of vn:
-//                   row r, element 8n + k in bits 0-2, 8n + 4 + k in bits 3-5. The 6 free bits hold
-//                   elements 24 + k (bits 6-7 of v0, then bit 6 of v2) and 28 + k (bits 6-7 of v1,
-//                   then bit 7 of v2)
+//   8    [48 B]     scales: byte 4r + i of four vectors in three: row r, lane i of quads 0..3
+//   56   [2 x 4 x 48 B] quads 2p and 2p + 1, row r: four vectors in three; bits 0-2: codes of quad 2p, bits 3-5: of 2p + 1
+// The second quad's codes are multiplied where they are, as 8q, and the first's scales times 8.
 
 import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
-import { EVEN, M15, M255, M3, M32, M4, M7, STEP, dot, even, factor, factorPair, odd, startAt } from "../lanes";
+import {
+  EVEN, M255, M56, M63, M7, STEP, addScaled, dot, even, factorPair, highFactors, lowFactors, odd, startOf,
+} from "../lanes";
+import { Quads } from "./activations";
+import { fourth, fourthBits, sixBitsAt, storeRows, storeSixBits, storeSixBitWords, subBlockOf, sumLanes, words } from "./quads";
 import { Slab } from "./slab";
+import { B32 } from "./words";
 
 /**
- * One tile: total = sum over sub-blocks of (sc - 32) * (sum q * y - 4 * sum y),
- * f = f + total * (d_w * d_y).
- * The inner sum is at most 16 * 4 * 127 = 8128, or 15240 on the way, and fits i16: dot_i16x8
- * multiplies it. |total| <= 256 * 4 * 32 * 127 = 4.2e6.
- * @tiles 1x1 2x4 1x4
+ * One column: total = sum over sub-blocks of (sc - 32) * (sum q * y - 4 * sum y), f = f + total * (d_w * d_y).
+ * rel16: the inner sum of half a lane, times 8 in the second quad, is at most 8 * 8 * 4 * 127 = 32512 and fits i16; on the way it may
+ * wrap around. |total| <= 256 * 4 * 32 * 127 = 4.2e6, 8 times that on the way.
+ * @tiles 1x1
  */
 function q3_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
-  const nb = k >> 8;
-  const evenMask = v128.load_splat<u32>(EVEN), m255 = v128.load_splat<u32>(M255), m15 = v128.load_splat<u32>(M15);
-  const m3 = v128.load_splat<u32>(M3), m4 = v128.load_splat<u32>(M4), m7 = v128.load_splat<u32>(M7);
-  const m32 = v128.load_splat<u32>(M32);
-  let w$g = w + groupBytes * $g;
-  let f$g$c = f32x4.splat(0);
-  for (let b: u32 = 0; b < nb; b++) {
-    let total$g$c = i32x4.splat(0);
-    const dy$c = v128.load_splat<u32>(y, 4 * $c);
-    let d$g = loadNormalF16x4(w$g);
-    let allNormal = ALL_NORMAL;
-    allNormal &= normal(w$g);
-    if (allNormal != ALL_NORMAL) {
-      d$g = loadFiniteF16x4(w$g);
+  const m7 = v128.load_splat<u32>(M7), m56 = v128.load_splat<u32>(M56), evenMask = v128.load_splat<u32>(EVEN);
+  let f = f32x4.splat(0);
+  for (let b = k >> 8; b > 0; b--) {
+    let total0 = i32x4.splat(0), total1 = total0, total2 = total0, total3 = total0;
+    const block = w, dy = v128.load_splat<u32>(y), m63 = v128.load_splat<u32>(M63), b32 = v128.load_splat<u32>(B32);
+    const s0 = v128.load(w, 8), s1 = v128.load(w, 24), s2 = v128.load(w, 40);
+    let sc = i8x16.sub(v128.and(s0, m63), b32), sd = i8x16.sub(v128.and(s1, m63), b32);
+    const third = i8x16.sub(v128.and(s2, m63), b32), last = i8x16.sub(fourth(s0, s1, s2, m63), b32);
+    let starts = y + Quads.starts;
+    y += Quads.steps;
+    w += 56;
+    // a loop, not unrolled: older V8 collapses on a whole block in a row (measured on Q4_K: 4x)
+    for (const end = y + 256 * STEP; y < end; y += 128 * STEP) {
+      const start = startOf(v128.load(starts), 2), start8 = startOf(v128.load(starts, 16), 5);
+      const sc01 = i16x8.shl(i16x8.extend_low_i8x16_s(sc), 3), sc23 = i16x8.shl(i16x8.extend_high_i8x16_s(sc), 3);
+      const sd01 = i16x8.extend_low_i8x16_s(sd), sd23 = i16x8.extend_high_i8x16_s(sd);
+      for (let $r = 0; $r < 4; $r++) {
+        const v0 = v128.load(w, 48 * $r), v1 = v128.load(w, 48 * $r + 16), v2 = v128.load(w, 48 * $r + 32);
+        const v3 = fourthBits(v0, v1, v2);
+        let a = start, c = start8;
+        for (let $n = 0; $n < 4; $n++) {
+          const first = v128.and(v$n, m7), second = v128.and(v$n, m56);
+          const y0 = v128.load(y, 16 * $n * STEP), y1 = v128.load(y, (16 * $n + 64) * STEP);
+          const z0 = STEP == 2 ? v128.load(y, 32 * $n + 16) : y0, z1 = STEP == 2 ? v128.load(y, 32 * $n + 144) : y1;
+          a = dot(false, a, even(first, evenMask), odd(first), y0, z0);
+          c = dot(false, c, even(second, evenMask), odd(second), y1, z1);
+        }
+        total$r = addScaled(total$r, a, $r % 2 == 0 ? lowFactors($r < 2 ? sc01 : sc23) : highFactors($r < 2 ? sc01 : sc23));
+        total$r = addScaled(total$r, c, $r % 2 == 0 ? lowFactors($r < 2 ? sd01 : sd23) : highFactors($r < 2 ? sd01 : sd23));
+      }
+      sc = third;
+      sd = last;
+      w += 192;
+      starts += 32;
     }
-    const scales$g = w$g + 8;
-    let sums = y + 20 * $C;
-    y += 84 * $C;
-    w$g += 56;
-    // loops, not unrolled: older V8 collapses on a whole block in a row (measured on Q4_K: 4x)
-    for (let i: u32 = 0; i < 4; i++) {
-      const low$g = v128.and(i16x8.shr_u(v128.load(scales$g + ((i & 1) << 4)), (i & 2) << 1), m15);
-      const high$g = v128.and(i16x8.shr_u(v128.load(scales$g, 32), i << 1), m3);
-      let sc$g = v128.or(low$g, i16x8.shl(high$g, 4));
-      for (let j: u32 = 0; j < 2; j++) {
-        const v0$g = v128.load(w$g), v1$g = v128.load(w$g, 16), v2$g = v128.load(w$g, 32);
-        const q0$g = v128.and(v0$g, m7), q1$g = v128.and(i16x8.shr_u(v0$g, 3), m7);
-        const q2$g = v128.and(v1$g, m7), q3$g = v128.and(i16x8.shr_u(v1$g, 3), m7);
-        const q4$g = v128.and(v2$g, m7), q5$g = v128.and(i16x8.shr_u(v2$g, 3), m7);
-        const q6$g = v128.or(v128.and(i16x8.shr_u(v0$g, 6), m3), v128.and(i16x8.shr_u(v2$g, 4), m4));
-        const q7$g = v128.or(v128.and(i16x8.shr_u(v1$g, 6), m3), v128.and(i16x8.shr_u(v2$g, 5), m4));
-        let a$g$c = m3;
-        for (let $n = 0; $n < 8; $n++) {
-          if ($n % 4 == 0) {
-            const start$c = startAt(i32x4.shl(v128.load_splat<u32>(sums, 4 * ($C * ($n / 4) + $c)), 2));
-            a$g$c = start$c;
-          }
-          const qEven$g = even(q$n$g, evenMask), qOdd$g = odd(q$n$g);
+    let d = loadNormalF16x4(block);
+    if (normal(block) != ALL_NORMAL) d = loadFiniteF16x4(block);
+    const total = i32x4.shr_s(sumLanes(total0, total1, total2, total3), 3);
+    f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(d, dy)));
+  }
+  v128.store(out, f);
+}
+
+/**
+ * Four columns (matmul/quad-tiles.ts), added to what `out` holds. The lanes of f are columns.
+ * @tiles 1x4
+ */
+function q3_KColumns(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const zero = i32x4.splat(0), m7 = v128.load_splat<u32>(M7), m56 = v128.load_splat<u32>(M56);
+  const evenMask = v128.load_splat<u32>(EVEN);
+  const g$c = v128.load(out + outStride * $c);
+  let f0 = words(0, g_0, g_1, g_2, g_3), f1 = words(1, g_0, g_1, g_2, g_3);
+  let f2 = words(2, g_0, g_1, g_2, g_3), f3 = words(3, g_0, g_1, g_2, g_3);
+  for (let b = k >> 8; b > 0; b--) {
+    let d = loadNormalF16x4(w);
+    if (normal(w) != ALL_NORMAL) d = loadFiniteF16x4(w);
+    const dy = v128.load(y), m63 = v128.load_splat<u32>(M63), b32 = v128.load_splat<u32>(B32);
+    const s0 = v128.load(w, 8), s1 = v128.load(w, 24), s2 = v128.load(w, 40);
+    const sc0 = i8x16.sub(v128.and(s0, m63), b32), sc1 = i8x16.sub(v128.and(s1, m63), b32);
+    const sc2 = i8x16.sub(v128.and(s2, m63), b32), sc3 = i8x16.sub(fourth(s0, s1, s2, m63), b32);
+    for (let $r = 0; $r < 4; $r++) {
+      // bytes of this row, those of quads 0 and 2, then 1 and 3
+      let scales = words($r, sc0, sc2, sc0, sc2), scales8 = words($r, sc1, sc3, sc1, sc3);
+      let t$c = zero;
+      let starts = y + Quads.starts, codes = w + 56 + 48 * $r, steps = y + Quads.steps;
+      for (const end = starts + 64; starts < end; starts += 32) {
+        const v0 = v128.load(codes), v1 = v128.load(codes, 16), v2 = v128.load(codes, 32);
+        const v3 = fourthBits(v0, v1, v2);
+        let a$c = v128.load(starts, Quads.bytes * $c), e$c = v128.load(starts, Quads.bytes * $c + 16);
+        for (let $n = 0; $n < 4; $n++) {
+          const first = v128.and(v$n, m7), second = v128.and(v$n, m56);
+          const firstEven = even(first, evenMask), firstOdd = odd(first);
+          const secondEven = even(second, evenMask), secondOdd = odd(second);
           {
-            const y$c = v128.load_splat<u32>(y, 4 * ($C * $n * STEP + $c));
-            const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * ($n * STEP + 1) + $c)) : y$c;
-            a$g$c = dot(false, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-          }
-          if ($n % 4 == 3) {
-            const k$g = factor(i16x8.sub(v128.and(sc$g, m255), m32));
-            total$g$c = i32x4.add(total$g$c, i32x4.dot_i16x8_s(a$g$c, k$g));
-            sc$g = i32x4.shr_u(sc$g, 8);
+            const y$c = v128.load(steps, Quads.bytes * $c + 16 * $n * STEP);
+            const z$c = STEP == 2 ? v128.load(steps, Quads.bytes * $c + 32 * $n + 16) : y$c;
+            a$c = dot(false, a$c, firstEven, firstOdd, y$c, z$c);
+            const yy$c = v128.load(steps, Quads.bytes * $c + (16 * $n + 64) * STEP);
+            const zz$c = STEP == 2 ? v128.load(steps, Quads.bytes * $c + 32 * $n + 144) : yy$c;
+            e$c = dot(false, e$c, secondEven, secondOdd, yy$c, zz$c);
           }
         }
-        w$g += 48;
-        sums += 8 * $C;
-        y += 32 * STEP * $C;
+        const scFactors = lowFactors(i16x8.shl(i16x8.extend_low_i8x16_s(scales), 3)), sdFactors = lowFactors(i16x8.extend_low_i8x16_s(scales8));
+        t$c = addScaled(addScaled(t$c, a$c, scFactors), e$c, sdFactors);
+        scales = i64x2.shr_u(scales, 32);
+        scales8 = i64x2.shr_u(scales8, 32);
+        codes += 192;
+        steps += 128 * STEP;
       }
+      const total = f32x4.convert_i32x4_s(i32x4.shr_s(sumLanes(t_0, t_1, t_2, t_3), 3));
+      f$r = f32x4.add(f$r, f32x4.mul(total, f32x4.mul(v128.shuffle<i32>(d, d, $r, $r, $r, $r), dy)));
     }
-    f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
+    w += 440;
+    y += 4 * Quads.bytes;
   }
-  v128.store(out + outStride * $c, f$g$c, 16 * $g);
+  v128.store(out, words(0, f0, f1, f2, f3));
+  v128.store(out + outStride, words(1, f0, f1, f2, f3));
+  v128.store(out + 2 * outStride, words(2, f0, f1, f2, f3));
+  v128.store(out + 3 * outStride, words(3, f0, f1, f2, f3));
 }
 
 /** n R4 blocks to slabs, weights with their offset of 4. */
 export function unpackQ3_K(block: usize, n: u32, slab: usize): void {
-  const m255 = v128.load_splat<u32>(M255), m15 = v128.load_splat<u32>(M15), m3 = v128.load_splat<u32>(M3);
-  const m4 = v128.load_splat<u32>(M4), m7 = v128.load_splat<u32>(M7), m32 = i32x4.splat(32);
+  const m63 = v128.load_splat<u32>(M63);
   for (; n > 0; n--, slab += Slab.bytes) {
     v128.store(slab, loadFiniteF16x4(block));
-    for (let i: u32 = 0, to = slab; i < 4; i++) {
-      const low = v128.and(i16x8.shr_u(v128.load(block + ((i & 1) << 4), 8), (i & 2) << 1), m15);
-      let sc = v128.or(low, i16x8.shl(v128.and(i16x8.shr_u(v128.load(block, 40), i << 1), m3), 4));
-      for (let j: u32 = 0; j < 4; j++, to += 16) {
-        v128.store(to, factorPair(i32x4.sub(v128.and(sc, m255), m32)), Slab.scales);
-        sc = i32x4.shr_u(sc, 8);
-      }
-    }
+    const s0 = v128.load(block, 8), s1 = v128.load(block, 24), s2 = v128.load(block, 40);
+    unpackScales(v128.and(s0, m63), slab + (subBlockOf(0, 0) << 4));
+    unpackScales(v128.and(s1, m63), slab + (subBlockOf(1, 0) << 4));
+    unpackScales(v128.and(s2, m63), slab + (subBlockOf(2, 0) << 4));
+    unpackScales(fourth(s0, s1, s2, m63), slab + (subBlockOf(3, 0) << 4));
     block += 56;
-    for (let to = slab, end = slab + 1024; to < end; to += 128, block += 48) {
-      const v0 = v128.load(block), v1 = v128.load(block, 16), v2 = v128.load(block, 32);
-      v128.store(to, v128.and(v0, m7), Slab.weights);
-      v128.store(to, v128.and(i16x8.shr_u(v0, 3), m7), Slab.weights + 16);
-      v128.store(to, v128.and(v1, m7), Slab.weights + 32);
-      v128.store(to, v128.and(i16x8.shr_u(v1, 3), m7), Slab.weights + 48);
-      v128.store(to, v128.and(v2, m7), Slab.weights + 64);
-      v128.store(to, v128.and(i16x8.shr_u(v2, 3), m7), Slab.weights + 80);
-      v128.store(to, v128.or(v128.and(i16x8.shr_u(v0, 6), m3), v128.and(i16x8.shr_u(v2, 4), m4)), Slab.weights + 96);
-      v128.store(to, v128.or(v128.and(i16x8.shr_u(v1, 6), m3), v128.and(i16x8.shr_u(v2, 5), m4)), Slab.weights + 112);
+    for (let to = slab + Slab.weights, end = to + 1024; to < end; to += 512, block += 192) {
+      for (let m: u32 = 0; m < 48; m += 16) {
+        const p = block + m;
+        storeCodes(to + m, v128.load(p), v128.load(p, 48), v128.load(p, 96), v128.load(p, 144));
+      }
+      const a = fourthBits(v128.load(block), v128.load(block, 16), v128.load(block, 32));
+      const b = fourthBits(v128.load(block, 48), v128.load(block, 64), v128.load(block, 80));
+      const c = fourthBits(v128.load(block, 96), v128.load(block, 112), v128.load(block, 128));
+      storeCodes(to + 48, a, b, c, fourthBits(v128.load(block, 144), v128.load(block, 160), v128.load(block, 176)));
     }
   }
+}
+
+/** Scales of the four sub-blocks of a quad, every other one. */
+// @ts-ignore: decorator
+@inline
+function unpackScales(sc: v128, slab: usize): void {
+  const m255 = v128.load_splat<u32>(M255), m32 = i32x4.splat(32);
+  for (const end = slab + 128; slab < end; slab += 32) {
+    v128.store(slab, factorPair(i32x4.sub(v128.and(sc, m255), m32)), Slab.scales);
+    sc = i32x4.shr_u(sc, 8);
+  }
+}
+
+/** A vector of each row: codes of a quad, three bits higher those of the next. */
+// @ts-ignore: decorator
+@inline
+function storeCodes(to: usize, a: v128, b: v128, c: v128, d: v128): void {
+  const m7 = v128.load_splat<u32>(M7);
+  storeRows(to, v128.and(a, m7), v128.and(b, m7), v128.and(c, m7), v128.and(d, m7));
+  storeRows(to + 64, second(a, m7), second(b, m7), second(c, m7), second(d, m7));
+}
+
+// @ts-ignore: decorator
+@inline
+function second(v: v128, m7: v128): v128 {
+  return v128.and(i16x8.shr_u(v, 3), m7);
 }
 
 /**
@@ -126,16 +191,39 @@ export function repackQ3_K(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
     let to = dst;
     for (let b: u32 = 0; b < nb; b++, block += 110, to += 440) {
       store<u16>(to + (r << 1), load<u16>(block, 108));
-      const lane = to + (r << 2);
-      for (let i: u32 = 0; i < 3; i++) store<u32>(lane + (i << 4), load<u32>(block + (i << 2), 96), 8);
-      for (let i: u32 = 0; i < 8; i++) {
-        const qs = block + ((i >> 2) << 5);
-        const first = codes3(v128.load(qs, 32), v128.load(block), i);
-        const second = codes3(v128.load(qs, 48), v128.load(block, 16), i);
-        store96(lane + 48 * i + 56, first, second);
+      const scales = to + (r << 2) + 8;
+      storeSixBitWords(scales, scaleWord(block, 0), scaleWord(block, 1), scaleWord(block, 2), scaleWord(block, 3));
+      for (let p: u32 = 0; p < 2; p++) {
+        const codes = to + 192 * p + 48 * r + 56;
+        storeSixBits(codes, pairOf(0, block, p), pairOf(1, block, p), pairOf(2, block, p), pairOf(3, block, p));
       }
     }
   }
+}
+
+/** The scales of quad q of a GGUF block, a byte each. */
+function scaleWord(block: usize, q: u32): u32 {
+  let word: u32 = 0;
+  for (let i: u32 = 0; i < 4; i++) {
+    const j = subBlockOf(q, i);
+    const low = <u32>load<u8>(block + (j & 7), 96) >> ((j & 8) >> 1), high = <u32>load<u8>(block + (j & 3), 104) >> ((j >> 2) << 1);
+    word |= ((low & 15) | ((high & 3) << 4)) << (i << 3);
+  }
+  return word;
+}
+
+/** Vector n of quad 2p and, three bits higher, of the next, from a GGUF block. */
+// @ts-ignore: decorator
+@inline
+function pairOf(n: i32, block: usize, p: u32): v128 {
+  return v128.or(vectorOf(n, block, p, 0), i16x8.shl(vectorOf(n, block, p, 16), 3));
+}
+
+// @ts-ignore: decorator
+@inline
+function vectorOf(n: i32, block: usize, p: u32, first: usize): v128 {
+  const qs = v128.load(block + (p << 5) + first, 32), hmask = v128.load(block + first), i = p << 2;
+  return words(n, codes3(qs, hmask, i), codes3(qs, hmask, i + 1), codes3(qs, hmask, i + 2), codes3(qs, hmask, i + 3));
 }
 
 /** 16 codes of the elements from 32i (+ 16) on, from their bytes of qs and hmask. */
@@ -146,54 +234,20 @@ export function codes3(qs: v128, hmask: v128, i: u32): v128 {
   return v128.or(low, i16x8.shl(v128.and(i16x8.shr_u(hmask, i), i8x16.splat(1)), 2));
 }
 
-/**
- * 32 codes of a row as three words of its lane, 16 bytes apart: the bits of the last two words fill
- * the free ones.
- */
-// @ts-ignore: decorator
-@inline
-export function store96(p: usize, first: v128, second: v128): void {
-  const w6 = i32x4.extract_lane(second, 2), w7 = i32x4.extract_lane(second, 3);
-  const pair0 = i32x4.extract_lane(first, 0) | (i32x4.extract_lane(first, 1) << 3);
-  const pair1 = i32x4.extract_lane(first, 2) | (i32x4.extract_lane(first, 3) << 3);
-  const pair2 = i32x4.extract_lane(second, 0) | (i32x4.extract_lane(second, 1) << 3);
-  store<u32>(p, pair0 | ((w6 & 0x03030303) << 6));
-  store<u32>(p, pair1 | ((w7 & 0x03030303) << 6), 16);
-  store<u32>(p, pair2 | ((w6 & 0x04040404) << 4) | ((w7 & 0x04040404) << 5), 32);
-}
-
 /** Row `lane` of a group as k f32. */
 export function dequantizeQ3_K(group: usize, lane: u32, k: u32, out: usize): void {
   const nb = k >> 8;
-  for (let b: u32 = 0; b < nb; b++, group += 440) {
+  for (let b: u32 = 0; b < nb; b++, group += 440, out += 1024) {
     const d = f16ToF32(load<u16>(group + (lane << 1)));
-    for (let i: u32 = 0; i < 8; i++, out += 128) {
-      const p = group + 48 * i + (lane << 2);
-      const v0 = load<u32>(p, 56), v1 = load<u32>(p, 72), v2 = load<u32>(p, 88);
-      const s0 = d * <f32>scaleAt(group + (lane << 2), 2 * i), s1 = d * <f32>scaleAt(group + (lane << 2), 2 * i + 1);
-      store4(out, s0, v0);
-      store4(out + 16, s0, v0 >> 3);
-      store4(out + 32, s0, v1);
-      store4(out + 48, s0, v1 >> 3);
-      store4(out + 64, s1, v2);
-      store4(out + 80, s1, v2 >> 3);
-      store4(out + 96, s1, ((v0 >> 6) & 0x03030303) | ((v2 >> 4) & 0x04040404));
-      store4(out + 112, s1, ((v1 >> 6) & 0x03030303) | ((v2 >> 5) & 0x04040404));
+    for (let q: u32 = 0; q < 4; q++) {
+      for (let i: u32 = 0; i < 4; i++) {
+        const scale = d * <f32>(<i32>sixBitsAt(group + (lane << 2) + i + 8, q) - 32);
+        const codes = group + 192 * (q >> 1) + 48 * lane + (i << 2) + 56, to = out + (subBlockOf(q, i) << 6);
+        for (let e: u32 = 0; e < 16; e++) {
+          const code = (sixBitsAt(codes + (e & 3), e >> 2) >> (3 * (q & 1))) & 7;
+          store<f32>(to + (e << 2), scale * <f32>(<i32>code - 4));
+        }
+      }
     }
   }
-}
-
-/** Scale of sub-block j, -32..31; p: R4 block plus 4 * lane. */
-// @ts-ignore: decorator
-@inline
-function scaleAt(p: usize, j: u32): i32 {
-  const low = <u32>load<u8>(p + ((j & 4) << 2) + (j & 3), 8) >> ((j & 8) >> 1);
-  const high = <u32>load<u8>(p + (j & 3), 40) >> ((j >> 2) << 1);
-  return <i32>((low & 15) | ((high & 3) << 4)) - 32;
-}
-
-// @ts-ignore: decorator
-@inline
-function store4(out: usize, scale: f32, codes: u32): void {
-  for (let i: u32 = 0; i < 4; i++) store<f32>(out + (i << 2), scale * <f32>(<i32>((codes >> (i << 3)) & 7) - 4));
 }

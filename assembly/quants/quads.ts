@@ -58,26 +58,35 @@ export function sumPairs(a: v128, b: v128): v128 {
   return i32x4.add(v128.shuffle<i32>(a, b, 0, 2, 4, 6), v128.shuffle<i32>(a, b, 1, 3, 5, 7));
 }
 
+/** The fourth 6-bit code of v0, v1, v2, and something in bits 6-7. */
+// @ts-ignore: decorator
+@inline
+export function fourthBits(v0: v128, v1: v128, v2: v128): v128 {
+  return v128.xor(v128.xor(i16x8.shr_u(v0, 2), i16x8.shr_u(v1, 4)), i16x8.shr_u(v2, 6));
+}
+
 /** The fourth 6-bit code of v0, v1, v2. */
 // @ts-ignore: decorator
 @inline
 export function fourth(v0: v128, v1: v128, v2: v128, m63: v128): v128 {
-  return v128.and(v128.xor(v128.xor(i16x8.shr_u(v0, 2), i16x8.shr_u(v1, 4)), i16x8.shr_u(v2, 6)), m63);
-}
-
-/** The bits in 0-5 that, put in bits 6-7 of q0 (4-5), q1 (2-3) and q2 (0-1), make q3 the fourth code. */
-// @ts-ignore: decorator
-@inline
-function spareBits(q0: v128, q1: v128, q2: v128, q3: v128): v128 {
-  return v128.xor(q3, v128.xor(v128.xor(i16x8.shr_u(q0, 2), i16x8.shr_u(q1, 4)), i16x8.shr_u(q2, 6)));
+  return v128.and(fourthBits(v0, v1, v2), m63);
 }
 
 /** Stores v0, v1, v2 of four vectors of 6-bit codes. */
 export function storeSixBits(p: usize, q0: v128, q1: v128, q2: v128, q3: v128): void {
-  const spare = spareBits(q0, q1, q2, q3);
+  // bits 4-5 go to v0, 2-3 to v1, 0-1 to v2
+  const spare = v128.xor(q3, fourthBits(q0, q1, q2));
   v128.store(p, v128.or(q0, i16x8.shl(v128.and(spare, i8x16.splat(0x30)), 2)));
   v128.store(p, v128.or(q1, i16x8.shl(v128.and(spare, i8x16.splat(0x0c)), 4)), 16);
   v128.store(p, v128.or(q2, i16x8.shl(v128.and(spare, i8x16.splat(0x03)), 6)), 32);
+}
+
+/** The same of a lane's four words. */
+export function storeSixBitWords(p: usize, q0: u32, q1: u32, q2: u32, q3: u32): void {
+  const spare = q3 ^ ((q0 >> 2) & 0x3fff3fff) ^ ((q1 >> 4) & 0x0fff0fff) ^ ((q2 >> 6) & 0x03ff03ff);
+  store<u32>(p, q0 | ((spare & 0x30303030) << 2));
+  store<u32>(p, q1 | ((spare & 0x0c0c0c0c) << 4), 16);
+  store<u32>(p, q2 | ((spare & 0x03030303) << 6), 32);
 }
 
 /** Code n = 0..3 of lane byte at p, p + 16 and p + 32; p: an even byte of v0, or an odd one. */

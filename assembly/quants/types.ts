@@ -191,7 +191,6 @@ export function packFormat(type: u32): u32 {
     case GgmlType.IQ4_NL:
     case GgmlType.NVFP4:
     case GgmlType.Q8_KV: return PackFormat.q8x32Split;
-    case GgmlType.Q3_K:
     case GgmlType.Q4_K:
     case GgmlType.Q5_K:
     case GgmlType.IQ2_XXS:
@@ -216,6 +215,7 @@ export function packFormat(type: u32): u32 {
     case GgmlType.IQ2_KS:
     case GgmlType.IQ3_KS: return PackFormat.q8x256Paired;
     case GgmlType.Q2_K:
+    case GgmlType.Q3_K:
     case GgmlType.Q6_K: return PackFormat.q8x256Quads;
     case GgmlType.IQ2_KL: return PackFormat.q8x256Octets;
     case GgmlType.IQ4_XS: return PackFormat.q8x256Mixed;
