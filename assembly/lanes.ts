@@ -38,7 +38,7 @@ export const UNPAIRED: i32 = WIDE ? 1 : 4;
 const MASKS: usize = memory.data<u32>([
   0x0f0f0f0f, 0x3f3f3f3f, 0x30303030, 0x00ff00ff, 0x00010001, 0xff, 0x10101010,
   0x03030303, 0x04040404, 0x07070707, 0x18181818, 0x1f1f1f1f, 0x80808080, 32,
-  0x01010101, 0x56565656, 0xabababab, 0x40404040, 0xffff, 0x0c0c0c0c, 0x3c3c3c3c,
+  0x01010101, 0xd5d5d5d5, 0x2a2a2a2a, 0x40404040, 0xffff, 0x0c0c0c0c, 0x3c3c3c3c,
   0x000f000f, 0x38383838,
 ], 16);
 /** Addresses for load_splat<u32>: every byte 15, 63, 48; the even bytes; every i16 1; an i32's low byte; every byte 16. */
@@ -49,9 +49,9 @@ export const M15: usize = MASKS, M63: usize = MASKS + 4, M48: usize = MASKS + 8,
 // prettier-ignore
 export const M3: usize = MASKS + 28, M4: usize = MASKS + 32, M7: usize = MASKS + 36, M24: usize = MASKS + 40,
   M31: usize = MASKS + 44, M128: usize = MASKS + 48, M32: usize = MASKS + 52;
-/** Every byte 1, 86, 171, 64; an i32's low half. */
+/** Every byte 1, -43, 42, 64; an i32's low half. */
 // prettier-ignore
-export const M1: usize = MASKS + 56, M86: usize = MASKS + 60, M171: usize = MASKS + 64, M64: usize = MASKS + 68,
+export const M1: usize = MASKS + 56, BELOW1: usize = MASKS + 60, BELOW2: usize = MASKS + 64, M64: usize = MASKS + 68,
   LOW16: usize = MASKS + 72;
 /** Every byte 12, 60; every i16 15; every byte 56. */
 // prettier-ignore
@@ -177,6 +177,13 @@ export function startAt(v: v128): v128 {
 @inline
 export function settle(total: v128, acc: v128, ones: v128): v128 {
   return REL16 ? i32x4.add(total, i32x4.dot_i16x8_s(acc, ones)) : acc;
+}
+
+/** acc and a quarter of `four`, which is a sum of multiples of 4. */
+// @ts-ignore: decorator
+@inline
+export function addQuarter(acc: v128, four: v128): v128 {
+  return REL16 ? i16x8.add(acc, i16x8.shr_s(four, 2)) : i32x4.add(acc, i32x4.shr_s(four, 2));
 }
 
 /** A factor for addScaled: an i32x4 of 0..32767. */
