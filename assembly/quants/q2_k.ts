@@ -110,28 +110,23 @@ function q2_KColumns(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, 
       t$c = zero;
       let scales = w + 16 + 4 * $r, codes = w + 80 + 32 * $r, steps = y + Quads.steps;
       for (const end = scales + 64; scales < end; scales += 32) {
-        let a$c = zero, e$c = zero;
-        for (let $s = 0; $s < 2; $s++) {
-          const v = v128.load(codes, 16 * $s), u = i16x8.shr_u(v, 4);
-          const q0 = v128.and(v, m3), q1 = v128.and(v, m12), q2 = v128.and(u, m3), q3 = v128.and(u, m12);
-          for (let $n = 0; $n < 2; $n++) {
-            const first = $n == 0 ? q0 : q2, second = $n == 0 ? q1 : q3;
-            const firstEven = even(first, evenMask), firstOdd = odd(first);
-            const secondEven = even(second, evenMask), secondOdd = odd(second);
-            {
-              const y$c = v128.load(steps, Quads.bytes * $c + (32 * $s + 16 * $n) * STEP);
-              const z$c = STEP == 2 ? v128.load(steps, Quads.bytes * $c + 64 * $s + 32 * $n + 16) : y$c;
-              a$c = dot($s + $n == 0, a$c, firstEven, firstOdd, y$c, z$c);
-              const yy$c = v128.load(steps, Quads.bytes * $c + (32 * $s + 16 * $n + 64) * STEP);
-              const zz$c = STEP == 2 ? v128.load(steps, Quads.bytes * $c + 64 * $s + 32 * $n + 144) : yy$c;
-              e$c = dot($s + $n == 0, e$c, secondEven, secondOdd, yy$c, zz$c);
-            }
-          }
-        }
+        const v0 = v128.load(codes), v1 = v128.load(codes, 16), u0 = i16x8.shr_u(v0, 4), u1 = i16x8.shr_u(v1, 4);
         const sc = v128.and(i16x8.shl(v128.load_splat<u32>(scales), 2), v128.load_splat<u32>(M60));
         const sd = v128.and(v128.load_splat<u32>(scales + 16), v128.load_splat<u32>(M15));
         const scFactors = lowFactors(i16x8.extend_low_i8x16_u(sc)), sdFactors = lowFactors(i16x8.extend_low_i8x16_u(sd));
-        t$c = addScaled(addScaled(t$c, a$c, scFactors), e$c, sdFactors);
+        for (let $h = 0; $h < 2; $h++) {
+          let a$c = zero;
+          for (let $n = 0; $n < 4; $n++) {
+            const q = v128.and($n == 0 ? v0 : $n == 1 ? u0 : $n == 2 ? v1 : u1, $h == 0 ? m3 : m12);
+            const qEven = even(q, evenMask), qOdd = odd(q);
+            {
+              const y$c = v128.load(steps, Quads.bytes * $c + (16 * $n + 64 * $h) * STEP);
+              const z$c = STEP == 2 ? v128.load(steps, Quads.bytes * $c + 32 * $n + 128 * $h + 16) : y$c;
+              a$c = dot($n == 0, a$c, qEven, qOdd, y$c, z$c);
+            }
+          }
+          t$c = addScaled(t$c, a$c, $h == 0 ? scFactors : sdFactors);
+        }
         codes += 128;
         steps += 128 * STEP;
       }

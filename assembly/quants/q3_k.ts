@@ -97,22 +97,19 @@ function q3_KColumns(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, 
       for (const end = starts + 64; starts < end; starts += 32) {
         const v0 = v128.load(codes), v1 = v128.load(codes, 16), v2 = v128.load(codes, 32);
         const v3 = fourthBits(v0, v1, v2);
-        let a$c = v128.load(starts, Quads.bytes * $c), e$c = v128.load(starts, Quads.bytes * $c + 16);
-        for (let $n = 0; $n < 4; $n++) {
-          const first = v128.and(v$n, m7), second = v128.and(v$n, m56);
-          const firstEven = even(first, evenMask), firstOdd = odd(first);
-          const secondEven = even(second, evenMask), secondOdd = odd(second);
-          {
-            const y$c = v128.load(steps, Quads.bytes * $c + 16 * $n * STEP);
-            const z$c = STEP == 2 ? v128.load(steps, Quads.bytes * $c + 32 * $n + 16) : y$c;
-            a$c = dot(false, a$c, firstEven, firstOdd, y$c, z$c);
-            const yy$c = v128.load(steps, Quads.bytes * $c + (16 * $n + 64) * STEP);
-            const zz$c = STEP == 2 ? v128.load(steps, Quads.bytes * $c + 32 * $n + 144) : yy$c;
-            e$c = dot(false, e$c, secondEven, secondOdd, yy$c, zz$c);
-          }
-        }
         const scFactors = lowFactors(i16x8.shl(i16x8.extend_low_i8x16_s(scales), 3)), sdFactors = lowFactors(i16x8.extend_low_i8x16_s(scales8));
-        t$c = addScaled(addScaled(t$c, a$c, scFactors), e$c, sdFactors);
+        for (let $h = 0; $h < 2; $h++) {
+          let a$c = v128.load(starts, Quads.bytes * $c + 16 * $h);
+          for (let $n = 0; $n < 4; $n++) {
+            const q = v128.and(v$n, $h == 0 ? m7 : m56), qEven = even(q, evenMask), qOdd = odd(q);
+            {
+              const y$c = v128.load(steps, Quads.bytes * $c + (16 * $n + 64 * $h) * STEP);
+              const z$c = STEP == 2 ? v128.load(steps, Quads.bytes * $c + 32 * $n + 128 * $h + 16) : y$c;
+              a$c = dot(false, a$c, qEven, qOdd, y$c, z$c);
+            }
+          }
+          t$c = addScaled(t$c, a$c, $h == 0 ? scFactors : sdFactors);
+        }
         scales = i64x2.shr_u(scales, 32);
         scales8 = i64x2.shr_u(scales8, 32);
         codes += 192;
