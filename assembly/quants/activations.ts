@@ -23,7 +23,8 @@
 //   q8x256Mixed   as q8x256
 //   q8x256Quads   [d f32, 12 bytes][4 x 4 sums, i16][4 x 16 B starts][16 x 16 B steps]     112 + 256 * STEP, aligned to 16
 //     all in the order of quads.ts: sub-blocks of 16 of a quad in i32 lanes, four vectors of elements 4n .. 4n + 3 of each; in base
-//     two vectors each, (q0, q2) and (q1, q3). Sums of q of lanes 0, 2, 1, 3. starts: -sum of a lane's 16 q; rel16: of its first and last two of every four, i16
+//     two vectors each, (q0, q2) and (q1, q3). Sums of lanes 0, 2, 1, 3. starts: -sum of a lane, i32; rel16: two i16, -sum of the first
+//     and of the last two of every four elements
 
 import { BASE, REL16, STEP, WIDE } from "../lanes";
 

@@ -97,7 +97,8 @@ function q3_KColumns(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, 
       for (const end = starts + 64; starts < end; starts += 32) {
         const v0 = v128.load(codes), v1 = v128.load(codes, 16), v2 = v128.load(codes, 32);
         const v3 = fourthBits(v0, v1, v2);
-        const scFactors = lowFactors(i16x8.shl(i16x8.extend_low_i8x16_s(scales), 3)), sdFactors = lowFactors(i16x8.extend_low_i8x16_s(scales8));
+        const scFactors = lowFactors(i16x8.shl(i16x8.extend_low_i8x16_s(scales), 3));
+        const sdFactors = lowFactors(i16x8.extend_low_i8x16_s(scales8));
         for (let $h = 0; $h < 2; $h++) {
           let a$c = v128.load(starts, Quads.bytes * $c + 16 * $h);
           for (let $n = 0; $n < 4; $n++) {

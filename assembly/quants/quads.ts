@@ -1,10 +1,11 @@
-// Quads: how rows lie side by side in types whose one-column product keeps them apart. A vector holds four sub-blocks of one row, an
-// i32 lane each, so the four rows of a group share every load of the activations, and the lanes of a row are added up once per
-// 256 weights. (One row a lane wants a broadcast load, two instructions in V8, for every four weights a row: Q6_K 24 Gweights/s.)
+// Quads: how rows lie side by side in types whose one-column product keeps them apart (Q2_K, Q3_K, Q6_K). A vector holds four
+// sub-blocks of 16 of one row, an i32 lane each, so that the four rows of a group share plain loads of the activations, and the lanes of
+// a row are added up once per 256 weights. (One row a lane wants a broadcast load, two instructions in V8, for every four weights a row:
+// Q6_K 24 and 30 Gweights/s. Q4_K would go from 36 to 41, but a tile of four columns, whose rows must be lanes, from 128 GOP/s to 100.)
 //
-// Sub-blocks of 16: lane i of quad q = 0..3 is sub-block 8 * (q / 2) + 2i + q % 2, vector n of a quad has elements 4n .. 4n + 3 of each.
-// Sub-blocks of 32: quads 2h and 2h + 1 in one, lane i is sub-block 4h + i, vector n = 0..7 has elements 4n .. 4n + 3 of each.
-// The same activations serve both (q8x256Quads in activations.ts). Several columns: rows go to lanes (storeRows) in slabs (k-slab.ts).
+// Lane i of quad q = 0..3 is sub-block 8 * (q / 2) + 2i + q % 2; vector n of a quad has elements 4n .. 4n + 3 of each. Activations in the
+// same order: q8x256Quads (activations.ts). Several columns: four alone in matmul/quad-tiles.ts; else rows go to lanes (storeRows) in
+// slabs (k-slab.ts).
 //
 // Four 6-bit codes in three bytes: v0 .. v2 have the first three in bits 0-5, and in bits 6-7 what makes
 // (v0 >> 2) ^ (v1 >> 4) ^ (v2 >> 6) the fourth, in i16 lanes: nothing need be masked before (9 instructions for four vectors, not 11).
@@ -49,13 +50,6 @@ export function sumLanes(a: v128, b: v128, c: v128, d: v128): v128 {
   const ab = i32x4.add(v128.shuffle<i32>(a, b, 0, 4, 1, 5), v128.shuffle<i32>(a, b, 2, 6, 3, 7));
   const cd = i32x4.add(v128.shuffle<i32>(c, d, 0, 4, 1, 5), v128.shuffle<i32>(c, d, 2, 6, 3, 7));
   return i32x4.add(v128.shuffle<i64>(ab, cd, 0, 2), v128.shuffle<i64>(ab, cd, 1, 3));
-}
-
-/** The sums of lanes 0 and 1, 2 and 3 of a, then of b. */
-// @ts-ignore: decorator
-@inline
-export function sumPairs(a: v128, b: v128): v128 {
-  return i32x4.add(v128.shuffle<i32>(a, b, 0, 2, 4, 6), v128.shuffle<i32>(a, b, 1, 3, 5, 7));
 }
 
 /** The fourth 6-bit code of v0, v1, v2, and something in bits 6-7. */
