@@ -18,7 +18,9 @@ import {
   EVEN, M255, M56, M63, M7, STEP, addScaled, dot, even, factorPair, highFactors, lowFactors, odd, startOf,
 } from "../lanes";
 import { Quads } from "./activations";
-import { fourth, fourthBits, sixBitsAt, storeRows, storeSixBits, storeSixBitWords, subBlockOf, sumLanes, words } from "./quads";
+import {
+  fourth, fourthBits, quadOrder, sixBitsAt, storeRows, storeSixBits, storeSixBitWords, subBlockOf, sumLanes, words,
+} from "./quads";
 import { Slab } from "./slab";
 import { B32 } from "./words";
 
@@ -189,39 +191,36 @@ export function repackQ3_K(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
     let to = dst;
     for (let b: u32 = 0; b < nb; b++, block += 110, to += 440) {
       store<u16>(to + (r << 1), load<u16>(block, 108));
-      const scales = to + (r << 2) + 8;
-      storeSixBitWords(scales, scaleWord(block, 0), scaleWord(block, 1), scaleWord(block, 2), scaleWord(block, 3));
-      for (let p: u32 = 0; p < 2; p++) {
-        const codes = to + 192 * p + 48 * r + 56;
-        storeSixBits(codes, pairOf(0, block, p), pairOf(1, block, p), pairOf(2, block, p), pairOf(3, block, p));
-      }
+      const sc = quadOrder(scalesOf(block)), scales = to + (r << 2) + 8;
+      storeSixBitWords(
+        scales, i32x4.extract_lane(sc, 0), i32x4.extract_lane(sc, 1), i32x4.extract_lane(sc, 2), i32x4.extract_lane(sc, 3),
+      );
+      for (let p: u32 = 0; p < 2; p++) storePair(block + (p << 5) + 32, block, p << 2, to + 192 * p + 48 * r + 56);
     }
   }
 }
 
-/** The scales of quad q of a GGUF block, a byte each. */
-function scaleWord(block: usize, q: u32): u32 {
-  let word: u32 = 0;
-  for (let i: u32 = 0; i < 4; i++) {
-    const j = subBlockOf(q, i);
-    const low = <u32>load<u8>(block + (j & 7), 96) >> ((j & 8) >> 1), high = <u32>load<u8>(block + (j & 3), 104) >> ((j >> 2) << 1);
-    word |= ((low & 15) | ((high & 3) << 4)) << (i << 3);
-  }
-  return word;
-}
-
-/** Vector n of quad 2p and, three bits higher, of the next, from a GGUF block. */
+/** The 16 scales of a GGUF block, a byte each. */
 // @ts-ignore: decorator
 @inline
-function pairOf(n: i32, block: usize, p: u32): v128 {
-  return v128.or(vectorOf(n, block, p, 0), i16x8.shl(vectorOf(n, block, p, 16), 3));
+function scalesOf(block: usize): v128 {
+  const m15 = i8x16.splat(15), nibbles = v128.load64_zero(block + 96), x = load<u32>(block, 104);
+  const low = v128.shuffle<i64>(v128.and(nibbles, m15), v128.and(i16x8.shr_u(nibbles, 4), m15), 0, 2);
+  let high = i32x4.splat(x << 4);
+  high = i32x4.replace_lane(high, 1, x << 2);
+  high = i32x4.replace_lane(high, 2, x);
+  high = i32x4.replace_lane(high, 3, x >> 2);
+  return v128.or(low, v128.and(high, i8x16.splat(48)));
 }
 
-// @ts-ignore: decorator
-@inline
-function vectorOf(n: i32, block: usize, p: u32, first: usize): v128 {
-  const qs = v128.load(block + (p << 5) + first, 32), hmask = v128.load(block + first), i = p << 2;
-  return words(n, codes3(qs, hmask, i), codes3(qs, hmask, i + 1), codes3(qs, hmask, i + 2), codes3(qs, hmask, i + 3));
+/** Quads 2p and 2p + 1 of a row; i: 4p, the first bit of hmask and of a pair of qs. */
+function storePair(qs: usize, hmask: usize, i: u32, to: usize): void {
+  const q0 = v128.load(qs), q1 = v128.load(qs, 16), h0 = v128.load(hmask), h1 = v128.load(hmask, 16);
+  const a = v128.or(codes3(q0, h0, i), i16x8.shl(codes3(q1, h1, i), 3));
+  const b = v128.or(codes3(q0, h0, i + 1), i16x8.shl(codes3(q1, h1, i + 1), 3));
+  const c = v128.or(codes3(q0, h0, i + 2), i16x8.shl(codes3(q1, h1, i + 2), 3));
+  const d = v128.or(codes3(q0, h0, i + 3), i16x8.shl(codes3(q1, h1, i + 3), 3));
+  storeSixBits(to, words(0, a, b, c, d), words(1, a, b, c, d), words(2, a, b, c, d), words(3, a, b, c, d));
 }
 
 /** 16 codes of the elements from 32i (+ 16) on, from their bytes of qs and hmask. */
