@@ -166,14 +166,17 @@ function codes5(qs: v128, qh: v128, j: u32): v128 {
 // @ts-ignore: decorator
 @inline
 function store160(p: usize, first: v128, second: v128): void {
-  const w0 = i32x4.extract_lane(first, 0), w1 = i32x4.extract_lane(first, 1), w2 = i32x4.extract_lane(first, 2);
-  const w3 = i32x4.extract_lane(first, 3), w4 = i32x4.extract_lane(second, 0);
-  const free5 = i32x4.extract_lane(second, 1) ^ spareWord(w0, w1), free6 = i32x4.extract_lane(second, 2) ^ spareWord(w2, w3);
-  const v1 = w1 | ((free5 & 0x18181818) << 2), v3 = w3 | ((free6 & 0x18181818) << 2);
+  const m31 = v128.load_splat<u32>(M31);
+  // words 0 and 2, 1 and 3; their free bits make 5 and 6
+  const even = v128.shuffle<i32>(first, first, 0, 2, 0, 2), odd = v128.shuffle<i32>(first, first, 1, 3, 1, 3);
+  const free = v128.xor(v128.shuffle<i32>(second, second, 1, 2, 1, 2), spareQ5(even, odd, m31));
+  const evens = v128.or(even, i16x8.shl(v128.and(free, i8x16.splat(7)), 5));
+  const odds = v128.or(odd, i16x8.shl(v128.and(free, i8x16.splat(24)), 2));
+  const v1 = i32x4.extract_lane(odds, 0), v3 = i32x4.extract_lane(odds, 1), w4 = i32x4.extract_lane(second, 0);
   const free7 = i32x4.extract_lane(second, 3) ^ lastWord(w4, v1, v3);
-  store<u32>(p, w0 | ((free5 & 0x07070707) << 5));
+  v128.store32_lane(p, evens, 0);
   store<u32>(p, v1 | ((free7 & 0x08080808) << 4), 16);
-  store<u32>(p, w2 | ((free6 & 0x07070707) << 5), 32);
+  v128.store32_lane(p, evens, 1, 32);
   store<u32>(p, v3 | ((free7 & 0x10101010) << 3), 48);
   store<u32>(p, w4 | ((free7 & 0x07070707) << 5), 64);
 }
