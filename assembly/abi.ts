@@ -85,7 +85,7 @@ export enum EmbedWord { type = 9, groupBytes = 10, index = 11, nRows = 12, weigh
 /** EmbedWord.index: which batch array selects the row. */
 export enum EmbedIndex { token = 0, position = 1, zero = 2, tokenOrZero = 3 }
 
-/** Packs rows of a (f32) into activation tiles at dst. One row: a one-column tile; more rows: tiles of `tileColumns`. */
+/** Packs rows of a (f32) into activation tiles at dst. One row, of some formats two: one-column tiles; more rows: tiles of `tileColumns`. */
 export enum PackWord { format = 9, tileBytes1 = 10, tileBytes = 11, tileColumns = 12 }
 
 /** dst[r, m] = sum_k weight[m, k] * a[r, k]; Word.a is the packed activation; Word.width is K. */

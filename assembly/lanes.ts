@@ -35,7 +35,8 @@ export const WIDE: bool = !DOT32;
 const MASKS: usize = memory.data<u32>([
   0x0f0f0f0f, 0x3f3f3f3f, 0x30303030, 0x00ff00ff, 0x00010001, 0xff, 0x10101010,
   0x03030303, 0x04040404, 0x07070707, 0x18181818, 0x1f1f1f1f, 0x80808080, 32,
-  0x01010101, 0x56565656, 0xabababab, 0x40404040, 0xffff,
+  0x01010101, 0xd5d5d5d5, 0x2a2a2a2a, 0x40404040, 0xffff, 0x0c0c0c0c, 0x3c3c3c3c,
+  0x000f000f, 0x38383838,
 ], 16);
 /** Addresses for load_splat<u32>: every byte 15, 63, 48; the even bytes; every i16 1; an i32's low byte; every byte 16. */
 // prettier-ignore
@@ -45,10 +46,13 @@ export const M15: usize = MASKS, M63: usize = MASKS + 4, M48: usize = MASKS + 8,
 // prettier-ignore
 export const M3: usize = MASKS + 28, M4: usize = MASKS + 32, M7: usize = MASKS + 36, M24: usize = MASKS + 40,
   M31: usize = MASKS + 44, M128: usize = MASKS + 48, M32: usize = MASKS + 52;
-/** Every byte 1, 86, 171, 64; an i32's low half. */
+/** Every byte 1, -43, 42, 64; an i32's low half. */
 // prettier-ignore
-export const M1: usize = MASKS + 56, M86: usize = MASKS + 60, M171: usize = MASKS + 64, M64: usize = MASKS + 68,
+export const M1: usize = MASKS + 56, BELOW1: usize = MASKS + 60, BELOW2: usize = MASKS + 64, M64: usize = MASKS + 68,
   LOW16: usize = MASKS + 72;
+/** Every byte 12, 60; every i16 15; every byte 56. */
+// prettier-ignore
+export const M12: usize = MASKS + 76, M60: usize = MASKS + 80, M15X2: usize = MASKS + 84, M56: usize = MASKS + 88;
 
 /** Bytes 0, 2, .. of unsigned weights as i16 (base), or the weights as they are. evenMask: load_splat(EVEN). */
 // @ts-ignore: decorator
@@ -202,6 +206,13 @@ export function settle(total: v128, acc: v128, ones: v128): v128 {
 @inline
 export function settled(acc: v128, ones: v128): v128 {
   return REL16 ? i32x4.dot_i16x8_s(acc, ones) : acc;
+}
+
+/** acc and a quarter of `four`, which is a sum of multiples of 4. */
+// @ts-ignore: decorator
+@inline
+export function addQuarter(acc: v128, four: v128): v128 {
+  return REL16 ? i16x8.add(acc, i16x8.shr_s(four, 2)) : i32x4.add(acc, i32x4.shr_s(four, 2));
 }
 
 /** A factor for addScaled: an i32x4 of 0..32767. */
@@ -500,4 +511,27 @@ export function signedFactor(k: v128): v128 {
 export function addScaledParts(total: v128, first: v128, second: v128, k: v128): v128 {
   if (!REL16) return i32x4.add(total, i32x4.mul(first, k));
   return i32x4.add(i32x4.add(total, i32x4.dot_i16x8_s(first, i16x8.shl(k, 4))), i32x4.dot_i16x8_s(second, k));
+}
+
+// One column times rows whose i32 lanes are sub-blocks (quants/quads.ts).
+
+/** An accumulator of `dot` that begins at 2^shift times what the packing holds. */
+// @ts-ignore: decorator
+@inline
+export function startOfQuad(v: v128, shift: i32): v128 {
+  return REL16 ? i16x8.shl(v, shift) : i32x4.shl(v, shift);
+}
+
+/** i16 lanes 0..3 as factors for addScaled. */
+// @ts-ignore: decorator
+@inline
+export function lowFactors(v: v128): v128 {
+  return REL16 ? v128.shuffle<i16>(v, v, 0, 0, 1, 1, 2, 2, 3, 3) : i32x4.extend_low_i16x8_s(v);
+}
+
+/** i16 lanes 4..7. */
+// @ts-ignore: decorator
+@inline
+export function highFactors(v: v128): v128 {
+  return REL16 ? v128.shuffle<i16>(v, v, 4, 4, 5, 5, 6, 6, 7, 7) : i32x4.extend_high_i16x8_s(v);
 }

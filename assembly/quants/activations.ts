@@ -27,6 +27,10 @@
 //   q8x256Paired  [d f32][8 words][4 words][64 steps]                   52 + 256 * STEP: only the sums of q
 //   q8x256Octets  the same, but the two steps of 8 elements are those with even numbers and those with odd ones
 //   q8x256Trellis  as q8x256Paired
+//   q8x256Quads   [d f32, 12 bytes][4 x 4 sums, i16][4 x 16 B starts][16 x 16 B steps]     112 + 256 * STEP, aligned to 16
+//     all in the order of quads.ts: sub-blocks of 16 of a quad in i32 lanes, four vectors of elements 4n .. 4n + 3 of each; in base
+//     two vectors each, (q0, q2) and (q1, q3). Sums of lanes 0, 2, 1, 3. starts: -sum of a lane, i32; rel16: two i16, -sum of the first
+//     and of the last two of every four elements
 
 import { BASE, REL16, STARTS, STEP, WIDE } from "../lanes";
 
@@ -43,6 +47,7 @@ export enum PackFormat {
   q8x256Paired = 8,
   q8x256Octets = 9,
   q8x256Trellis = 10,
+  q8x256Quads = 11,
 }
 
 /** The form that a format has for `columns` columns. */
@@ -54,6 +59,9 @@ function formOf(format: u32, columns: u32): u32 {
 
 /** A block of q8x256 of one column: d, four pairs of sums of 32, 16 sums of 16, the steps in order. */
 export enum Column { bytes = 84 + 256 * STEP, pairs = 4, sums = 20, steps = 84 }
+
+/** A block of q8x256Quads. */
+export enum Quads { bytes = 112 + 256 * STEP, sums16 = 16, starts = 48, steps = 112 }
 
 /** Bytes of a q8x256 block of `columns` columns before its steps. */
 // @ts-ignore: decorator
@@ -92,6 +100,7 @@ function blockBytes(form: u32, columns: u32): u32 {
     case PackFormat.q8x256Pairs: return columns * (HEAD_PAIRS + 256 * STEP);
     case PackFormat.q8x256Signs: return columns * (HEAD_SIGNS + 512);
     case PackFormat.q8x256Folded: return 612;
+    case PackFormat.q8x256Quads: return Quads.bytes;
     default: return 52 + 256 * STEP;
   }
 }
@@ -158,6 +167,7 @@ function packBlock(format: u32, n: u32, x: usize, dst: usize, stride: u32): void
   store<f32>(dst, d);
   if (format == PackFormat.q8x32Folded) return packFolded32(x, inverse, dst + stride, stride);
   if (format == PackFormat.q8x16) return packHalves(x, inverse, dst + stride, stride);
+  if (format == PackFormat.q8x256Quads) return packQuads(x, inverse, dst);
   if (format == PackFormat.q8x256Folded) return packFolded(x, inverse, dst + 4);
   if (format == PackFormat.q8x256Paired || format == PackFormat.q8x256Trellis) return packPaired(x, inverse, false, dst + 4);
   if (format == PackFormat.q8x256Octets) return packPaired(x, inverse, true, dst + 4);
@@ -337,6 +347,27 @@ function packPaired(x: usize, inverse: f32, octets: bool, dst: usize): void {
       storeSum(dst + (j >> 3 << 3) + 32, (j >> 1) & 3, sum32);
       sum32 = 0;
     }
+  }
+}
+
+/** A block of q8x256Quads but for its d. */
+function packQuads(x: usize, inverse: f32, dst: usize): void {
+  for (let j: u32 = 0; j < 16; j++) {
+    const q = inverse != 0 ? quantise16(x + (j << 6), f32x4.splat(inverse)) : i32x4.splat(0);
+    const quad = ((j >> 3) << 1) + (j & 1), lane = (j >> 1) & 3;
+    const steps = dst + (quad << 6) * STEP + (lane << 2) + Quads.steps;
+    if (BASE) {
+      storeWords(steps, 32, i16x8.shr_s(i16x8.shl(q, 8), 8));
+      storeWords(steps + 16, 32, i16x8.shr_s(q, 8));
+    } else storeWords(steps, 16, q);
+    let pairs = i16x8.extadd_pairwise_i8x16_s(q);
+    pairs = i16x8.add(pairs, v128.shuffle<i32>(pairs, pairs, 2, 3, 0, 1));
+    pairs = i16x8.add(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2));
+    const sum = i16x8.extract_lane_s(pairs, 0) + i16x8.extract_lane_s(pairs, 1);
+    const start = dst + (quad << 4) + (lane << 2) + Quads.starts;
+    if (REL16) v128.store32_lane(start, i16x8.neg(pairs), 0);
+    else store<i32>(start, -sum);
+    storeSum(dst + (quad << 3) + Quads.sums16, lane, sum);
   }
 }
 

@@ -6,11 +6,11 @@
 // R4 group of 4 rows, nb = K / 64 blocks; bytes as in TQ1_0, whose first trit is the one that 3^0 brings up:
 //   [4 f16]        d_row
 //   [nb x 52 B]    three vectors: vector j, byte 4r + k: row r, element 20j + 4n + k is trit n; then, of each row, a byte whose
-//                  trit k is element 60 + k
+//                  trit k is element 60 + k. Those of the vectors less 128, as in TQ1_0
 
 import { f16ToF32, loadF16x4 } from "../half";
-import { EVEN, M171, M86, ONES, STEP, dot, even, odd, settle, startAt } from "../lanes";
-import { trit } from "./tq1_0";
+import { BELOW1, BELOW2, EVEN, M128, ONES, STEP, dot, even, odd, settle, startAt } from "../lanes";
+import { trit, trits } from "./tq1_0";
 
 const SPREAD: usize = memory.data<u8>([
   0, 255, 0, 255, 0, 255, 0, 255, 1, 255, 1, 255, 1, 255, 1, 255,
@@ -18,14 +18,14 @@ const SPREAD: usize = memory.data<u8>([
 ], 16);
 const POWERS: usize = memory.data<u16>([1, 3, 9, 27, 1, 3, 9, 27, 255], 16);
 
-/** Four bytes at p, each four times, times 1, 3, 9 and 27 mod 256. */
+/** Four bytes at p, each four times, times 1, 3, 9 and 27 mod 256, less 128. */
 // @ts-ignore: decorator
 @inline
 export function spreadTrits(p: usize): v128 {
   const v = v128.load32_zero(p), powers = v128.load(POWERS), m255 = v128.load_splat<u16>(POWERS + 16);
   const low = v128.and(i16x8.mul(i8x16.swizzle(v, v128.load(SPREAD)), powers), m255);
   const high = v128.and(i16x8.mul(i8x16.swizzle(v, v128.load(SPREAD, 16)), powers), m255);
-  return i8x16.narrow_i16x8_u(low, high);
+  return v128.xor(i8x16.narrow_i16x8_u(low, high), v128.load_splat<u32>(M128));
 }
 
 /**
@@ -34,7 +34,7 @@ export function spreadTrits(p: usize): v128 {
  */
 function iq1_bn(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 6;
-  const zero = i32x4.splat(0), m86 = v128.load_splat<u32>(M86), m171 = v128.load_splat<u32>(M171);
+  const zero = i32x4.splat(0), below1 = v128.load_splat<u32>(BELOW1), below2 = v128.load_splat<u32>(BELOW2);
   const evenMask = v128.load_splat<u32>(EVEN), ones = v128.load_splat<u32>(ONES);
   let q$g = w + groupBytes * $g;
   const dw$g = loadF16x4(q$g);
@@ -49,7 +49,7 @@ function iq1_bn(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outSt
         const start$c = startAt(v128.load_splat<u32>(y, 4 * ($C + $c)));
         a$g$c = start$c;
       }
-      const u$g = i8x16.sub(zero, i8x16.add(i8x16.ge_u(v$g, m86), i8x16.ge_u(v$g, m171)));
+      const u$g = trits(v$g, below1, below2);
       v$g = i8x16.add(v$g, i8x16.add(v$g, v$g));
       const qEven$g = even(u$g, evenMask), qOdd$g = odd(u$g);
       {
@@ -91,7 +91,9 @@ export function repackIQ1_BN(src: usize, rowBytes: usize, nRows: u32, k: u32, ds
           const e = i < 12 ? 20 * (i >> 2) + 4 * n + (i & 3) : 60 + n;
           value = value * 3 + (e < 64 ? tritOfBlock(block, e) : 0);
         }
-        store<u8>(i < 12 ? to + ((i >> 2) << 4) + (r << 2) + (i & 3) : to + 48 + r, ((value << 8) + 242) / 243);
+        const byte = ((value << 8) + 242) / 243;
+        if (i < 12) store<u8>(to + ((i >> 2) << 4) + (r << 2) + (i & 3), byte ^ 128);
+        else store<u8>(to + 48 + r, byte);
       }
     }
   }
@@ -103,7 +105,7 @@ export function dequantizeIQ1_BN(group: usize, lane: u32, k: u32, out: usize): v
   for (let e: u32 = 0; e < k; e++, out += 4) {
     const block = group + 8 + 52 * (e >> 6), i = e & 63, within = i % 20;
     const t = i < 60
-      ? trit(load<u8>(block + (i / 20 << 4) + (lane << 2) + (within & 3)), within >> 2)
+      ? trit(load<u8>(block + (i / 20 << 4) + (lane << 2) + (within & 3)) ^ 128, within >> 2)
       : trit(load<u8>(block + 48 + lane), i - 60);
     store<f32>(out, d * <f32>(<i32>t - 1));
   }

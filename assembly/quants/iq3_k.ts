@@ -11,7 +11,8 @@
 // R4 block of IQ3_K, 440 bytes:
 //   0    [3 x 4 u16]  d, extra, scales_h
 //   24   [2 x 16 B]   byte 4r + k of vector i: row r, nibble 8i + k of scales_l (low), 8i + 4 + k (high)
-//   56   [8 x 48 B]   codes of 32 elements as in R4 of Q3_K (q3_k.ts)
+//   56   [8 x 48 B]   codes of 32 elements: three vectors v0..v2; byte 4r + k of vn: row r, element 8n + k in bits 0-2, 8n + 4 + k in
+//                     bits 3-5. The 6 free bits hold elements 24 + k (bits 6-7 of v0, then bit 6 of v2) and 28 + k (v1, bit 7 of v2)
 // R4 group of IQ3_KS: [4 f16] d_row, then blocks of 408 bytes:
 //   0    [4 u16]      extra
 //   8    [16 B]       word of scales, rows side by side
@@ -20,7 +21,7 @@
 import { ALL_NORMAL, loadF16x4, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
 import { EVEN, M1, M15, M16, M3, M4, M7, SPREAD_BYTE, STEP, addFolded, even, lookup, odd, scaledStep, spreadScales } from "../lanes";
 import { addSums, repackScales, scaleNibbles, setsOfBits, storeScaleBytes, storeScaleBytes32 } from "./folded";
-import { codes3, store96 } from "./q3_k";
+import { codes3 } from "./q3_k";
 import { Slab } from "./slab";
 import { M8, bits, choice } from "./words";
 
@@ -214,4 +215,20 @@ export function unpackIQ3_KS(block: usize, slab: usize): void {
     storeCodes(p, to, set, set);
     sets = i32x4.shr_u(sets, 1);
   }
+}
+
+/**
+ * 32 codes of a row as three words of its lane, 16 bytes apart: the bits of the last two words fill
+ * the free ones.
+ */
+// @ts-ignore: decorator
+@inline
+function store96(p: usize, first: v128, second: v128): void {
+  const w6 = i32x4.extract_lane(second, 2), w7 = i32x4.extract_lane(second, 3);
+  const pair0 = i32x4.extract_lane(first, 0) | (i32x4.extract_lane(first, 1) << 3);
+  const pair1 = i32x4.extract_lane(first, 2) | (i32x4.extract_lane(first, 3) << 3);
+  const pair2 = i32x4.extract_lane(second, 0) | (i32x4.extract_lane(second, 1) << 3);
+  store<u32>(p, pair0 | ((w6 & 0x03030303) << 6));
+  store<u32>(p, pair1 | ((w7 & 0x03030303) << 6), 16);
+  store<u32>(p, pair2 | ((w6 & 0x04040404) << 4) | ((w7 & 0x04040404) << 5), 32);
 }

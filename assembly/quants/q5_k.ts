@@ -11,13 +11,13 @@
 //   8    [4 f16]   dmin
 //   16   [3 x 16 B] the three words of `scales`, each with rows 0..3 side by side
 //   64   [8 x 80 B] sub-block j: five vectors v0..v4; byte 4r + k of vn: element 4n + k of row r in
-//                   bits 0-4. The 15 free bits hold elements 20 + k (bits 5-7 of v0, then 5-6 of
-//                   v1), 24 + k (v2, v3 likewise) and 28 + k (bits 5-7 of v4, then bit 7 of v1,
-//                   bit 7 of v3)
+//                   bits 0-4. The 15 free bits are such that, in i16 lanes, bits 0-4 of
+//                   (v0 >> 5) ^ (v1 >> 2) are elements 20 + k, of (v2 >> 5) ^ (v3 >> 2) 24 + k, and of
+//                   (v4 >> 5) ^ (v1 >> 4) ^ (v3 >> 3) 28 + k: with one mask each, after the shifts
 
 import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
 import {
-  EVEN, M128, M15, M24, M255, M31, M48, M63, STEP, STEPS5, addScaled, dot, even, factor, odd,
+  EVEN, M15, M255, M31, M48, M63, STEP, STEPS5, addScaled, dot, even, factor, odd,
 } from "../lanes";
 import { headBytes } from "./activations";
 import { KSlab } from "./k-slab";
@@ -31,7 +31,7 @@ import { min6, scale6, unpackScales6 } from "./q4_k";
 function q5_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
   const zero = i32x4.splat(0), evenMask = v128.load_splat<u32>(EVEN), m255 = v128.load_splat<u32>(M255);
-  const m31 = v128.load_splat<u32>(M31), m24 = v128.load_splat<u32>(M24), m128 = v128.load_splat<u32>(M128);
+  const m31 = v128.load_splat<u32>(M31);
   let w$g = w + groupBytes * $g;
   let f$g$c = f32x4.splat(0);
   for (let b: u32 = 0; b < nb; b++) {
@@ -70,10 +70,7 @@ function q5_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
       const v3$g = v128.load(w$g, 48), v4$g = v128.load(w$g, 64);
       const q0$g = v128.and(v0$g, m31), q1$g = v128.and(v1$g, m31), q2$g = v128.and(v2$g, m31);
       const q3$g = v128.and(v3$g, m31), q4$g = v128.and(v4$g, m31);
-      const q5$g = v128.or(i16x8.shr_u(v128.xor(v0$g, q0$g), 5), v128.and(i16x8.shr_u(v1$g, 2), m24));
-      const q6$g = v128.or(i16x8.shr_u(v128.xor(v2$g, q2$g), 5), v128.and(i16x8.shr_u(v3$g, 2), m24));
-      const top$g = v128.or(v128.and(v3$g, m128), i16x8.shr_u(v128.and(v1$g, m128), 1));
-      const q7$g = i16x8.shr_u(v128.or(top$g, i16x8.shr_u(v128.xor(v4$g, q4$g), 2)), 3);
+      const q5$g = spareQ5(v0$g, v1$g, m31), q6$g = spareQ5(v2$g, v3$g, m31), q7$g = lastQ5(v4$g, v1$g, v3$g, m31);
       let a$g$c = zero;
       for (let $n = 0; $n < 8; $n++) {
         const qEven$g = even(q$n$g, evenMask), qOdd$g = odd(q$n$g);
@@ -96,27 +93,37 @@ function q5_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }
 
+/** The vector whose bits are free ones of v and w. */
+// @ts-ignore: decorator
+@inline
+export function spareQ5(v: v128, w: v128, m31: v128): v128 {
+  return v128.and(v128.xor(i16x8.shr_u(v, 5), i16x8.shr_u(w, 2)), m31);
+}
+
+/** The last vector. */
+// @ts-ignore: decorator
+@inline
+export function lastQ5(v4: v128, v1: v128, v3: v128, m31: v128): v128 {
+  return v128.and(v128.xor(v128.xor(i16x8.shr_u(v4, 5), i16x8.shr_u(v1, 4)), i16x8.shr_u(v3, 3)), m31);
+}
+
 /** n R4 blocks to slabs. */
 export function unpackQ5_K(block: usize, n: u32, slab: usize): void {
-  const m31 = v128.load_splat<u32>(M31), m24 = v128.load_splat<u32>(M24), m128 = v128.load_splat<u32>(M128);
+  const m31 = v128.load_splat<u32>(M31);
   for (; n > 0; n--, slab += KSlab.bytes) {
     unpackScales6(block, slab);
     block += 64;
     for (let to = slab, end = slab + 1024; to < end; to += 128, block += 80) {
       const v0 = v128.load(block), v1 = v128.load(block, 16), v2 = v128.load(block, 32), v3 = v128.load(block, 48);
       const v4 = v128.load(block, 64);
-      const q0 = v128.and(v0, m31), q2 = v128.and(v2, m31), q4 = v128.and(v4, m31);
-      const q5 = v128.or(i16x8.shr_u(v128.xor(v0, q0), 5), v128.and(i16x8.shr_u(v1, 2), m24));
-      const q6 = v128.or(i16x8.shr_u(v128.xor(v2, q2), 5), v128.and(i16x8.shr_u(v3, 2), m24));
-      const top = v128.or(v128.and(v3, m128), i16x8.shr_u(v128.and(v1, m128), 1));
-      v128.store(to, q0, KSlab.weights);
+      v128.store(to, v128.and(v0, m31), KSlab.weights);
       v128.store(to, v128.and(v1, m31), KSlab.weights + 16);
-      v128.store(to, q2, KSlab.weights + 32);
+      v128.store(to, v128.and(v2, m31), KSlab.weights + 32);
       v128.store(to, v128.and(v3, m31), KSlab.weights + 48);
-      v128.store(to, q4, KSlab.weights + 64);
-      v128.store(to, q5, KSlab.weights + 80);
-      v128.store(to, q6, KSlab.weights + 96);
-      v128.store(to, i16x8.shr_u(v128.or(top, i16x8.shr_u(v128.xor(v4, q4), 2)), 3), KSlab.weights + 112);
+      v128.store(to, v128.and(v4, m31), KSlab.weights + 64);
+      v128.store(to, spareQ5(v0, v1, m31), KSlab.weights + 80);
+      v128.store(to, spareQ5(v2, v3, m31), KSlab.weights + 96);
+      v128.store(to, lastQ5(v4, v1, v3, m31), KSlab.weights + 112);
     }
   }
 }
@@ -160,12 +167,33 @@ function codes5(qs: v128, qh: v128, j: u32): v128 {
 // @ts-ignore: decorator
 @inline
 function store160(p: usize, first: v128, second: v128): void {
-  const w5 = i32x4.extract_lane(second, 1), w6 = i32x4.extract_lane(second, 2), w7 = i32x4.extract_lane(second, 3);
-  store<u32>(p, i32x4.extract_lane(first, 0) | ((w5 & 0x07070707) << 5));
-  store<u32>(p, i32x4.extract_lane(first, 1) | ((w5 & 0x18181818) << 2) | ((w7 & 0x08080808) << 4), 16);
-  store<u32>(p, i32x4.extract_lane(first, 2) | ((w6 & 0x07070707) << 5), 32);
-  store<u32>(p, i32x4.extract_lane(first, 3) | ((w6 & 0x18181818) << 2) | ((w7 & 0x10101010) << 3), 48);
-  store<u32>(p, i32x4.extract_lane(second, 0) | ((w7 & 0x07070707) << 5), 64);
+  const m31 = v128.load_splat<u32>(M31);
+  // words 0 and 2, 1 and 3; their free bits make 5 and 6
+  const even = v128.shuffle<i32>(first, first, 0, 2, 0, 2), odd = v128.shuffle<i32>(first, first, 1, 3, 1, 3);
+  const free = v128.xor(v128.shuffle<i32>(second, second, 1, 2, 1, 2), spareQ5(even, odd, m31));
+  const evens = v128.or(even, i16x8.shl(v128.and(free, i8x16.splat(7)), 5));
+  const odds = v128.or(odd, i16x8.shl(v128.and(free, i8x16.splat(24)), 2));
+  const v1 = i32x4.extract_lane(odds, 0), v3 = i32x4.extract_lane(odds, 1), w4 = i32x4.extract_lane(second, 0);
+  const free7 = i32x4.extract_lane(second, 3) ^ lastWord(w4, v1, v3);
+  v128.store32_lane(p, evens, 0);
+  store<u32>(p, v1 | ((free7 & 0x08080808) << 4), 16);
+  v128.store32_lane(p, evens, 1, 32);
+  store<u32>(p, v3 | ((free7 & 0x10101010) << 3), 48);
+  store<u32>(p, w4 | ((free7 & 0x07070707) << 5), 64);
+}
+
+/** `spareQ5` of one lane. */
+// @ts-ignore: decorator
+@inline
+function spareWord(v: u32, w: u32): u32 {
+  return (((v >> 5) & 0x07ff07ff) ^ ((w >> 2) & 0x3fff3fff)) & 0x1f1f1f1f;
+}
+
+/** `lastQ5` of one lane. */
+// @ts-ignore: decorator
+@inline
+function lastWord(v4: u32, v1: u32, v3: u32): u32 {
+  return (((v4 >> 5) & 0x07ff07ff) ^ ((v1 >> 4) & 0x0fff0fff) ^ ((v3 >> 3) & 0x1fff1fff)) & 0x1f1f1f1f;
 }
 
 /** Row `lane` of a group as k f32. */
@@ -185,10 +213,9 @@ export function dequantizeQ5_K(group: usize, lane: u32, k: u32, out: usize): voi
       store4(out + 32, scale, minimum, v2);
       store4(out + 48, scale, minimum, v3);
       store4(out + 64, scale, minimum, v4);
-      store4(out + 80, scale, minimum, ((v0 >> 5) & 0x07070707) | ((v1 >> 2) & 0x18181818));
-      store4(out + 96, scale, minimum, ((v2 >> 5) & 0x07070707) | ((v3 >> 2) & 0x18181818));
-      store4(out + 112, scale, minimum,
-        ((v4 >> 5) & 0x07070707) | ((v1 >> 4) & 0x08080808) | ((v3 >> 3) & 0x10101010));
+      store4(out + 80, scale, minimum, spareWord(v0, v1));
+      store4(out + 96, scale, minimum, spareWord(v2, v3));
+      store4(out + 112, scale, minimum, lastWord(v4, v1, v3));
     }
   }
 }

@@ -8,20 +8,20 @@
 // R4 block of 4 rows, 216 bytes:
 //   0    [4 f16]     d
 //   8    [13 x 16 B] elements 20j .. 20j + 19: vector j, byte 4r + k: row r, element 4n + k of them is trit n; the last
-//                    vector holds 16 elements
+//                    vector holds 16 elements. Bytes less 128: V8 takes three instructions to compare unsigned ones, one for signed
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
-import { EVEN, M171, M86, ONES, STEP, dot, even, odd, settle, sumOf256 } from "../lanes";
+import { BELOW1, BELOW2, EVEN, ONES, STEP, dot, even, odd, settle, sumOf256 } from "../lanes";
 import { headBytes } from "./activations";
 
 /**
  * One tile: total = sum trit * y - sum y, f = f + total * (d_w * d_y). A trit is the number of thresholds (a third and
- * two thirds of 256) that its byte reaches; times 3 mod 256 brings the next one.
+ * two thirds of 256, less 128) that its byte reaches; times 3 mod 256 brings the next one.
  * @tiles 1x1 2x4 1x4
  */
 function tq1_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
-  const zero = i32x4.splat(0), m86 = v128.load_splat<u32>(M86), m171 = v128.load_splat<u32>(M171);
+  const zero = i32x4.splat(0), below1 = v128.load_splat<u32>(BELOW1), below2 = v128.load_splat<u32>(BELOW2);
   const evenMask = v128.load_splat<u32>(EVEN), ones = v128.load_splat<u32>(ONES);
   let w$g = w + groupBytes * $g;
   let f$g$c = f32x4.splat(0);
@@ -36,7 +36,7 @@ function tq1_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
       let v$g = v128.load(w$g);
       let a$g$c = total$g$c;
       for (let $n = 0; $n < 4; $n++) {
-        const u$g = i8x16.sub(zero, i8x16.add(i8x16.ge_u(v$g, m86), i8x16.ge_u(v$g, m171)));
+        const u$g = trits(v$g, below1, below2);
         v$g = i8x16.add(v$g, i8x16.add(v$g, v$g));
         const qEven$g = even(u$g, evenMask), qOdd$g = odd(u$g);
         {
@@ -46,7 +46,7 @@ function tq1_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
         }
       }
       if (j < 12) {
-        const u$g = i8x16.sub(zero, i8x16.add(i8x16.ge_u(v$g, m86), i8x16.ge_u(v$g, m171)));
+        const u$g = trits(v$g, below1, below2);
         const qEven$g = even(u$g, evenMask), qOdd$g = odd(u$g);
         {
           const y$c = v128.load_splat<u32>(y, 4 * ($C * 4 * STEP + $c));
@@ -62,6 +62,13 @@ function tq1_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
     f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
+}
+
+/** The first trits of bytes less 128; below1, below2: load_splat(BELOW1), load_splat(BELOW2). */
+// @ts-ignore: decorator
+@inline
+export function trits(v: v128, below1: v128, below2: v128): v128 {
+  return i8x16.sub(i8x16.neg(i8x16.gt_s(v, below1)), i8x16.gt_s(v, below2));
 }
 
 /** Trit n of a byte. */
@@ -94,7 +101,7 @@ export function repackTQ1_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst
             const e = 20 * j + 4 * n + i;
             value = value * 3 + (e < 256 ? tritOfBlock(block, e) : 0);
           }
-          store<u8>(to + (j << 4) + (r << 2) + i, ((value << 8) + 242) / 243, 8);
+          store<u8>(to + (j << 4) + (r << 2) + i, (((value << 8) + 242) / 243) ^ 128, 8);
         }
       }
     }
@@ -106,7 +113,7 @@ export function dequantizeTQ1_0(group: usize, lane: u32, k: u32, out: usize): vo
   for (let e: u32 = 0; e < k; e++, out += 4) {
     const block = group + 216 * (e >> 8), place = (e & 255) / 20, within = (e & 255) % 20;
     const d = f16ToF32(load<u16>(block + (lane << 1)));
-    const t = trit(load<u8>(block + (place << 4) + (lane << 2) + (within & 3), 8), within >> 2);
+    const t = trit(load<u8>(block + (place << 4) + (lane << 2) + (within & 3), 8) ^ 128, within >> 2);
     store<f32>(out, <f32>(<i32>t - 1) * d);
   }
 }

@@ -9,14 +9,60 @@
 //   8    [16 x 16 B] elements 16j .. 16j + 15: vector j, byte 4r + k: row r, element 4n + k of them in bits 2n and 2n + 1
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
-import { EVEN, M3, ONES, STEP, dot, even, odd, settle, sumOf256 } from "../lanes";
+import { EVEN, M12, M3, ONES, STEP, addQuarter, dot, even, odd, settle, sumOf256 } from "../lanes";
 import { headBytes } from "./activations";
 import { packTwoBits, twoBitsAt } from "./two-bits";
 
 /**
+ * One column: total = sum q * y - sum y, f = f + total * (d_w * d_y).
+ * Every other code is multiplied where it is, as 4q: one shift for four codes. rel16: eight steps make at most
+ * 8 * 2 * 12 * 127 = 24384, and 16 of q 12192.
+ * @tiles 1x1
+ */
+function tq2_0One(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+  const nb = k >> 8;
+  const zero = i32x4.splat(0), m3 = v128.load_splat<u32>(M3), m12 = v128.load_splat<u32>(M12);
+  const evenMask = v128.load_splat<u32>(EVEN), ones = v128.load_splat<u32>(ONES);
+  let f = f32x4.splat(0);
+  for (let b: u32 = 0; b < nb; b++) {
+    const start = i32x4.neg(sumOf256(y, 4, ones));
+    let total = start;
+    const dy = v128.load_splat<u32>(y);
+    const d = loadFiniteF16x4(w);
+    y += 84;
+    w += 8;
+    // loops, not unrolled: older V8 collapses on a whole block in a row (measured on Q4_K: 4x)
+    for (let i: u32 = 0; i < 4; i++) {
+      let a = total, e = zero;
+      for (let $j = 0; $j < 4; $j++) {
+        const v = v128.load(w, 16 * $j), u = i16x8.shr_u(v, 4);
+        for (let $n = 0; $n < 2; $n++) {
+          const first = v128.and($n == 0 ? v : u, m3), second = v128.and($n == 0 ? v : u, m12);
+          const firstEven = even(first, evenMask), firstOdd = odd(first);
+          const secondEven = even(second, evenMask), secondOdd = odd(second);
+          const y0 = v128.load_splat<u32>(y, 8 * $n * STEP);
+          const z0 = STEP == 2 ? v128.load_splat<u32>(y, 16 * $n + 4) : y0;
+          const y1 = v128.load_splat<u32>(y, (8 * $n + 4) * STEP);
+          const z1 = STEP == 2 ? v128.load_splat<u32>(y, 16 * $n + 12) : y1;
+          a = dot($j + $n == 0, a, firstEven, firstOdd, y0, z0);
+          e = dot($j + $n == 0, e, secondEven, secondOdd, y1, z1);
+        }
+        // here, not in the offsets above: V8 makes an instruction of most offsets of a splat
+        y += 16 * STEP;
+      }
+      a = addQuarter(a, e);
+      total = settle(total, a, ones);
+      w += 64;
+    }
+    f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(d, dy)));
+  }
+  v128.store(out, f);
+}
+
+/**
  * One tile: total = sum q * y - sum y, f = f + total * (d_w * d_y).
  * rel16: 16 steps of q make at most 16 * 2 * 3 * 127 = 12192.
- * @tiles 1x1 2x4 1x4
+ * @tiles 2x4 1x4
  */
 function tq2_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;

@@ -202,11 +202,8 @@ function columnForm(type: u32): u32 {
     case GgmlType.Q8_0:
     case GgmlType.IQ4_NL:
     case GgmlType.Q8_KV: return PackFormat.q8x32Folded;
-    case GgmlType.Q2_K:
-    case GgmlType.Q3_K:
     case GgmlType.Q4_K:
     case GgmlType.Q5_K:
-    case GgmlType.Q6_K:
     case GgmlType.IQ2_XXS:
     case GgmlType.IQ2_XS:
     case GgmlType.IQ3_XXS:
@@ -229,6 +226,9 @@ function columnForm(type: u32): u32 {
     case GgmlType.IQ3_K:
     case GgmlType.IQ2_KS:
     case GgmlType.IQ3_KS: return PackFormat.q8x256Paired;
+    case GgmlType.Q2_K:
+    case GgmlType.Q3_K:
+    case GgmlType.Q6_K: return PackFormat.q8x256Quads;
     case GgmlType.IQ2_KL: return PackFormat.q8x256Octets;
     case GgmlType.IQ1_KT:
     case GgmlType.IQ2_KT:
@@ -245,7 +245,12 @@ function tileForm(type: u32): u32 {
       return slabSteps(type) == 2 ? PackFormat.q8x256Pairs : PackFormat.q8x256;
     }
   }
-  return columnForm(type);
+  switch (type) {
+    case GgmlType.Q2_K:
+    case GgmlType.Q3_K:
+    case GgmlType.Q6_K: return PackFormat.q8x256;
+    default: return columnForm(type);
+  }
 }
 
 /** Bytes before the blocks of a row. */
