@@ -15,7 +15,7 @@ export const REL16: bool = BUILD == 1;
 export const BASE: bool = BUILD == 2;
 
 /**
- * Words of 4 bytes that one column takes for a step of 4 elements in the unsigned formats (activations.ts): the
+ * Words of 4 bytes that one column takes for a step of 4 elements in the unsigned forms (activation-forms.ts): the
  * bytes as they are, or, in base, two pairs of i16: elements (0, 2) and (1, 3).
  */
 // @ts-ignore: decorator
@@ -201,7 +201,7 @@ export function settle(total: v128, acc: v128, ones: v128): v128 {
   return REL16 ? i32x4.add(total, i32x4.dot_i16x8_s(acc, ones)) : acc;
 }
 
-/** `settle` of an accumulator that began at its offset, from a packing (activations.ts, storeStart). */
+/** `settle` of an accumulator that began at its offset, from a packing (activations.ts, startOf16). */
 // @ts-ignore: decorator
 @inline
 export function settled(acc: v128, ones: v128): v128 {

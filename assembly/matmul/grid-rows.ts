@@ -1,7 +1,7 @@
 // Products of the grid types (IQ1, IQ2, IQ3) with one column: blocks of a group are prepared a few at a time (quants/grid-rows.ts)
 // and multiplied as rows (quants/grid-products.ts).
 
-import { Column } from "../quants/activations";
+import { Column } from "../quants/activation-forms";
 import { prepareBlocks } from "../quants/index";
 import { IQ2_S_SIGNS } from "../quants/iq2_s";
 import { IQ2_XS_SIGNS } from "../quants/iq2_xs";

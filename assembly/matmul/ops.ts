@@ -4,7 +4,8 @@
 import {
   Batch, EmbedIndex, EmbedWord, ExpertMatmulWord, MatmulWord, PackRowsWord, PackWord, PlainRowsWord, RepackWord, Word,
 } from "../abi";
-import { PackFormat, packColumn } from "../quants/activations";
+import { Form } from "../quants/activation-forms";
+import { packColumn } from "../quants/activations";
 import { bundleToRows } from "../quants/plain-rows";
 import { batch, claim, nThreads, rowsOf, scratch, word } from "../work";
 import { dequantizeRow, matmulTiles, packFormat, packTile, packUnits, repackFast } from "./index";
@@ -59,7 +60,7 @@ export function embed(ins: usize): void {
  * one column 1.5 to 1.7 times as fast as one of a tile that is half empty). Three such tiles are smaller than one of tileColumns.
  */
 function singly(rows: u32, format: u32): bool {
-  return rows == 1 || (rows <= 3 && (format & 255) == PackFormat.q8x256Quads);
+  return rows == 1 || (rows <= 3 && (format & 255) == Form.q8x256Quads);
 }
 
 /** Op.pack: rows of a (f32) to activation tiles at dst. */

@@ -1,7 +1,7 @@
 // Matrix products of what is unpacked first: a part of a few groups is unpacked in cache (parts.ts), and every column tile multiplies it before
 // the next one takes its place. The sums are those of the tiles that multiply weights as they lie in memory, in the same order.
 
-import { packTileBytes } from "../quants/activations";
+import { packTileBytes } from "../quants/activation-forms";
 import { Slab } from "../quants/slab";
 import { FAST, GgmlType, SlabKind, isDirect, packFormat, slabKind } from "../quants/types";
 import { UNIT, isSlab, multiplyPart, unitBytes, unpackPart } from "./parts";

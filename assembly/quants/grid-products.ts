@@ -8,7 +8,7 @@
 import {
   BASE, EVEN, STEP, addPairs, addScaledPairs, firstOctet, loadOctet, lookup, negative, octetPairs, secondOctet, signedPairs,
 } from "../lanes";
-import { Column } from "./activations";
+import { Column } from "./activation-forms";
 import { GAPS, M2, Prepared, ROW_OCTETS, signPlane } from "./grid-rows";
 
 const SCALES: usize = memory.data<u8>([

@@ -51,7 +51,7 @@ import { repackWords } from "./words";
 import { EIGHTH, Slab, dequantizeSlabs } from "./slab";
 import { FAST, GgmlType, SlabKind, blockBytes, blockWeights, markBytes, rowMetaBytes, rowSize, slabKind } from "./types";
 
-export { packTileBytes, packUnits, tileColumns } from "./activations";
+export { packTileBytes, packUnits, tileColumns } from "./activation-forms";
 export { FAST, packFormat } from "./types";
 
 /** Whether the kernels know the type. */

@@ -17,7 +17,7 @@
 //   416  [64 x 16 B]  vector n, byte 4r + k: row r, element 4n + k
 
 import { EVEN, STEP, STEPS5, addScaled, dot, even, odd } from "../lanes";
-import { headBytes } from "./activations";
+import { headBytes } from "./activation-forms";
 
 export enum KSlab { bytes = 1248, minima = 32, scales = 96, weights = 224 }
 export enum Q2Slab { bytes = 1440, minima = 32, scales = 160, weights = 416 }

@@ -17,7 +17,7 @@ import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "
 import {
   EVEN, M12, M15, M15X2, M255, M3, M60, STEP, addScaled, dot, even, factor, highFactors, lowFactors, odd,
 } from "../lanes";
-import { Quads } from "./activations";
+import { Quads } from "./activation-forms";
 import { Q2Slab } from "./k-slab";
 import { storeLane } from "./nibbles";
 import { quadOrder, storeRows, subBlockOf, sumLanes, words } from "./quads";

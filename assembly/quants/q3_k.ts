@@ -17,7 +17,7 @@ import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "
 import {
   EVEN, M255, M56, M63, M7, STEP, addScaled, dot, even, factorPair, highFactors, lowFactors, odd, startOfQuad,
 } from "../lanes";
-import { Quads } from "./activations";
+import { Quads } from "./activation-forms";
 import {
   fourth, fourthBits, quadOrder, sixBitsAt, storeRows, storeSixBits, storeSixBitWords, subBlockOf, sumLanes, words,
 } from "./quads";

@@ -16,7 +16,7 @@ import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "
 import {
   EVEN, M15, M255, M48, M63, NIBBLE, STEP, addScaled, dot, factor, highEven, highOdd, lowEven, lowOdd,
 } from "../lanes";
-import { headBytes } from "./activations";
+import { headBytes } from "./activation-forms";
 import { KSlab } from "./k-slab";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
 

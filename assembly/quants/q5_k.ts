@@ -19,7 +19,7 @@ import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "
 import {
   EVEN, M15, M255, M31, M48, M63, STEP, STEPS5, addScaled, dot, even, factor, odd,
 } from "../lanes";
-import { headBytes } from "./activations";
+import { headBytes } from "./activation-forms";
 import { KSlab } from "./k-slab";
 import { min6, scale6, unpackScales6 } from "./q4_k";
 

@@ -12,7 +12,7 @@
 
 import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
 import { EVEN, M63, STEP, addScaled, dot, even, factorPair, highFactors, lowFactors, odd, startOfQuad } from "../lanes";
-import { Quads } from "./activations";
+import { Quads } from "./activation-forms";
 import { storeLane } from "./nibbles";
 import { fourth, fourthBits, quadOrder, sixBitsAt, storeRows, storeSixBits, subBlockOf, sumLanes, words } from "./quads";
 import { Slab } from "./slab";

@@ -4,7 +4,7 @@
 // Q6_K 24 and 30 Gweights/s. Q4_K would go from 36 to 41, but a tile of four columns alone, for which rows must be lanes, from 128 GOP/s to 100.)
 //
 // Lane i of quad q = 0..3 is sub-block 8 * (q / 2) + 2i + q % 2; vector n of a quad has elements 4n .. 4n + 3 of each. Activations in the
-// same order: q8x256Quads (activations.ts). For several columns rows go to lanes (storeRows) in slabs (k-slab.ts, slab.ts).
+// same order: q8x256Quads (activation-forms.ts). For several columns rows go to lanes (storeRows) in slabs (k-slab.ts, slab.ts).
 //
 // Four 6-bit codes in three bytes: v0 .. v2 have the first three in bits 0-5, and in bits 6-7 what makes
 // (v0 >> 2) ^ (v1 >> 4) ^ (v2 >> 6) the fourth, in i16 lanes: nothing need be masked before (9 instructions for four vectors, not 11).

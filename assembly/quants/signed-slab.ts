@@ -10,7 +10,7 @@ import { ONES, STEP, addOdd, evenSigned, foldedStep, oddSigned } from "../lanes"
 
 /**
  * One tile, added to what `out` holds: acc = sum w * y, f = f + acc * (d_w * d_y). The columns are magnitudes and signs
- * (activations.ts, q8x32Folded): w.y = (w ^ s).|y| + N, where acc begins. rel16: an xor, a product of bytes, one of i16 and a sum for 16
+ * (activation-forms.ts, q8x32Folded): w.y = (w ^ s).|y| + N, where acc begins. rel16: an xor, a product of bytes, one of i16 and a sum for 16
  * products, of which a Zen 4 does 0.86 a cycle; of two products of i16 and two sums 0.77. q8_0Tiles: R4 blocks of Q8_0, for few tiles.
  * @tiles 2x4 1x4
  * @of signed32Slab d=v128.load codes=16 bytes=144, q8_0Tiles d=loadFiniteF16x4 codes=8 bytes=136

@@ -16,7 +16,7 @@ import {
   EVEN, LOW16, ONES, STEP, STEPS7, addLeast, addScaled, dot, even, evenI16, foldedStep, odd, oddI16, scaledEnd, scaledLeast, scaledStart,
   scaledStep, startOf, startWords,
 } from "../lanes";
-import { HEAD, HEAD_PAIRS } from "./activations";
+import { HEAD, HEAD_PAIRS } from "./activation-forms";
 
 /** scratch: room for a slab and what its unpacker needs (grid-rows.ts). */
 export enum Slab { bytes = 1296, scales = 16, weights = 272, scratch = 1952, wideBytes = 2064 }

@@ -12,7 +12,7 @@
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
 import { BELOW1, BELOW2, EVEN, ONES, STEP, dot, even, odd, settle, sumOf256 } from "../lanes";
-import { headBytes } from "./activations";
+import { headBytes } from "./activation-forms";
 
 /**
  * One tile: total = sum trit * y - sum y, f = f + total * (d_w * d_y). A trit is the number of thresholds (a third and

@@ -10,7 +10,7 @@
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
 import { EVEN, M12, M3, ONES, STEP, addQuarter, dot, even, odd, settle, sumOf256 } from "../lanes";
-import { headBytes } from "./activations";
+import { headBytes } from "./activation-forms";
 import { packTwoBits, twoBitsAt } from "./two-bits";
 
 /**

@@ -2,7 +2,7 @@
 
 import { MARK_BYTES } from "../half";
 import { BASE } from "../lanes";
-import { PackFormat } from "./activations";
+import { Form } from "./activation-forms";
 
 export enum GgmlType {
   F32 = 0,
@@ -186,7 +186,7 @@ export function packFormat(type: u32): u32 {
 }
 
 function columnForm(type: u32): u32 {
-  if (type >= FAST) return PackFormat.q8x256;
+  if (type >= FAST) return Form.q8x256;
   switch (type) {
     case GgmlType.Q4_0:
     case GgmlType.Q4_1:
@@ -197,11 +197,11 @@ function columnForm(type: u32): u32 {
     case GgmlType.Q2_0:
     case GgmlType.Q6_0:
     case GgmlType.IQ1_BN:
-    case GgmlType.IQ2_BN: return PackFormat.q8x32;
-    case GgmlType.NVFP4: return PackFormat.q8x16;
+    case GgmlType.IQ2_BN: return Form.q8x32;
+    case GgmlType.NVFP4: return Form.q8x16;
     case GgmlType.Q8_0:
     case GgmlType.IQ4_NL:
-    case GgmlType.Q8_KV: return PackFormat.q8x32Folded;
+    case GgmlType.Q8_KV: return Form.q8x32Folded;
     case GgmlType.Q4_K:
     case GgmlType.Q5_K:
     case GgmlType.IQ2_XXS:
@@ -214,41 +214,41 @@ function columnForm(type: u32): u32 {
     case GgmlType.IQ1_M_R4:
     case GgmlType.IQ4_XS:
     case GgmlType.TQ1_0:
-    case GgmlType.TQ2_0: return PackFormat.q8x256;
+    case GgmlType.TQ2_0: return Form.q8x256;
     case GgmlType.IQ4_K:
     case GgmlType.IQ5_K:
     case GgmlType.IQ6_K:
     case GgmlType.IQ4_KS:
     case GgmlType.IQ4_KSS:
     case GgmlType.IQ5_KS:
-    case GgmlType.IQ3_KT: return PackFormat.q8x256Folded;
+    case GgmlType.IQ3_KT: return Form.q8x256Folded;
     case GgmlType.IQ2_K:
     case GgmlType.IQ3_K:
     case GgmlType.IQ2_KS:
-    case GgmlType.IQ3_KS: return PackFormat.q8x256Paired;
+    case GgmlType.IQ3_KS: return Form.q8x256Paired;
     case GgmlType.Q2_K:
     case GgmlType.Q3_K:
-    case GgmlType.Q6_K: return PackFormat.q8x256Quads;
-    case GgmlType.IQ2_KL: return PackFormat.q8x256Octets;
+    case GgmlType.Q6_K: return Form.q8x256Quads;
+    case GgmlType.IQ2_KL: return Form.q8x256Octets;
     case GgmlType.IQ1_KT:
     case GgmlType.IQ2_KT:
-    case GgmlType.IQ4_KT: return PackFormat.q8x256Trellis;
-    default: return PackFormat.f32;
+    case GgmlType.IQ4_KT: return Form.q8x256Trellis;
+    default: return Form.f32;
   }
 }
 
 function tileForm(type: u32): u32 {
   switch (slabKind(type & (FAST - 1))) {
-    case SlabKind.signed8: return PackFormat.q8x256Signs;
+    case SlabKind.signed8: return Form.q8x256Signs;
     case SlabKind.unsigned7: {
-      if (BASE) return PackFormat.q8x256Signs;
-      return slabSteps(type) == 2 ? PackFormat.q8x256Pairs : PackFormat.q8x256;
+      if (BASE) return Form.q8x256Signs;
+      return slabSteps(type) == 2 ? Form.q8x256Pairs : Form.q8x256;
     }
   }
   switch (type) {
     case GgmlType.Q2_K:
     case GgmlType.Q3_K:
-    case GgmlType.Q6_K: return PackFormat.q8x256;
+    case GgmlType.Q6_K: return Form.q8x256;
     default: return columnForm(type);
   }
 }
@@ -342,5 +342,5 @@ export function isGrid(type: u32): bool {
 
 /** Whether a type of slabs is multiplied with one column as it lies in memory (folded.ts). */
 export function isDirect(type: u32): bool {
-  return type == GgmlType.IQ4_XS || (type < FAST && columnForm(type) >= <u32>PackFormat.q8x256Folded);
+  return type == GgmlType.IQ4_XS || (type < FAST && columnForm(type) >= <u32>Form.q8x256Folded);
 }
