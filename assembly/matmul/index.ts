@@ -7,9 +7,9 @@ import { FAST, GgmlType, isGrid, markBytes } from "../quants/types";
 import { gridRows } from "./grid-rows";
 import { Unpacked, clear, isUnpacked, unpackedTiles } from "./unpacked";
 import {
-  bf16Column, bf16Rows, codes, f16Column, f32Column, f32Rows, iq1_bn, iq1_kt, iq2_bn, iq2_k, iq2_kl, iq2_ks, iq2_kt, iq3_k, iq3_ks, iq3_kt, iq4_k,
-  iq4_ks, iq4_kss, iq4_kt, iq4_nl, iq4_xs, iq5_k, iq5_ks, iq6_k, mxfp4, nvfp4, q1_0, q2_0, q2_K, q3_K, q4_0, q4_1, q4_K, q5_0,
-  q5_1, q5_K, q6_0, q6_K, q8_0, q8_0Tiles, q8_KV, tq1_0, tq2_0, tq2_0One,
+  bf16Column, bf16Rows, codes, f16Column, f32Column, f32Rows, iq1_bn, iq1_kt, iq2_bn, iq2_k, iq2_kl, iq2_ks, iq2_kt, iq3_k,
+  iq3_ks, iq3_kt, iq4_k, iq4_ks, iq4_kss, iq4_kt, iq4_nl, iq4_xs, iq5_k, iq5_ks, iq6_k, mxfp4, nvfp4, q1_0, q2_0, q2_K, q3_K,
+  q4_0, q4_1, q4_K, q5_0, q5_1, q5_K, q6_0, q6_K, q8_0, q8_0Tiles, q8_KV, tq1_0, tq2_0, tq2_0Column,
 } from "./tiles.generated";
 
 export {
@@ -122,7 +122,7 @@ function directTile(
     case GgmlType.Q2_0: return q2_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.TQ1_0: return tq1_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
     case GgmlType.TQ2_0:
-      if (columns == 1) return tq2_0One(nGroups, w, groupBytes, k, y, columns, out, outStride);
+      if (columns == 1) return tq2_0Column(nGroups, w, groupBytes, k, y, columns, out, outStride);
       return tq2_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
     default: unreachable();
   }

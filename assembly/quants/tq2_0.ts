@@ -19,7 +19,7 @@ import { packTwoBits, twoBitsAt } from "./two-bits";
  * 8 * 2 * 12 * 127 = 24384, and 16 of q 12192.
  * @tiles 1x1
  */
-function tq2_0One(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+function tq2_0Column(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
   const zero = i32x4.splat(0), m3 = v128.load_splat<u32>(M3), m12 = v128.load_splat<u32>(M12);
   const evenMask = v128.load_splat<u32>(EVEN), ones = v128.load_splat<u32>(ONES);

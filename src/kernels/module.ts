@@ -47,6 +47,19 @@ async function compile(name: string, shared: boolean): Promise<WebAssembly.Modul
   return WebAssembly.compile((shared ? bytes : withPlainMemory(bytes)) as BufferSource);
 }
 
+/** The same; undefined where the engine does not know its instructions. */
+async function compileIfKnown(
+  name: string,
+  shared: boolean,
+): Promise<WebAssembly.Module | undefined> {
+  try {
+    return await compile(name, shared);
+  } catch (error) {
+    if (error instanceof WebAssembly.CompileError) return undefined;
+    throw error;
+  }
+}
+
 /**
  * V8 before 12 (Node 20) computes the relaxed dot product wrongly in its baseline compiler: its first calls would
  * differ from later ones, which a probe can miss. Measured; never use it there.
@@ -95,9 +108,9 @@ const CLEARLY = 0.9;
 async function choose(shared: boolean): Promise<Kernels> {
   // base is never the faster one where relaxed instructions are real and right
   for (const build of await relaxedBuilds(shared)) {
-    const module = await compile(build, shared),
+    const module = await compileIfKnown(build, shared),
       memory = probeMemory(shared);
-    if (probeBuild(instantiateKernels(module, memory), memory) === PROBE_HASH)
+    if (module && probeBuild(instantiateKernels(module, memory), memory) === PROBE_HASH)
       return { build, module, shared };
   }
   return { build: "base", module: await compile("base", shared), shared };
@@ -125,14 +138,9 @@ async function dotLoop(
   build: "rel16" | "dot32",
   shared: boolean,
 ): Promise<{ dots: DotLoopExports; memory: WebAssembly.Memory } | undefined> {
-  try {
-    const module = await compile(`dots-${build}`, shared),
-      memory = probeMemory(shared);
-    return { dots: instantiate<DotLoopExports>(module, memory), memory };
-  } catch (error) {
-    if (error instanceof WebAssembly.CompileError) return undefined; // no relaxed SIMD here
-    throw error;
-  }
+  const module = await compileIfKnown(`dots-${build}`, shared),
+    memory = probeMemory(shared);
+  return module && { dots: instantiate<DotLoopExports>(module, memory), memory };
 }
 
 /** Small memory for an instance that serves no bank: elementary functions, probing. */

@@ -1,6 +1,6 @@
 // The kernels for one thread: their .wasm imports a shared memory, which a page without cross-origin isolation does not have.
 // Whether it is shared is one bit of the import's limits; everything else is valid with a memory of either kind: atomic loads,
-// stores, adds and notify work on both, and only a wait would trap (one thread never waits: assembly/barrier.ts).
+// stores, adds and notify work on both, and only a wait would trap (one thread never waits: assembly/plan.ts).
 // Binary format: https://webassembly.github.io/threads/core/binary/modules.html#import-section
 
 import { SamebitError } from "../errors.ts";

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import {
   chooseKernels,
   instantiateKernels,
@@ -49,6 +49,31 @@ describe("probeBuild", () => {
 });
 
 describe("chooseKernels", () => {
+  it.skipIf(!relaxed)(
+    "takes plain SIMD where the engine does not know a relaxed build",
+    async () => {
+      // the small modules compile, as where only some of the relaxed instructions are known
+      const base = readFileSync(new URL("../../../dist/kernels/base.wasm", import.meta.url)),
+        compile = WebAssembly.compile.bind(WebAssembly);
+      const spy = vi.spyOn(WebAssembly, "compile").mockImplementation(async (bytes) => {
+        const large = bytes.byteLength > 10_000;
+        if (large && bytes.byteLength !== base.byteLength)
+          throw new WebAssembly.CompileError("unknown");
+        return compile(bytes);
+      });
+      try {
+        const url = new URL("../../../dist/src/kernels/module.js?unknown", import.meta.url).href;
+        const fresh = (await import(/* @vite-ignore */ url)) as {
+          chooseKernels: typeof chooseKernels;
+        };
+        expect((await fresh.chooseKernels()).build).toBe("base");
+        expect(spy.mock.calls.length).toBe(5); // two loops, two builds, base
+      } finally {
+        spy.mockRestore();
+      }
+    },
+  );
+
   it("refuses a build that is wrong on this runtime, and unknown names", async () => {
     await expect(chooseKernels("fast" as never)).rejects.toThrow(
       /expected one of dot32, rel16, base, found fast/,
