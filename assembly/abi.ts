@@ -57,8 +57,8 @@ export enum Op {
   plainRows = 120,
 }
 
-/** Word 1 of an instruction: bit flags. */
-export enum Flag { barrierBefore = 1 }
+/** Word 1 of an instruction: bit flags; above costShift about how many ns one thread takes for a row, or 0: long, or not known. */
+export enum Flag { barrierBefore = 1, costShift = 8 }
 
 /** Word 2 of an instruction: what its row count is. `fixed`: word 3 holds it. */
 export enum RowsKind { fixed = 0, tokens = 1, outputs = 2, sequences = 3 }
@@ -284,16 +284,20 @@ export enum Control {
   nanInstruction = 260,
   /** Thread that raised the abort. */
   abortThread = 264,
-  /** Address of the instruction each thread is in, for error messages: u32 per thread. */
+  /** Address of the instruction each thread is in, for error messages: a u32 per thread, in a line of its own (progressBytes). */
   progress = 320,
-  bytes = 1024,
+  progressBytes = 64,
+  bytes = 8512,
 }
 export enum Abort { none = 0, cancelled = 1, trap = 2, nan = 3, flushToZero = 4, died = 5 }
 
-/** What the stage word can count: instructions of a segment, and segments of a schedule. */
-export enum StageLimit { instructions = 0xffff, segments = 0xffff }
+/**
+ * What the stage word can count: instructions of a segment, and segments of a schedule. briefNs: what one thread may take for a
+ * stage before others are called to it, about what it takes them to come.
+ */
+export enum StageLimit { instructions = 0xffff, segments = 0xffff, briefNs = 3000 }
 
-/** Most threads a bank can serve: Control.progress holds a word for each, and the stage word has 8 bits for their number. */
+/** Most threads a bank can serve: Control.progress has a line for each, and the stage word has 8 bits for their number. */
 export enum Limit { threads = 128, scratchBytes = 131072 }
 
 /** Batch header; byte offsets from its start. Pointers are addresses in the same bank. */

@@ -2,7 +2,7 @@
 // (work.ts); a barrier stands before an instruction that needs what another one wrote, and the stages between barriers follow
 // each other (stages.ts). src/plan/encode.ts writes the list.
 
-import { Abort, Batch, Control, ExpertMatmulWord, Flag, Instruction, Limit, MatmulWord, Op, Word } from "./abi";
+import { Abort, Batch, Control, ExpertMatmulWord, Flag, Instruction, Limit, MatmulWord, Op, StageLimit, Word } from "./abi";
 import { embed, expertMatmul, matmul, pack, packRows, plainRows, repack } from "./matmul/ops";
 import {
   addVector, attention, binary, checkNan, clampedGate, copyRuns, eachExpert, expertRow, expertSort, expertSum, expertSumSquares, gated,
@@ -35,9 +35,9 @@ export function runPlan(
     return atomic.load<u32>(control, Control.abort);
   }
   if (thread == 0) openSegment(control, run, segment, count);
-  let stage = enter(control, run, segment, OVER);
+  let stage = enter(control, run, segment, OVER), brief: u32 = 0;
   while (stage != OVER) {
-    const end = stageEnd(plan, stage, count), next = end == count ? OVER : end;
+    const end = brief != 0 ? brief : stageEnd(plan, stage, count), next = end == count ? OVER : end;
     runStage(control, plan, stage, end, counters);
     let opened = false;
     while (!opened && !leave(control)) {
@@ -46,8 +46,10 @@ export function runPlan(
         abandon(control);
         return atomic.load<u32>(control, Control.abort);
       }
-      opened = open(control, next);
+      brief = briefEnd(plan, end, count);
+      opened = open(control, next, brief != 0);
     }
+    if (!opened) brief = 0;
     stage = opened ? next : enter(control, run, segment, stage);
   }
   return atomic.load<u32>(control, Control.abort);
@@ -66,11 +68,34 @@ function stageEnd(plan: usize, first: u32, count: u32): u32 {
   return end;
 }
 
+/** The end of the brief stages that follow each other from instruction `first` on; 0: there are none. */
+function briefEnd(plan: usize, first: u32, count: u32): u32 {
+  let end: u32 = 0;
+  if (traces()) return end;
+  for (let stage = first; stage < count; stage = end) {
+    const next = stageEnd(plan, stage, count);
+    if (!isBrief(plan, stage, next)) break;
+    end = next;
+  }
+  return end;
+}
+
+/** Whether one thread does instructions [first, end) before others could come in. */
+function isBrief(plan: usize, first: u32, end: u32): bool {
+  let sum: u64 = 0;
+  for (let i = first; i < end; i++) {
+    const ins = plan + <usize>i * Instruction.bytes, cost = word(ins, Word.flags) >> Flag.costShift;
+    if (cost == 0) return false;
+    sum += <u64>cost * rowsOf(ins);
+  }
+  return sum <= <u64>StageLimit.briefNs;
+}
+
 /** This thread's pieces of instructions [first, end). */
 function runStage(control: usize, plan: usize, first: u32, end: u32, counters: usize): void {
   for (let i = first; i < end; i++) {
     const ins = plan + <usize>i * Instruction.bytes;
-    atomic.store<u32>(control + (<usize>thread << 2), <u32>ins, Control.progress);
+    atomic.store<u32>(control + <usize>thread * Control.progressBytes, <u32>ins, Control.progress);
     enterInstruction(counters + (<usize>i << 2));
     execute(ins);
   }

@@ -4,11 +4,12 @@
 // rest have got to, and nobody has noticed.
 //
 // Control.stage, one u64 for a bank:
-//   bits  0 ..  7  threads inside
+//   bits  0 ..  7  threads inside, or ALONE: one that nobody may join
 //   bits  8 .. 31  run: its epoch, modulo 2^24
 //   bits 32 .. 47  stage: number of its first instruction, or OVER
 //   bits 48 .. 63  segment of the run's schedule
-// A thread comes in by a compare-and-swap of the whole word: never into a stage that is over, or into another run. Whoever is not
+// Stages that are shorter than the way from thread to thread (Flag) are not opened: the thread that ends the one before does them
+// ALONE. A thread comes in by a compare-and-swap of the whole word: never into a stage that is over, or into another run. Whoever is not
 // inside touches nothing but this word, so plan, batch and counters may change as soon as a run's last stage is over.
 
 import { Abort, Control, StageLimit } from "./abi";
@@ -21,9 +22,11 @@ const SLEEP_NS: i64 = 100_000_000;
 /** Stage of a segment that is over. */
 export const OVER: u32 = StageLimit.instructions;
 const NOT_YET: u32 = 0xffffffff;
+/** In place of the number of threads inside; more than Limit.threads. */
+const ALONE: u32 = 0xff;
 
-/** Whether this thread is inside a stage: a trap leaves it there (abandon). */
-let inside = false;
+/** What this thread is of the threads inside, 0, 1 or ALONE: a trap leaves it there (abandon). */
+let inside: u32 = 0;
 
 function wordOf(run: u32, segment: u32, stage: u32, threads: u32): u64 {
   return (<u64>(segment << 16 | stage) << 32) | <u64>(run << 8 | threads);
@@ -71,8 +74,9 @@ function tryEnter(control: usize, word: u64, run: u32, segment: u32, left: u32):
   const place = <u32>(word >> 32), stage = place & 0xffff;
   if (place >> 16 < segment) return NOT_YET;
   if (place >> 16 > segment || stage == OVER || isAborted(control)) return OVER;
-  if (stage == left || atomic.cmpxchg<u64>(control, word, word + 1, Control.stage) != word) return NOT_YET;
-  inside = true;
+  if (stage == left || threadsIn(word) == ALONE) return NOT_YET;
+  if (atomic.cmpxchg<u64>(control, word, word + 1, Control.stage) != word) return NOT_YET;
+  inside = 1;
   return stage;
 }
 
@@ -84,10 +88,10 @@ export function isAborted(control: usize): bool {
 /** Leaves the stage, unless this thread is the only one inside: then everything that the stage writes is written. */
 export function leave(control: usize): bool {
   let word = atomic.load<u64>(control, Control.stage);
-  while (threadsIn(word) != 1) {
+  while (threadsIn(word) != inside) {
     const found = atomic.cmpxchg<u64>(control, word, word - 1, Control.stage);
     if (found == word) {
-      inside = false;
+      inside = 0;
       return true;
     }
     word = found;
@@ -96,17 +100,17 @@ export function leave(control: usize): bool {
 }
 
 /**
- * Opens the stage that begins at instruction `next`, or ends the segment (OVER), in place of the one in which this thread was
- * alone; it is inside the new one at once. False: somebody has come into the old one meanwhile.
+ * Opens the stage that begins at instruction `next`, or ends the segment (OVER), in place of the one in which this thread is the
+ * only one; it is inside the new one at once, with `alone` for itself. False: somebody has come into the old one meanwhile.
  */
-export function open(control: usize, next: u32): bool {
+export function open(control: usize, next: u32, alone: bool): bool {
   const word = atomic.load<u64>(control, Control.stage);
-  if (threadsIn(word) != 1) return false;
-  const place = (<u32>(word >> 32) & 0xffff0000) | next;
-  const opened = (<u64>place << 32) | <u64>(<u32>word - (next == OVER ? 1 : 0));
+  if (threadsIn(word) != inside) return false;
+  const place = (<u32>(word >> 32) & 0xffff0000) | next, threads: u32 = next == OVER ? 0 : alone ? ALONE : 1;
+  const opened = (<u64>place << 32) | <u64>(<u32>word - inside + threads);
   if (atomic.cmpxchg<u64>(control, word, opened, Control.stage) != word) return false;
-  inside = next != OVER;
-  wake(control);
+  inside = threads;
+  if (!alone) wake(control);
   return true;
 }
 
@@ -116,8 +120,8 @@ function wake(control: usize): void {
 
 /** Takes this thread out of its stage, whatever is left to do there: the run has been aborted. */
 export function abandon(control: usize): void {
-  if (inside) atomic.sub<u64>(control, 1, Control.stage);
-  inside = false;
+  atomic.sub<u64>(control, inside, Control.stage);
+  inside = 0;
 }
 
 /** Closes a bank for an aborted run. False while threads are still inside. */

@@ -10,7 +10,7 @@ process.stdout.on("error", (error) => {
 const [path, n = "1", position = "64", rounds = "20", kernelBuild] = process.argv.slice(2);
 const { loadModel } = await import("../dist/src/index.js");
 const { instantiateKernels, chooseKernels } = await import("../dist/src/kernels/module.js");
-const { Flag, Instruction, Op, Word, MatmulWord } =
+const { Flag, Instruction, MatmulWord, Op, RowsKind, StageLimit, Word } =
   await import("../dist/src/memory/abi.generated.js");
 const { typeById } = await import("../dist/formats/index.js");
 
@@ -21,7 +21,8 @@ const model = await loadModel(path, {
   kernelBuild,
 });
 const session = model.createSession();
-const tokens = (count) => Array.from({ length: count }, (_, i) => 300 + ((i * 7) % 1000));
+const tokens = (count) =>
+  Array.from({ length: count }, (_, i) => (300 + ((i * 7) % 1000)) % model.nVocab);
 if (Number(position) > 0) await session.evaluate(tokens(Number(position)), { outputs: "none" });
 // leaves the batch of these tokens in memory: the profile runs it again
 await session.evaluate(tokens(Number(n)));
@@ -31,14 +32,22 @@ const { module, build } = await chooseKernels(kernelBuild);
 const instances = engine.banks.map((bank) => instantiateKernels(module, bank.memory));
 const sums = new Map();
 let total = 0,
-  count = 0,
-  barriers = 0;
+  count = 0;
+// ns of each stage, Infinity where it is not known: those above briefNs are shared by the threads
+const stages = [];
 for (const { bank, plan, labels } of engine.plan.segments) {
   const words = engine.banks[bank].u32(plan, labels.length * Instruction.words);
-  barriers++; // the segment's end
-  for (let i = 0; i < labels.length; i++)
-    if (words[i * Instruction.words + Word.flags] & Flag.barrierBefore) barriers++;
+  for (let i = 0; i < labels.length; i++) {
+    const at = i * Instruction.words,
+      flags = words[at + Word.flags],
+      cost = flags >>> Flag.costShift || Infinity;
+    const kind = words[at + Word.rowsKind],
+      rows = { [RowsKind.tokens]: Number(n), [RowsKind.fixed]: words[at + Word.rows] }[kind] ?? 1;
+    if (i === 0 || flags & Flag.barrierBefore) stages.push(0);
+    stages[stages.length - 1] += cost * rows;
+  }
 }
+const shared = stages.filter((ns) => ns > StageLimit.briefNs).length;
 for (let round = 0; round < Number(rounds); round++) {
   for (const { bank: index, plan, labels } of engine.plan.segments) {
     const bank = engine.banks[index],
@@ -77,7 +86,8 @@ for (let round = 0; round < Number(rounds); round++) {
 }
 console.log(
   `${path}: ${n} token(s) at position ${position}, ${build}, one thread: ${(total / count).toFixed(3)} ms a run; ` +
-    `${barriers} barriers, ${(barriers / model.hparams.blockCount).toFixed(1)} a layer`,
+    `${stages.length} stages, ${(stages.length / model.hparams.blockCount).toFixed(1)} a layer; ` +
+    `threads share ${shared}, ${(shared / model.hparams.blockCount).toFixed(1)} a layer`,
 );
 for (const [name, { time, n: calls }] of [...sums].sort((a, b) => b[1].time - a[1].time)) {
   console.log(

@@ -14,6 +14,7 @@ import { assignBanks, type Banked } from "./plan/banks.ts";
 import { encodePlan, planBytes, type EncodedPlan } from "./plan/encode.ts";
 import type { Recording } from "./plan/instruction.ts";
 import { Recorder, type RecordOptions } from "./plan/record.ts";
+import { inStages } from "./plan/stages.ts";
 import { repackBytes } from "./repack.ts";
 
 /** A memory is at most 4 GiB; V8 refuses the last page now and then. */
@@ -60,9 +61,9 @@ export function placeModel(
     nEmbd: model.hparams.embeddingLength,
     shared,
   };
-  const { banks, banked } = makeBanks(recording, limits, bankBytes);
-  const plan = encodePlan(recording, banked, banks);
-  return { recording, banks, home: banked.home, plan, pools };
+  const { banks, banked, staged } = makeBanks(recording, limits, bankBytes);
+  const plan = encodePlan(staged.recording, banked, banks);
+  return { recording: staged.recording, banks, home: banked.home, plan, pools };
 }
 
 /**
@@ -119,7 +120,7 @@ function makeBanks(
   bankBytes?: number,
 ) {
   const whole = assignBanks(recording, Infinity, limits.nPages);
-  const arena = allocateArena(recording, whole).arenaBytes[0];
+  const arena = allocateArena(inStages(recording, whole.segments), whole).arenaBytes[0];
   const fixed = fixedBytes({
     ...limits,
     planBytes: 4 * planBytes(recording, whole),
@@ -139,13 +140,14 @@ function makeBanks(
     );
   }
   const banked = assignBanks(recording, Math.min(bankBytes ?? Infinity, largest), limits.nPages);
-  const { offsets, arenaBytes } = allocateArena(recording, banked);
+  const staged = inStages(recording, banked.segments);
+  const { offsets, arenaBytes } = allocateArena(staged, banked);
   const plan = planBytes(recording, banked) + repackBytes(banked.banks.length);
   const banks = banked.banks.map(
     (contents, i) =>
       new Bank(i, contents, offsets[i], { ...limits, planBytes: plan, arenaBytes: arenaBytes[i] }),
   );
-  return { banks, banked };
+  return { banks, banked, staged };
 }
 
 const align = (n: number, to: number) => Math.ceil(n / to) * to;

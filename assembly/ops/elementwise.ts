@@ -7,7 +7,7 @@ import {
   expf32x4, geluErff32x4, geluQuickf32x4, geluf32x4, sigmoidf32x4, siluf32x4, softplusf32x4, tanhf32x4,
 } from "../math/index";
 import { floatWord, rowsOf, scratch, word } from "../work";
-import { cutPieces, endRow, firstColumn, firstRow, loadTail, nColumns, nextPiece, storeTail } from "./pieces";
+import { COSTLY_ELEMENTS, ELEMENTS, cutPieces, endRow, firstColumn, firstRow, loadTail, nColumns, nextPiece, storeTail } from "./pieces";
 
 /** Op.binary: dst = a (kind) b; bStride 0 repeats one row of b. dst may be a or b. */
 export function binary(ins: usize): void {
@@ -33,7 +33,7 @@ export function unary(ins: usize): void {
   }
   const dst = <usize>word(ins, Word.dst), dstStride = <usize>word(ins, Word.dstStride);
   const a = <usize>word(ins, Word.a), aStride = <usize>word(ins, Word.aStride);
-  cutPieces(rowsOf(ins), word(ins, Word.width), 4);
+  cutPieces(rowsOf(ins), word(ins, Word.width), 4, kind == UnaryKind.copy || kind == UnaryKind.scale ? ELEMENTS : COSTLY_ELEMENTS);
   while (nextPiece()) {
     const start = <usize>firstColumn << 2;
     for (let row = <usize>firstRow; row < <usize>endRow; row++) {
@@ -48,7 +48,7 @@ export function gated(ins: usize): void {
   const dst = <usize>word(ins, Word.dst), dstStride = <usize>word(ins, Word.dstStride);
   const a = <usize>word(ins, Word.a), aStride = <usize>word(ins, Word.aStride);
   const b = <usize>word(ins, GatedWord.b), bStride = <usize>word(ins, GatedWord.bStride);
-  cutPieces(rowsOf(ins), word(ins, Word.width), 4);
+  cutPieces(rowsOf(ins), word(ins, Word.width), 4, COSTLY_ELEMENTS);
   // f(a) goes through scratch, in cache, because dst may be b.
   while (nextPiece()) {
     const start = <usize>firstColumn << 2;
@@ -93,8 +93,8 @@ export function activateRun(kind: u32, param: f32, dst: usize, a: usize, n: u32)
   storeTail(dst + whole, v128.load(tail), rest);
 }
 
-// Behind the 4096 floats that a piece of `gated` keeps in scratch.
-const tailOffset: usize = 4096 * 4;
+// Behind the floats that a piece of `gated` keeps in scratch.
+const tailOffset: usize = <usize>COSTLY_ELEMENTS << 2;
 
 /** One loop per kind: the kind is decided once, and the function inlined. */
 function activateVectors(kind: u32, param: f32, dst: usize, a: usize, bytes: usize): void {

@@ -35,7 +35,16 @@ function storeKey(type: u32, head: usize, lane: usize, x: usize, dim: u32): void
   if (type == KvType.f32) {
     for (let to = head + (lane << 2); x < end; x += 4, to += 64) store<f32>(to, load<f32>(x));
   } else if (type == KvType.f16) {
+    // a dim's keys are 32 bytes, those of the page's 16 positions
     let to = head + markBytes + ((lane >> 3) << 4) + halfPlace(<u32>lane), marked: u32 = 0;
+    for (; x + 16 <= end; x += 16, to += 128) {
+      const h = f32x4ToF16(v128.load(x));
+      v128.store16_lane(to, h, 0);
+      v128.store16_lane(to, h, 2, 32);
+      v128.store16_lane(to, h, 4, 64);
+      v128.store16_lane(to, h, 6, 96);
+      marked |= anyMarked(v128.or(h, i32x4.shl(h, 16)));
+    }
     for (; x < end; x += 4, to += 32) marked |= storeHalf(to, load<f32>(x));
     store<u8>(head + lane, <u8>marked);
   } else {
@@ -91,6 +100,13 @@ function storeHalf(to: usize, x: f32): u32 {
 function store8Halves(to: usize, x: usize): u32 {
   const h = v128.or(f32x4ToF16(v128.load(x)), i32x4.shl(f32x4ToF16(v128.load(x, 16)), 16));
   v128.store(to, h);
+  return anyMarked(h);
+}
+
+/** Whether one of eight f16 is zero, subnormal, infinite or NaN. */
+// @ts-ignore: decorator
+@inline
+function anyMarked(h: v128): u32 {
   return u32(!i16x8.all_true(normalLanes(h)));
 }
 

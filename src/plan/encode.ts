@@ -8,6 +8,7 @@ import type { Bank } from "../memory/bank.ts";
 import { SCHEDULE, scheduleOf } from "../threads/schedule.ts";
 import { barriers } from "./allocate.ts";
 import type { Banked, Segment } from "./banks.ts";
+import { rowCost } from "./costs.ts";
 import type { Recording, Ref } from "./instruction.ts";
 
 /** Addresses of the schedules in bank 0. */
@@ -70,7 +71,8 @@ export function encodePlan(
       const instr = recording.instrs[segment.start + i],
         at = i * Instruction.words;
       floats[at + Word.op] = instr.op;
-      floats[at + Word.flags] = barrierBefore[i] ? Flag.barrierBefore : 0;
+      floats[at + Word.flags] =
+        (barrierBefore[i] ? Flag.barrierBefore : 0) | (rowCost(instr) << Flag.costShift);
       floats[at + Word.rowsKind] = rowsKind(instr.rows);
       floats[at + Word.rows] = typeof instr.rows === "number" ? instr.rows : 0;
       for (const [index, word] of instr.words)

@@ -221,6 +221,7 @@ export function attention(r: RecordingContext, q: Tensor, params: AttentionParam
   const slopes = alibiMaxBias
     ? r.constant(`alibi ${nHead} ${alibiMaxBias}`, alibiSlopes(kernels, nHead, alibiMaxBias))
     : 0;
+  const partials = partialWords(r, nHead, cache);
   r.emit(
     Op.attention,
     `attention ${cache.layer}`,
@@ -249,10 +250,10 @@ export function attention(r: RecordingContext, q: Tensor, params: AttentionParam
         cross ? KeyPages.encoder : KeyPages[cache.pool === "window" ? "window" : "own"],
       ],
       ...relativeBiasWords(r, relativeBias),
-      ...partialWords(r, nHead, cache),
+      ...partials,
     ],
     [ref(a), kRef, vRef],
-    [ref(dst)],
+    [ref(dst), ...partials.flatMap(([, word]) => (typeof word === "number" ? [] : [word]))],
   );
   return dst;
 }

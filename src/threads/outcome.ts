@@ -87,7 +87,8 @@ export function failureOf(
       );
     case Abort.trap: {
       const { thread, bank, message } = trap!;
-      const instruction = controlOf(banks[bank])[Control.progress / 4 + thread];
+      const at = Control.progress + thread * Control.progressBytes,
+        instruction = controlOf(banks[bank])[at / 4];
       return new RunError(
         "trap",
         `kernels: expected the run to finish, found a trap in "${describe(bank, instruction)}" ` +

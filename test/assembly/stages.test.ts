@@ -20,7 +20,8 @@ import {
 import { instantiateKernels } from "../../src/kernels/module.ts";
 
 const OVER = StageLimit.instructions,
-  NONE = OVER;
+  NONE = OVER,
+  ALONE = 0xff;
 const RUN = 7;
 
 /** The protocol's own functions, which the host does not use. */
@@ -28,7 +29,7 @@ interface Stages {
   openSegment(control: number, run: number, segment: number, count: number): void;
   enter(control: number, run: number, segment: number, left: number): number;
   leave(control: number): number;
-  open(control: number, next: number): number;
+  open(control: number, next: number, alone: boolean): number;
   abandon(control: number): void;
   close(control: number, run: number): number;
   raise(control: number, reason: number, thread: number): void;
@@ -63,12 +64,12 @@ describe("stages", () => {
     expect(b.enter(control, RUN, 0, NONE)).toBe(0);
     expect(a.leave(control)).toBe(1); // b is inside
     expect(b.leave(control)).toBe(0); // alone: it goes on
-    expect(b.open(control, 4)).toBe(1);
+    expect(b.open(control, 4, false)).toBe(1);
     expect(a.enter(control, RUN, 0, 0)).toBe(4);
     expect(late.enter(control, RUN, 0, NONE)).toBe(4); // nobody has waited for it
     expect([late, b].map((t) => t.leave(control))).toEqual([1, 1]);
     expect(a.leave(control)).toBe(0);
-    expect(a.open(control, OVER)).toBe(1);
+    expect(a.open(control, OVER, false)).toBe(1);
     for (const t of [a, b, late]) expect(t.enter(control, RUN, 0, 4)).toBe(OVER);
   });
 
@@ -78,11 +79,45 @@ describe("stages", () => {
     a.enter(control, RUN, 0, NONE);
     expect(a.leave(control)).toBe(0);
     expect(b.enter(control, RUN, 0, NONE)).toBe(0);
-    expect(a.open(control, 3)).toBe(0);
+    expect(a.open(control, 3, false)).toBe(0);
     expect(a.leave(control)).toBe(1);
     expect(b.leave(control)).toBe(0);
-    expect(b.open(control, 3)).toBe(1);
+    expect(b.open(control, 3, false)).toBe(1);
     expect(a.enter(control, RUN, 0, 0)).toBe(3);
+  });
+
+  it("that one thread does alone are open to nobody", () => {
+    const [a, b] = [thread(), thread()];
+    a.openSegment(control, RUN, 0, 9);
+    a.enter(control, RUN, 0, NONE);
+    b.enter(control, RUN, 0, NONE);
+    expect(a.open(control, 3, true)).toBe(0); // b is inside
+    expect(b.leave(control)).toBe(1);
+    expect(a.open(control, 3, true)).toBe(1);
+    // b would wait for the next stage: the word says that none of its kind may come in
+    expect(Atomics.load(words, Control.stage / 4) & 0xff).toBe(ALONE);
+    expect(a.leave(control)).toBe(0); // nobody else will open the next
+    expect(a.open(control, 5, false)).toBe(1);
+    expect(b.enter(control, RUN, 0, 0)).toBe(5);
+    expect(b.leave(control)).toBe(1);
+    // a stage behind one that was done alone, alone again, and the end
+    expect(a.open(control, 6, true)).toBe(1);
+    expect(a.open(control, 7, true)).toBe(1);
+    expect(a.open(control, OVER, false)).toBe(1);
+    expect(Atomics.load(words, Control.stage / 4) & 0xff).toBe(0);
+    expect(b.enter(control, RUN, 0, 5)).toBe(OVER);
+  });
+
+  it("that one thread does alone are left by an abort", () => {
+    const [a, b] = [thread(), thread()];
+    a.openSegment(control, RUN, 0, 9);
+    a.enter(control, RUN, 0, NONE);
+    expect(a.open(control, 3, true)).toBe(1);
+    b.raise(control, Abort.cancelled, 1);
+    expect(b.enter(control, RUN, 0, 0)).toBe(OVER);
+    expect(b.close(control, RUN)).toBe(0);
+    a.abandon(control);
+    expect(b.close(control, RUN)).toBe(1);
   });
 
   it("let nobody into another run or an earlier segment", () => {
@@ -214,10 +249,36 @@ describe("runPlan", () => {
     expect(new Uint32Array(memory.buffer, counters, STAGES)).toEqual(claimed);
   });
 
-  it("gives one result, whoever takes part and whenever", () => {
-    for (let round = 0; round < 300; round++) {
+  /** Has one thread do the stages alone for which `isBrief` says so. */
+  function markBrief(isBrief: (stage: number) => boolean): void {
+    for (let stage = 0; stage < STAGES; stage++) {
+      const ins = new Uint32Array(memory.buffer, plan + stage * Instruction.bytes, Word.flags + 1);
+      ins[Word.flags] =
+        (stage === 0 ? 0 : Flag.barrierBefore) | ((isBrief(stage) ? 1 : 0) << Flag.costShift);
+    }
+  }
+
+  it.each<[string, (stage: number) => boolean]>([
+    ["no stage is brief", () => false],
+    ["every second one is", (stage) => stage % 2 === 1],
+    ["most are", (stage) => stage % 5 !== 0],
+    ["all are", () => true],
+  ])("gives one result, whoever takes part and whenever, where %s", (_, isBrief) => {
+    markBrief(isBrief);
+    for (let round = 0; round < 100; round++) {
       const expected = run(round, 1);
       expect(run(round, THREADS).equals(expected), `round ${round}`).toBe(true);
     }
+  });
+
+  it("leaves a brief stage to the thread that ends the one before", () => {
+    const claims = () => new Uint32Array(memory.buffer, counters, STAGES).slice();
+    markBrief((stage) => stage % 2 === 1);
+    run(1, THREADS);
+    // a thread claims until it is given a number beyond the last piece: one such claim for each that was there
+    const pieces = Math.ceil(ROWS / 2);
+    claims().forEach((n, stage) => {
+      if (stage % 2 === 1) expect(n, `stage ${stage}`).toBe(pieces + 1);
+    });
   });
 });

@@ -2,11 +2,21 @@ import { describe, expect, it } from "vitest";
 import { allocateArena, barriers } from "../../../src/plan/allocate.ts";
 import { assignBanks, type Banked } from "../../../src/plan/banks.ts";
 import type { Recording } from "../../../src/plan/instruction.ts";
+import { inStages, type Staged } from "../../../src/plan/stages.ts";
 import { forward, PAGES, record, shapes } from "./planning.ts";
 
+/** The small forward pass in banks of `capacity` bytes. */
+function plan(capacity: number): { staged: Staged; banked: Banked; recording: Recording } {
+  const recorded = record(shapes, forward),
+    banked = assignBanks(recorded, capacity, PAGES),
+    staged = inStages(recorded, banked.segments);
+  return { staged, banked, recording: staged.recording };
+}
+
 /** Walks a plan as the threads would and fails where memory is read that something else has written since. */
-function simulate(recording: Recording, banked: Banked) {
-  const { offsets } = allocateArena(recording, banked);
+function simulate(staged: Staged, banked: Banked) {
+  const { offsets } = allocateArena(staged, banked),
+    { recording } = staged;
   const owner = banked.banks.map(() => new Map<number, number>()); // 64-byte cell -> value id
   const stamp = (bank: number, id: number, bytes: number) => {
     const start = offsets[bank].get(id)!;
@@ -44,16 +54,14 @@ describe("allocateArena", () => {
     ["banks of two layers", 13000],
     ["a bank per tensor", 4096],
   ])("keeps every value until its last reader, %s", (_, capacity) => {
-    const recording = record(shapes, forward),
-      banked = assignBanks(recording, capacity, PAGES);
+    const { staged, banked } = plan(capacity);
     if (capacity !== Infinity) expect(banked.banks.length).toBeGreaterThan(1);
-    simulate(recording, banked);
+    simulate(staged, banked);
   });
 
   it("gives memory that the host writes before a run to nobody else", () => {
-    const recording = record(shapes, forward),
-      banked = assignBanks(recording, Infinity, PAGES),
-      { offsets } = allocateArena(recording, banked);
+    const { staged, banked, recording } = plan(Infinity),
+      { offsets } = allocateArena(staged, banked);
     const flag = offsets[0].get(recording.nanFlag.id)!;
     const values = recording.instrs
       .flatMap((i) => i.writes)
@@ -66,8 +74,7 @@ describe("allocateArena", () => {
   });
 
   it("reuses memory", () => {
-    const recording = record(shapes, forward),
-      banked = assignBanks(recording, Infinity, PAGES);
+    const { staged, banked, recording } = plan(Infinity);
     const values = new Map(
       recording.instrs
         .flatMap((i) => i.writes)
@@ -77,15 +84,14 @@ describe("allocateArena", () => {
       ][],
     );
     const sum = [...values.values()].reduce((a, b) => a + b, 0);
-    expect(allocateArena(recording, banked).arenaBytes[0]).toBeLessThan(sum / 2);
+    expect(allocateArena(staged, banked).arenaBytes[0]).toBeLessThan(sum / 2);
   });
 });
 
 describe("barriers", () => {
   it("stand between a writer and its readers, and not between products of one input", () => {
-    const recording = record(shapes, forward),
-      banked = assignBanks(recording, Infinity, PAGES);
-    const { offsets } = allocateArena(recording, banked),
+    const { staged, banked, recording } = plan(Infinity);
+    const { offsets } = allocateArena(staged, banked),
       { instrs } = recording;
     const needed = barriers(instrs, 0, instrs.length, offsets[0]);
     const at = (label: string) => instrs.findIndex((i) => i.label === label);
@@ -95,10 +101,20 @@ describe("barriers", () => {
     expect(needed[at("attention 0")]).toBe(true); // reads what kv store wrote
   });
 
+  it("stand where stages begin, and nowhere else", () => {
+    const { staged, banked, recording } = plan(Infinity);
+    const { offsets } = allocateArena(staged, banked),
+      needed = barriers(recording.instrs, 0, recording.instrs.length, offsets[0]);
+    const heads = recording.instrs.findIndex((i) => i.head);
+    staged.stageOf.forEach((stage, i) => {
+      if (i > 0 && i !== heads)
+        expect(needed[i], recording.instrs[i].label).toBe(stage !== staged.stageOf[i - 1]);
+    });
+  });
+
   it("separate every pair of instructions that conflict", () => {
-    const recording = record(shapes, forward),
-      banked = assignBanks(recording, Infinity, PAGES);
-    const { offsets } = allocateArena(recording, banked),
+    const { staged, banked, recording } = plan(Infinity);
+    const { offsets } = allocateArena(staged, banked),
       { instrs } = recording;
     const needed = barriers(instrs, 0, instrs.length, offsets[0]);
     const ranges = (refs: (typeof instrs)[number]["reads"]) =>

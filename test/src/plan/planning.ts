@@ -43,7 +43,7 @@ export function record(
 }
 
 /** A small transformer-like forward pass with tied embeddings. */
-export const shapes = {
+export const shapes: Record<string, number[]> = {
   "token_embd.weight": [16, 40],
   ...Object.fromEntries(
     [0, 1, 2].flatMap((l) => [
