@@ -99,6 +99,7 @@ export class ThreadPool {
   }
 
   private startThread(worker: WorkerHandle, message: StartMessage): Promise<void> {
+    let hasStarted = false;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(
         () =>
@@ -123,8 +124,9 @@ export class ThreadPool {
           return;
         }
         clearTimeout(timer);
-        if (answer.kind === "ready") resolve();
-        else
+        hasStarted = answer.kind === "ready";
+        if (hasStarted) resolve();
+        else if (answer.kind === "failed")
           reject(
             new SamebitError(
               `thread ${message.thread}: expected the kernels to load, found ${answer.message}`,
@@ -133,9 +135,15 @@ export class ThreadPool {
       });
       worker.onDeath((reason) => {
         clearTimeout(timer);
+        const [expected, advice] = hasStarted
+          ? ["run", "load the model again"]
+          : [
+              "start",
+              "a page's Content-Security-Policy must allow workers, and threads/worker.js be served; inline: true needs neither",
+            ];
         const error = new RunError(
           "thread-died",
-          `thread ${message.thread}: expected it to run, found it dead (${reason}); load the model again`,
+          `thread ${message.thread}: expected it to ${expected}, found it dead (${reason}); ${advice}`,
         );
         reject(error);
         this.die(error);

@@ -31,6 +31,26 @@ function watchWorkers(): { workers: Worker[]; stop(): void } {
 }
 
 describe("a thread that dies", () => {
+  it("before it has started", async () => {
+    const post = vi.spyOn(Worker.prototype, "postMessage").mockImplementation(function (
+      this: Worker,
+    ) {
+      void this.terminate();
+    });
+    try {
+      const error = await failureOf(built.loadModel(LLAMA, { threads: 2 }));
+      expect(error).toBeInstanceOf(built.RunError);
+      expect(error).toMatchObject({
+        failure: "thread-died",
+        message: expect.stringMatching(
+          /^thread [01]: expected it to start, found it dead .*inline: true/,
+        ),
+      });
+    } finally {
+      post.mockRestore();
+    }
+  });
+
   it.each([0, 1, 2])("while idle: thread %i", async (thread) => {
     const watch = watchWorkers();
     const model = await built.loadModel(LLAMA, { threads: 3 });
