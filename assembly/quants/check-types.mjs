@@ -56,7 +56,8 @@ const WITHOUT_USE = {
   product: ["with a slab", hasSlab],
   least: ["with a slab and tiles", ({ slab, tiles }) => slab && tiles],
   codes: ["with a slab of kind=unsigned7", ({ slab }) => slab?.kind === "unsigned7"],
-  imatrix: ["where the type is written", ({ quantize }) => quantize],
+  quantize: ["without readOnly", ({ readOnly }) => !readOnly],
+  imatrix: ["without readOnly", ({ readOnly }) => !readOnly],
 };
 
 /** Gives a type the functions that it does not name, and refuses it if it lacks one. */
@@ -76,8 +77,8 @@ function addFunctions(type, exported, refuse) {
     const matches = usual.flatMap((wanted) =>
       [...exported.keys()].filter((key) => key.toLowerCase() === wanted.toLowerCase()),
     );
-    type[column] =
-      row[column] ?? matches.find((match) => exported.get(match)[0].columns?.some(isRight));
+    const match = matches.find((key) => exported.get(key)[0].columns?.some(isRight));
+    type[column] = row[column] ?? match ?? family[column];
     const columns = exported.get(type[column])?.[0].columns;
     if (isNeeded && !type[column])
       refuse(
@@ -94,11 +95,11 @@ function addFunctions(type, exported, refuse) {
   };
   find("repack", true, `repack${name}`);
   find("dequantize", !slab?.kind, `dequantize${name}`);
-  find("quantize", !type.readOnly, `quantize${name}`);
+  if (!type.readOnly) find("quantize", true, `quantize${name}`);
   findTile("column", !slab?.kind, (n) => n === 1, `${name}Column`, name);
   findTile("tiles", !slab, (n) => n > 1, name);
-  find("unpack", slab && !isGrid(type), `unpack${name}`);
-  find("product", slab, slab?.product ?? `slab${name}`);
+  if (slab && !isGrid(type)) find("unpack", true, `unpack${name}`);
+  if (slab) find("product", true, slab.product ?? `slab${name}`);
   for (const column of isGrid(type) ? ["prepare", "gridSlab", "gridProduct"] : [])
     find(column, true, `${column}${name}`);
 }

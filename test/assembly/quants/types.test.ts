@@ -48,6 +48,13 @@ const withRow = (row: string, family = "all form=q8x32") => `${text}\n${family}\
 const q8 = (change: (row: string) => string) => text.replace(/^Q8_0 .*$/m, change);
 const NEW = "Q9_9 250 32 20 repack=repackQ4_0 dequantize=dequantizeQ4_0 quantize=quantizeQ4_0";
 
+it("takes a new type whose functions a row names or the code has", () => {
+  const files = generateTypes(withRow(`${NEW} meta=2 column=q4_0 tiles=q4_0`));
+  expect(files["quants/types.generated.ts"]).toMatch(/^ {2}32, 20, 2, 0, .*\/\/ Q9_9$/m);
+  expect(files["quants/calls.generated.ts"]).toContain("GgmlType.Q9_9: return repackQ4_0(");
+  expect(files["matmul/calls.generated.ts"]).toContain("GgmlType.Q9_9: return q4_0(");
+});
+
 describe("a table that is wrong", () => {
   it.each([
     [
