@@ -1,7 +1,8 @@
 // Builds the WebAssembly kernels: one source, three builds (lanes.ts says where they differ).
 //   node assembly/build.mjs [--force]
-// Copies abi.ts to src/memory, expands the matmul tiles and the grids, compiles the targets of asconfig.json side by side and
-// leaves <name>.wasm in build/ and dist/kernels/, beside them dots-<name>.wasm, the loop by which one is chosen. Does nothing where a hash of all inputs is unchanged.
+// Copies abi.ts to src/memory, writes the generated sources (generate.mjs), compiles the targets of asconfig.json side by side and
+// leaves <name>.wasm in build/ and dist/kernels/, beside them dots-<name>.wasm, the loop by which one is chosen. Does nothing where a hash
+// of all inputs is unchanged.
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -17,8 +18,7 @@ import {
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { generateTiles } from "./matmul/generate-tiles.mjs";
-import { generateCodes, generateTables } from "./quants/tables/generate-tables.mjs";
+import { generatedSources } from "./generate.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 /** What is compiled: the kernels in three builds, and the loop that tells which relaxed one is the faster. */
@@ -75,9 +75,8 @@ async function main() {
   const abi = readFileSync(join(root, "assembly/abi.ts"), "utf8");
   const note = "// Copied from assembly/abi.ts by assembly/build.mjs: edit it there.\n";
   writeWhenChanged(join(root, "src/memory/abi.generated.ts"), note + abi);
-  writeWhenChanged(join(root, "assembly/matmul/tiles.generated.ts"), generateTiles());
-  writeWhenChanged(join(root, "assembly/quants/grids.generated.ts"), generateTables());
-  writeWhenChanged(join(root, "assembly/quantize/grids.generated.ts"), generateCodes());
+  for (const [path, text] of Object.entries(generatedSources()))
+    writeWhenChanged(join(root, path), text);
 
   const hash = createHash("sha256");
   const compiler = JSON.parse(readFileSync(join(dirname(asc), "../package.json"), "utf8")).version;

@@ -3,9 +3,10 @@
 export * from "./stages";
 export { flushesDenormals, runPlan } from "./plan";
 export * from "./matmul/index";
-export { isQuantizable, needsImatrix, needsWholeRow, prepareQuantize, quantizeTableBytes } from "./quantize/index";
+export { needsWholeRow, prepareQuantize, quantizeTableBytes } from "./quantize/index";
 export { quantizeWorkBytes } from "./quantize/op";
 export { bundleToRows } from "./quants/plain-rows";
+export { isQuantizable, needsImatrix } from "./quants/types";
 export { exp64, log64, pow64 } from "./math/index";
 
 /** First address the host may use: everything below belongs to constants. */

@@ -149,55 +149,83 @@ function functionsOf(template, list) {
   });
 }
 
+/** Every template of assembly/quants: { stem, source, kind, sizes, functions, parameters, body }. */
+function templates() {
+  return readdirSync(quants)
+    .filter((name) => name.endsWith(".ts"))
+    .sort()
+    .flatMap((file) => {
+      const source = readFileSync(join(quants, file), "utf8");
+      const found = source.matchAll(
+        /@(tiles|rows)([\dx ]*)\n(?: \* @of ([^\n]+)\n)?[^]*?\*\/\s*function (\w+)\(([^)]*)\): void \{/g,
+      );
+      return [...found].map((match) => {
+        const [whole, kind, tiles, list, template, parameters] = match;
+        const open = match.index + whole.length - 1;
+        const body = source
+          .slice(open + 1, closing(source, open) - 1)
+          .replace(/^\s*\/\/.*$/gm, "")
+          .replace(/\s\/\/ .*$/gm, "");
+        const sizes = tiles
+          .trim()
+          .split(" ")
+          .map((tile) => tile.split("x").map(Number));
+        const functions = functionsOf(template, list);
+        return {
+          stem: file.replace(/\.ts$/, ""),
+          source,
+          kind,
+          sizes,
+          functions,
+          parameters,
+          body,
+        };
+      });
+    });
+}
+
+const DRIVER_PARAMETERS =
+  "nGroups: u32, w: usize, groupBytes: usize, k: u32, y: usize, columns: u32, out: usize, outStride: usize";
+
+/** The functions of tiles.generated.ts that others call: { name, parameters, columns: numbers of columns that it takes }. */
+export function tileFunctions() {
+  return templates().flatMap(({ kind, sizes, functions, parameters }) =>
+    functions.map(({ name }) =>
+      kind === "rows"
+        ? { name, parameters, columns: [] }
+        : { name, parameters: DRIVER_PARAMETERS, columns: [...new Set(sizes.map(([, c]) => c))] },
+    ),
+  );
+}
+
 /** The text of tiles.generated.ts. */
 export function generateTiles() {
   const imports = new Map();
   const output = [];
-  for (const file of readdirSync(quants)
-    .filter((name) => name.endsWith(".ts"))
-    .sort()) {
-    const source = readFileSync(join(quants, file), "utf8");
-    const found = [
-      ...source.matchAll(
-        /@(tiles|rows)([\dx ]*)\n(?: \* @of ([^\n]+)\n)?[^]*?\*\/\s*function (\w+)\(([^)]*)\): void \{/g,
-      ),
-    ];
-    if (found.length === 0) continue;
-    collectImports(source, file.replace(/\.ts$/, ""), imports);
-    for (const match of found) {
-      const [whole, kind, tiles, list, template, parameters] = match;
-      const open = match.index + whole.length - 1;
-      const body = source
-        .slice(open + 1, closing(source, open) - 1)
-        .replace(/^\s*\/\/.*$/gm, "")
-        .replace(/\s\/\/ .*$/gm, "");
-      const statements = parse(body);
-      if (kind === "rows") {
-        for (const { name, constants } of functionsOf(template, list)) {
-          const lines = expand(statements, 2, 1, { G: 2, C: 1, ...constants }, "  ");
-          output.push(`export function ${name}(${parameters}): void {`, ...lines, "}", "");
-          addImport(imports, "../quants/grids.generated", constants.GRID);
-        }
-        continue;
+  for (const { stem, source, kind, sizes, functions, parameters, body } of templates()) {
+    collectImports(source, stem, imports);
+    const statements = parse(body);
+    if (kind === "rows") {
+      for (const { name, constants } of functions) {
+        const lines = expand(statements, 2, 1, { G: 2, C: 1, ...constants }, "  ");
+        output.push(`export function ${name}(${parameters}): void {`, ...lines, "}", "");
+        addImport(imports, "../quants/grids.generated", constants.GRID);
       }
-      const sizes = tiles
-        .trim()
-        .split(" ")
-        .map((tile) => tile.split("x").map(Number));
-      const copies = names(body, "exact") ? [0, 1] : [0];
-      for (const { name, constants } of functionsOf(template, list)) {
-        for (const [groups, columns] of sizes) {
-          for (const exact of copies) {
-            const values = { G: groups, C: columns, exact, ...constants };
-            const lines = expand(statements, groups, columns, values, "  ");
-            const copy = `${name}_${groups}x${columns}${exact ? "_exact" : ""}`;
-            output.push(`export function ${copy}(${parameters}): void {`, ...lines, "}", "");
-          }
-        }
-        output.push(...driver(name, sizes, copies.length > 1), "");
-      }
-      if (copies.length > 1) addImport(imports, "../half", "marked");
+      continue;
     }
+    const copies = names(body, "exact") ? [0, 1] : [0];
+    for (const { name, constants } of functions) {
+      for (const [groups, columns] of sizes) {
+        for (const exact of copies) {
+          const values = { G: groups, C: columns, exact, ...constants };
+          const lines = expand(statements, groups, columns, values, "  ");
+          const copy = `${name}_${groups}x${columns}${exact ? "_exact" : ""}`;
+          output.push(`export function ${copy}(${parameters}): void {`, ...lines, "}", "");
+        }
+      }
+      output.push(...driver(name, sizes, copies.length > 1), "");
+    }
+    if (copies.length > 1) addImport(imports, "../half", "marked");
   }
   const used = new Set(output.join("\n").match(/\w+/g));
   const importLines = [...imports]
@@ -217,11 +245,7 @@ export function generateTiles() {
  * groups are marked have two copies of a tile.
  */
 function driver(name, sizes, isMarked) {
-  const lines = [
-    `export function ${name}(`,
-    "  nGroups: u32, w: usize, groupBytes: usize, k: u32, y: usize, columns: u32, out: usize, outStride: usize,",
-    "): void {",
-  ];
+  const lines = [`export function ${name}(`, `  ${DRIVER_PARAMETERS},`, "): void {"];
   for (const columns of new Set(sizes.map(([, c]) => c))) {
     lines.push(`  if (columns == ${columns}) {`);
     for (const [groups] of sizes.filter(([, c]) => c === columns).sort(([a], [b]) => b - a)) {

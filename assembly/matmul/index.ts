@@ -2,15 +2,11 @@
 // matmul/ops.ts drives these from a plan; tests, benchmarks and the loader call them directly.
 
 import { packColumn } from "../quants/activations";
-import { exactF16 } from "../quants/f16";
-import { FAST, GgmlType, isGrid, markBytes } from "../quants/types";
+import { FAST, isGrid } from "../quants/types";
+import { column, tiles } from "./calls.generated";
 import { gridRows } from "./grid-rows";
-import { Unpacked, clear, isUnpacked, unpackedTiles } from "./unpacked";
-import {
-  bf16Column, bf16Rows, codes, f16Column, f32Column, f32Rows, iq1_bn, iq1_kt, iq2_bn, iq2_k, iq2_kl, iq2_ks, iq2_kt, iq3_k,
-  iq3_ks, iq3_kt, iq4_k, iq4_ks, iq4_kss, iq4_kt, iq4_nl, iq4_xs, iq5_k, iq5_ks, iq6_k, mxfp4, nvfp4, q1_0, q2_0, q2_K, q3_K,
-  q4_0, q4_1, q4_K, q5_0, q5_1, q5_K, q6_0, q6_K, q8_0, q8_0Tiles, q8_KV, tq1_0, tq2_0, tq2_0Column,
-} from "./tiles.generated";
+import { codes } from "./tiles.generated";
+import { Unpacked, isUnpacked, unpackedTiles } from "./unpacked";
 
 export {
   dequantizeRow, fastType, groupBytes, isSupported, packFormat, packTileBytes, packUnits, repackFast, repackGroup, tileColumns,
@@ -68,62 +64,6 @@ function directTile(
   type: u32, nGroups: u32, w: usize, groupBytes: usize, y: usize, k: u32, columns: u32, out: usize, outStride: usize,
 ): void {
   if (type >= FAST) return codes(nGroups, w, groupBytes, k, y, columns, out, outStride);
-  switch (type) {
-    case GgmlType.F32: {
-      if (columns == 1) return f32Column(nGroups, w, groupBytes, k, y, columns, out, outStride);
-      clear(nGroups, columns, out, outStride);
-      return f32Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    }
-    case GgmlType.F16: {
-      f16Column(nGroups, w, groupBytes, k, y, columns, out, outStride);
-      return exactF16(nGroups, w, groupBytes, k, y, out);
-    }
-    case GgmlType.BF16:
-      if (columns == 1) return bf16Column(nGroups, w, groupBytes, k, y, columns, out, outStride);
-      return bf16Rows(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.Q4_0: return q4_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.Q4_1: return q4_1(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.Q5_0: return q5_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.Q5_1: return q5_1(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.Q8_0: {
-      if (columns == 1) return q8_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
-      clear(nGroups, columns, out, outStride);
-      return q8_0Tiles(nGroups, w + markBytes(type), groupBytes, k, y, columns, out, outStride);
-    }
-    case GgmlType.Q2_K: return q2_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.Q3_K: return q3_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.Q4_K: return q4_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.Q5_K: return q5_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.Q6_K: return q6_K(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ4_NL: return iq4_nl(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ4_XS: return iq4_xs(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ2_K: return iq2_k(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ2_KS: return iq2_ks(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ2_KL: return iq2_kl(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ3_K: return iq3_k(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ3_KS: return iq3_ks(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ1_KT: return iq1_kt(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ4_KT: return iq4_kt(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ2_KT: return iq2_kt(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ3_KT: return iq3_kt(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ4_K: return iq4_k(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ4_KS: return iq4_ks(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ4_KSS: return iq4_kss(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ5_K: return iq5_k(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ5_KS: return iq5_ks(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ6_K: return iq6_k(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.Q6_0: return q6_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ1_BN: return iq1_bn(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.IQ2_BN: return iq2_bn(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.Q8_KV: return q8_KV(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.MXFP4: return mxfp4(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.NVFP4: return nvfp4(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.Q1_0: return q1_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.Q2_0: return q2_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.TQ1_0: return tq1_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    case GgmlType.TQ2_0:
-      if (columns == 1) return tq2_0Column(nGroups, w, groupBytes, k, y, columns, out, outStride);
-      return tq2_0(nGroups, w, groupBytes, k, y, columns, out, outStride);
-    default: unreachable();
-  }
+  if (columns == 1) return column(type, nGroups, w, groupBytes, k, y, columns, out, outStride);
+  tiles(type, nGroups, w, groupBytes, k, y, columns, out, outStride);
 }

@@ -3,8 +3,9 @@
 
 import { packTileBytes } from "../quants/activation-forms";
 import { Slab } from "../quants/slab";
-import { FAST, GgmlType, SlabKind, isDirect, packFormat, slabKind } from "../quants/types";
+import { FAST, GgmlType, hasColumn, leastTiles, packFormat } from "../quants/types";
 import { UNIT, isSlab, multiplyPart, unitBytes, unpackPart } from "./parts";
+import { clear } from "./whole-tiles";
 
 /**
  * Groups of a part: two of the largest tile. One column is bound by memory: it takes a group after the other, so that the weights
@@ -17,34 +18,10 @@ const F32_UNITS: u32 = 2, SLAB_UNITS: u32 = 4;
 /** Room for a part, and for a slab in the making behind it. */
 export enum Unpacked { bytes = 34976 }
 
-/** Tiles from which on unpacking is faster (measured); 1: the type has no other tiles of several columns. */
-function leastTiles(type: u32): u32 {
-  switch (type) {
-    case GgmlType.F16:
-    case GgmlType.Q2_K:
-    case GgmlType.Q3_K:
-    case GgmlType.Q6_K:
-    case GgmlType.Q8_KV:
-    case GgmlType.IQ4_NL:
-    case GgmlType.NVFP4: return 1;
-    case GgmlType.Q5_0:
-    case GgmlType.Q6_0: return 3;
-    case GgmlType.Q4_K: return 5;
-    case GgmlType.Q8_0: return 8;
-    case GgmlType.Q4_0: return 16;
-    default: return 2;
-  }
-}
-
 /** Whether a product with nTiles tiles of `columns` columns goes through unpackedTiles. */
 export function isUnpacked(type: u32, columns: u32, nTiles: u32): bool {
-  if (columns == 1) return type < FAST && slabKind(type) != SlabKind.none && !isDirect(type);
+  if (columns == 1) return type < FAST && !hasColumn(type);
   return isSlab(type) || (nTiles >= leastTiles(type) && unitBytes(type, columns) != 0);
-}
-
-/** +0 to all outputs, for products that are added to them. */
-export function clear(nGroups: u32, columns: u32, out: usize, outStride: usize): void {
-  for (let c: u32 = 0; c < columns; c++) memory.fill(out + <usize>c * outStride, 0, nGroups << 4);
 }
 
 /**

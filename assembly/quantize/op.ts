@@ -6,7 +6,8 @@ import { loadBf16x4, loadF16x4 } from "../half";
 import { dequantizeRow, groupBytes, repackGroup } from "../quants/index";
 import { GgmlType, rowSize } from "../quants/types";
 import { claim, rowsOf, scratch, thread, word } from "../work";
-import { quantizeRow, quantizeScratchBytes } from "./index";
+import { quantizeRow } from "./calls.generated";
+import { quantizeScratchBytes } from "./index";
 import { at, clearOverflow, hasOverflowed } from "./scalar";
 
 /** What became of a piece: u32, then f32. Other faults: 2 + index of a value in the piece that is no number, and the value. */

@@ -34,7 +34,7 @@ function bf16Column(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, o
  * One tile: f = f + f32(w) * x, k ascending.
  * @tiles 2x4 1x4
  */
-function bf16Rows(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+function bf16(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const upper = v128.load_splat<u32>(UPPER16);
   let w$g = w + groupBytes * $g;
   let f$g$c = f32x4.splat(0);

@@ -14,10 +14,7 @@ import {
   EVEN, LOW16, M15, REL16, SPREAD, STEP, addLeast, even, lookup, odd, scaledEnd, scaledLeast, scaledStart, scaledStep,
   spreadScales,
 } from "../lanes";
-import { IQ3NL_VALUES } from "./iq3_k";
-import { IQ2NL_VALUES } from "./iq2_k";
 import { Slab } from "./slab";
-import { GgmlType } from "./types";
 
 export enum Codes { bytes = 592, scales = 16, codes = 80, values = 16 }
 
@@ -32,25 +29,9 @@ const VALUES: usize = memory.data<u8>([
   55, 57, 63, 65, 71, 73, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 ], 16);
 
-/** Address of a type's 16 values + 64; 0 for types that have no codes. */
-export function codeValues(type: u32): usize {
-  switch (type) {
-    case GgmlType.IQ2_XXS:
-    case GgmlType.IQ2_XS:
-    case GgmlType.IQ2_S: return VALUES;
-    case GgmlType.IQ3_XXS: return VALUES + 16;
-    case GgmlType.IQ3_S: return VALUES + 32;
-    case GgmlType.IQ1_S:
-    case GgmlType.IQ1_M:
-    case GgmlType.IQ1_M_R4: return VALUES + 48;
-    case GgmlType.IQ2_K:
-    case GgmlType.IQ2_KS: return IQ2NL_VALUES;
-    case GgmlType.IQ3_K:
-    case GgmlType.IQ3_KS:
-    case GgmlType.IQ2_KL: return IQ3NL_VALUES;
-    default: return 0;
-  }
-}
+/** Addresses of 16 values + 64; others are IQ2NL_VALUES and IQ3NL_VALUES. */
+export const VALUES_IQ2: usize = VALUES, VALUES_IQ3_XXS: usize = VALUES + 16, VALUES_IQ3_S: usize = VALUES + 32,
+  VALUES_IQ1: usize = VALUES + 48;
 
 /**
  * One tile: total = sum over sub-blocks of scale * (sum (w + 64) * y - 64 * sum y), f = f + total * (d_w * d_y).

@@ -180,11 +180,12 @@ function quadSlab(p: usize, planes: usize, slab: usize): void {
 }
 
 /**
- * IQ1_S: the bytes [8 x 4] at `deltas` are added to the weights of 32.
+ * IQ1_S: the second bytes [8 x 4] of its deltas are added to the weights of 32.
  * @rows
  * @of ternarySlab32_IQ1S GRID=IQ1S_GRID
  */
-function ternarySlab32(p: usize, deltas: usize, slab: usize): void {
+function ternarySlab32(p: usize, slab: usize): void {
+  let deltas = p + Prepared.deltas + 32;
   for (const end = deltas + 32; deltas < end; deltas += 4, p += 32, slab += 128) {
     const rows = v128.load32_zero(deltas);
     const d$g = lookup(rows, v128.load(ROW_OCTETS + 16 * $g));
@@ -203,7 +204,8 @@ function ternarySlab32(p: usize, deltas: usize, slab: usize): void {
  * @rows
  * @of ternarySlab8_IQ1S GRID=IQ1S_GRID
  */
-function ternarySlab8(p: usize, deltas: usize, slab: usize): void {
+function ternarySlab8(p: usize, slab: usize): void {
+  let deltas = p + Prepared.deltas;
   const zero = i32x4.splat(0), m49 = v128.load_splat<u32>(M49), m2 = v128.load_splat<u32>(M2);
   for (const end = deltas + 16; deltas < end; deltas += 4) {
     const rows = v128.load32_zero(deltas);

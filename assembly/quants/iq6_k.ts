@@ -161,8 +161,12 @@ export function unpackIQ6_K(block: usize, slab: usize): void {
   }
 }
 
-/** One row of an R4 block as 256 f32. */
-export function dequantizeIQ6_K(block: usize, lane: u32, out: usize): void {
+/** Row `lane` of a group as k f32. Not by slabs: its decoder has the cubic, its products the codebook. */
+export function dequantizeIQ6_K(group: usize, lane: u32, k: u32, out: usize): void {
+  for (let b: u32 = 0; b < k >> 8; b++, group += 848, out += 1024) dequantizeBlock(group, lane, out);
+}
+
+function dequantizeBlock(block: usize, lane: u32, out: usize): void {
   const d = f16ToF32(load<u16>(block + (lane << 1))), extra = <u32>load<u16>(block + (lane << 1), 8);
   for (let e: u32 = 0; e < 256; e++, out += 4) {
     const g = e >> 4, inWord = (lane << 2) + (e & 3);

@@ -21,6 +21,9 @@ import { HEAD, HEAD_PAIRS } from "./activation-forms";
 /** scratch: room for a slab and what its unpacker needs (grid-rows.ts). */
 export enum Slab { bytes = 1296, scales = 16, weights = 272, scratch = 1952, wideBytes = 2064 }
 
+/** The products of slabs, by their weights. */
+export enum SlabKind { none = 0, unsigned7 = 1, signed8 = 2 }
+
 /**
  * One column of slabs (several: offsetSlab), added to what `out` holds: total = sum over sub-blocks of
  * scale * (sum (w + 64) * y - 64 * sum y), f = f + total * (d_w * d_y). |total| <= 256 * 63 * 128 * 127, on the way at most

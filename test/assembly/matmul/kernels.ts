@@ -14,8 +14,7 @@ import { join } from "node:path";
 import asc from "assemblyscript/asc";
 import { typeByName } from "../../../formats/types.ts";
 import { plainRows } from "../../../src/interleaved/index.ts";
-import { generateTiles } from "../../../assembly/matmul/generate-tiles.mjs";
-import { generateTables } from "../../../assembly/quants/tables/generate-tables.mjs";
+import { generatedSources } from "../../../assembly/generate.mjs";
 
 const root = join(import.meta.dirname, "../../..");
 const entry = `
@@ -249,9 +248,8 @@ export class Kernels {
 
 /** The module of a build, from a cache keyed by its sources. */
 async function compiled(build: Build): Promise<Uint8Array<ArrayBuffer>> {
-  const tiles = generateTiles(),
-    tables = generateTables();
-  const hash = createHash("sha256").update(entry).update(tiles).update(tables).update(build);
+  const generated = generatedSources();
+  const hash = createHash("sha256").update(entry).update(JSON.stringify(generated)).update(build);
   const sources = ["abi.ts", "half.ts", "lanes.ts", "work.ts"].concat(
     ["matmul", "quants"].flatMap((part) =>
       readdirSync(join(root, "assembly", part))
@@ -272,8 +270,8 @@ async function compiled(build: Build): Promise<Uint8Array<ArrayBuffer>> {
     {
       readFile: (name) => {
         if (name === "matmul-test-entry.ts") return entry;
-        if (name.endsWith("assembly/matmul/tiles.generated.ts")) return tiles;
-        if (name.endsWith("assembly/quants/grids.generated.ts")) return tables;
+        const text = Object.entries(generated).find(([path]) => name.endsWith(path))?.[1];
+        if (text) return text;
         const path = join(root, name);
         return existsSync(path) ? readFileSync(path, "utf8") : null;
       },

@@ -39,7 +39,7 @@ for (const build of builds) {
         // more blocks and groups than a part holds
         const k = type.weights === 1 ? 1030 : 10 * 256,
           nRows = 21,
-          nTiles = 16, // unpacked.ts, leastTiles
+          nTiles = 16, // quants/types.txt, least
           columns = T(type.id);
         kernels.reset();
         const { call } = kernels;
