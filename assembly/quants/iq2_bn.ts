@@ -6,7 +6,8 @@
 //   [4 f32]        d_row
 //   [nb x 64 B]    elements 16i .. 16i + 15: vector i, byte 4r + k: row r, element 4n + k of them in bits 2n and 2n + 1
 
-import { EVEN, M3, ONES, STEP, dot, even, odd, settle, startAt } from "../lanes";
+import { EVEN, M3, ONES, STEP, even, odd, settle, startAt } from "../lanes";
+import { addProduct, addStep } from "./tile-parts";
 import { packTwoBits, twoBitsAt } from "./two-bits";
 
 /**
@@ -28,17 +29,9 @@ function iq2_bn(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outSt
       const v$g = v128.load(q$g, 16 * ($n >> 2));
       const u$g = v128.and($n % 4 == 0 ? v$g : i16x8.shr_u(v$g, 2 * ($n % 4)), m3);
       const qEven$g = even(u$g, evenMask), qOdd$g = odd(u$g);
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + $n * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + $n * STEP) + $c)) : y$c;
-        a$g$c = dot(false, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-      }
+      addStep(a$g$c, false, qEven$g, qOdd$g, y, 2, $n);
     }
-    {
-      const dy$c = v128.load_splat<u32>(y, 4 * $c);
-      const total$g$c = f32x4.convert_i32x4_s(settle(zero, a$g$c, ones));
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
-    }
+    addProduct(f$g$c, settle(zero, a$g$c, ones), dw$g, y);
     q$g += 32;
     y += $C * (8 + 32 * STEP);
   }

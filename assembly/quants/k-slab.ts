@@ -16,8 +16,9 @@
 //   160  [16 x 4 i32] sc[j], as `factor` gives it
 //   416  [64 x 16 B]  vector n, byte 4r + k: row r, element 4n + k
 
-import { EVEN, STEP, STEPS5, addScaled, dot, even, odd } from "../lanes";
+import { EVEN, STEP, STEPS5, addScaled, even, odd } from "../lanes";
 import { headBytes } from "./activation-forms";
+import { addStep } from "./tile-parts";
 
 export enum KSlab { bytes = 1248, minima = 32, scales = 96, weights = 224 }
 export enum Q2Slab { bytes = 1440, minima = 32, scales = 160, weights = 416 }
@@ -53,11 +54,7 @@ function minimaSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, o
       for (let $n = 0; $n < 8; $n++) {
         const q$g = v128.load(w$g, 16 * $n);
         const qEven$g = even(q$g, evenMask), qOdd$g = odd(q$g);
-        {
-          const y$c = v128.load_splat<u32>(y, 4 * $c);
-          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C + $c)) : y$c;
-          a$g$c = dot($n % $steps == 0, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-        }
+        addStep(a$g$c, $n % $steps == 0, qEven$g, qOdd$g, y, 0, 0);
         // here, not in the offsets above: V8 makes an instruction of each offset of a splat
         y += 4 * STEP * $C;
         if ($n % $steps == $steps - 1) {
@@ -106,11 +103,7 @@ function slabQ2_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, out
       for (let $n = 0; $n < 4; $n++) {
         const q$g = v128.load(w$g, 16 * $n);
         const qEven$g = even(q$g, evenMask), qOdd$g = odd(q$g);
-        {
-          const y$c = v128.load_splat<u32>(y, 4 * $c);
-          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C + $c)) : y$c;
-          a$g$c = dot($n == 0, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-        }
+        addStep(a$g$c, $n == 0, qEven$g, qOdd$g, y, 0, 0);
         y += 4 * STEP * $C;
       }
       const k$g = v128.load(scales$g);

@@ -7,9 +7,10 @@
 //   0    [4 u8]     e of rows 0..3
 //   4    [4 x 16 B] vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
-import { EVEN, M15, ONES, STEP, dot, even, lookup, odd, settle } from "../lanes";
+import { EVEN, M15, ONES, STEP, even, lookup, odd, settle } from "../lanes";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
 import { OffsetSlab } from "./offset-slab";
+import { addProduct, addStep } from "./tile-parts";
 
 /** Address of the 16 values, i8: twice those of E2M1. LAYOUTS.md section 2, kvalues_mxfp4. */
 export const MXFP4_VALUES: usize = memory.data<i8>([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], 16);
@@ -55,24 +56,12 @@ function mxfp4(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
       const low$g = lookup(values, v128.and(v$g, m15)), high$g = lookup(values, v128.and(i16x8.shr_u(v$g, 4), m15));
       const lowEven$g = even(low$g, evenMask), lowOdd$g = odd(low$g);
       const highEven$g = even(high$g, evenMask), highOdd$g = odd(high$g);
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + 2 * $i * STEP) + $c)) : y$c;
-        a$g$c = dot($i % 2 == 0, a$g$c, lowEven$g, lowOdd$g, y$c, z$c);
-      }
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + (2 * $i + 1) * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + (2 * $i + 1) * STEP) + $c)) : y$c;
-        a$g$c = dot(false, a$g$c, highEven$g, highOdd$g, y$c, z$c);
-      }
+      addStep(a$g$c, $i % 2 == 0, lowEven$g, lowOdd$g, y, 2, 2 * $i);
+      addStep(a$g$c, false, highEven$g, highOdd$g, y, 2, 2 * $i + 1);
       if ($i % 2 == 1) sum$g$c = settle(sum$g$c, a$g$c, ones);
     }
     const dw$g = loadE8M0x4(w$g, tops);
-    {
-      const dy$c = v128.load_splat<u32>(y, 4 * $c);
-      const total$g$c = f32x4.convert_i32x4_s(sum$g$c);
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
-    }
+    addProduct(f$g$c, sum$g$c, dw$g, y);
     w$g += 68;
     y += $C * (8 + 32 * STEP);
   }

@@ -7,7 +7,8 @@
 //
 // Slab of 16 weights with a scale of their own (NVFP4), 80 bytes: the same with four vectors, offset 16.
 
-import { EVEN, ONES, STEP, STEPS5, STEPS6, dot, even, odd, settle, settled } from "../lanes";
+import { EVEN, ONES, STEP, STEPS5, STEPS6, even, odd, settle, settled } from "../lanes";
+import { addProduct, addStep } from "./tile-parts";
 
 export enum OffsetSlab { bytes = 144, weights = 16 }
 export enum HalfSlab { bytes = 80, weights = 16 }
@@ -33,21 +34,14 @@ function offset32Slab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize,
     for (let $n = 0; $n < 8; $n++) {
       const q$g = v128.load(w$g, 16 + 16 * $n);
       const qEven$g = even(q$g, evenMask), qOdd$g = odd(q$g);
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * $c);
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C + $c)) : y$c;
-        a$g$c = dot($n % $steps == 0, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-      }
+      addStep(a$g$c, $n % $steps == 0, qEven$g, qOdd$g, y, 0, 0);
       y += 4 * STEP * $C;
       if ($n % $steps == $steps - 1) {
         total$g$c = settle(total$g$c, a$g$c, ones);
       }
     }
     const d$g = v128.load(w$g);
-    {
-      const dy$c = v128.load_splat<u32>(head, 4 * $c);
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
-    }
+    addProduct(f$g$c, total$g$c, d$g, head);
     w$g += 144;
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
@@ -73,18 +67,11 @@ function halvesSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, o
       for (let $n = 0; $n < 4; $n++) {
         const q$g = v128.load(w$g, 16 + 16 * $n);
         const qEven$g = even(q$g, evenMask), qOdd$g = odd(q$g);
-        {
-          const y$c = v128.load_splat<u32>(y, 4 * $c);
-          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C + $c)) : y$c;
-          a$g$c = dot(false, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-        }
+        addStep(a$g$c, false, qEven$g, qOdd$g, y, 0, 0);
         y += 4 * STEP * $C;
       }
       const d$g = v128.load(w$g);
-      {
-        const dy$c = v128.load_splat<u32>(scales, 4 * $c);
-        f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(settled(a$g$c, ones)), f32x4.mul(d$g, dy$c)));
-      }
+      addProduct(f$g$c, settled(a$g$c, ones), d$g, scales);
       w$g += 80;
     }
   }

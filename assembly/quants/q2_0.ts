@@ -8,7 +8,8 @@
 //   8    [4 x 16 B] elements 16i .. 16i + 15: vector i, byte 4r + k: row r, element 4n + k of them in bits 2n and 2n + 1
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
-import { EVEN, M3, ONES, STEP, dot, even, odd, settle, startAt } from "../lanes";
+import { EVEN, M3, ONES, STEP, even, odd, settle, startAt } from "../lanes";
+import { addProduct, addStep } from "./tile-parts";
 import { twoBitsAt } from "./two-bits";
 
 /**
@@ -31,17 +32,9 @@ function q2_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
         const v$g = v128.load(w$g, 16 * ($n >> 2));
         const u$g = v128.and($n % 4 == 0 ? v$g : i16x8.shr_u(v$g, 2 * ($n % 4)), m3);
         const qEven$g = even(u$g, evenMask), qOdd$g = odd(u$g);
-        {
-          const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + $n * STEP) + $c));
-          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + $n * STEP) + $c)) : y$c;
-          a$g$c = dot(false, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-        }
+        addStep(a$g$c, false, qEven$g, qOdd$g, y, 2, $n);
       }
-      {
-        const dy$c = v128.load_splat<u32>(y, 4 * $c);
-        const total$g$c = f32x4.convert_i32x4_s(settle(zero, a$g$c, ones));
-        f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
-      }
+      addProduct(f$g$c, settle(zero, a$g$c, ones), dw$g, y);
       w$g += 32;
       y += $C * (8 + 32 * STEP);
     }

@@ -8,9 +8,10 @@
 //   8    [4 x 16 B] vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
 import { f16ToF32, loadFiniteF16x4, loadNormalF16x4, MARK_BYTES, markGroup } from "../half";
-import { M15, NIBBLE, ONES, STEP, dot, highEven, highOdd, lowEven, lowOdd, settle } from "../lanes";
+import { M15, NIBBLE, ONES, STEP, highEven, highOdd, lowEven, lowOdd, settle } from "../lanes";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
 import { OffsetSlab } from "./offset-slab";
+import { addProduct, addStep } from "./tile-parts";
 
 /**
  * One tile: acc = sum q * y - 8 * sum y, f = f + acc * (d_w * d_y).
@@ -28,23 +29,11 @@ function q4_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
       const v$g = v128.load(w$g, 8 + 16 * $i);
       const lowEven$g = lowEven(v$g, nibble), lowOdd$g = lowOdd(v$g, nibble);
       const highEven$g = highEven(v$g, nibble), highOdd$g = highOdd(v$g);
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + 2 * $i * STEP) + $c)) : y$c;
-        a$g$c = dot($i == 0, a$g$c, lowEven$g, lowOdd$g, y$c, z$c);
-      }
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + (2 * $i + 1) * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + (2 * $i + 1) * STEP) + $c)) : y$c;
-        a$g$c = dot(false, a$g$c, highEven$g, highOdd$g, y$c, z$c);
-      }
+      addStep(a$g$c, $i == 0, lowEven$g, lowOdd$g, y, 2, 2 * $i);
+      addStep(a$g$c, false, highEven$g, highOdd$g, y, 2, 2 * $i + 1);
     }
     const dw$g = $exact ? loadFiniteF16x4(w$g) : loadNormalF16x4(w$g);
-    {
-      const dy$c = v128.load_splat<u32>(y, 4 * $c);
-      const total$g$c = f32x4.convert_i32x4_s(settle(start$c, a$g$c, ones));
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
-    }
+    addProduct(f$g$c, settle(start$c, a$g$c, ones), dw$g, y);
     w$g += 72;
     y += $C * (8 + 32 * STEP);
   }

@@ -9,9 +9,10 @@
 //   8    [4 f16]    m
 //   16   [4 x 16 B] vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
-import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
-import { EVEN, M15, ONES, STEP, dot, even, odd, settle } from "../lanes";
+import { f16ToF32 } from "../half";
+import { EVEN, M15, ONES, STEP, even, odd, settle } from "../lanes";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
+import { addStep, loadScales } from "./tile-parts";
 
 /**
  * One tile: f = f + (sum q * y) * (d_w * d_y), then f = f + (sum y) * (m_w * d_y).
@@ -30,24 +31,11 @@ function q4_1(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
       const low$g = v128.and(v$g, m15), high$g = v128.and(i16x8.shr_u(v$g, 4), m15);
       const lowEven$g = even(low$g, evenMask), lowOdd$g = odd(low$g);
       const highEven$g = even(high$g, evenMask), highOdd$g = odd(high$g);
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + 2 * $i * STEP) + $c)) : y$c;
-        a$g$c = dot($i == 0, a$g$c, lowEven$g, lowOdd$g, y$c, z$c);
-      }
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + (2 * $i + 1) * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + (2 * $i + 1) * STEP) + $c)) : y$c;
-        a$g$c = dot(false, a$g$c, highEven$g, highOdd$g, y$c, z$c);
-      }
+      addStep(a$g$c, $i == 0, lowEven$g, lowOdd$g, y, 2, 2 * $i);
+      addStep(a$g$c, false, highEven$g, highOdd$g, y, 2, 2 * $i + 1);
     }
-    let dw$g = loadNormalF16x4(w$g), mw$g = loadNormalF16x4(w$g + 8);
-    let allNormal = ALL_NORMAL;
-    allNormal &= normal(w$g) & normal(w$g + 8);
-    if (allNormal != ALL_NORMAL) {
-      dw$g = loadFiniteF16x4(w$g);
-      mw$g = loadFiniteF16x4(w$g + 8);
-    }
+    let dw$g = zero, mw$g = zero;
+    loadScales(dw$g, mw$g, w$g);
     {
       const dy$c = v128.load_splat<u32>(y, 4 * $c);
       // the packing holds -sum y: subtracting its product adds the sum's

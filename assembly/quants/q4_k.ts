@@ -12,13 +12,12 @@
 //   16   [3 x 16 B] the three words of `scales`, each with rows 0..3 side by side
 //   64   [8 x 64 B] sub-block j: four vectors; vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
-import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
-import {
-  EVEN, M15, M255, M48, M63, NIBBLE, STEP, addScaled, dot, factor, highEven, highOdd, lowEven, lowOdd,
-} from "../lanes";
+import { f16ToF32, loadFiniteF16x4 } from "../half";
+import { EVEN, M15, M255, M48, M63, NIBBLE, STEP, addScaled, factor, highEven, highOdd, lowEven, lowOdd } from "../lanes";
 import { headBytes } from "./activation-forms";
 import { KSlab } from "./k-slab";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
+import { addStep, loadScales } from "./tile-parts";
 
 /**
  * One tile: f = f - sum(mn * sum y) * (dmin * d_y), then f = f + sum(sc * acc) * (d * d_y).
@@ -37,13 +36,8 @@ function q4_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     const scHigh$g = v128.or(v128.and(x$g, m15), v128.and(i32x4.shr_u(u$g, 2), m48));
     const mn$g = v128.and(v$g, m63);
     const mnHigh$g = v128.or(v128.and(i32x4.shr_u(x$g, 4), m15), v128.and(i32x4.shr_u(v$g, 2), m48));
-    let d$g = loadNormalF16x4(w$g), dmin$g = loadNormalF16x4(w$g + 8);
-    let allNormal = ALL_NORMAL;
-    allNormal &= normal(w$g) & normal(w$g + 8);
-    if (allNormal != ALL_NORMAL) {
-      d$g = loadFiniteF16x4(w$g);
-      dmin$g = loadFiniteF16x4(w$g + 8);
-    }
+    let d$g = zero, dmin$g = zero;
+    loadScales(d$g, dmin$g, w$g);
     {
       const dy$c = v128.load_splat<u32>(y, 4 * $c);
       let m$g$c = i32x4.dot_i16x8_s(v128.and(mn$g, evenMask), v128.load_splat<u32>(y, 4 * ($C + $c)));
@@ -66,16 +60,8 @@ function q4_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
         const q$g = v128.load(w$g, 16 * $i);
         const lowEven$g = lowEven(q$g, nibble), lowOdd$g = lowOdd(q$g, nibble);
         const highEven$g = highEven(q$g, nibble), highOdd$g = highOdd(q$g);
-        {
-          const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 * $i * STEP) + $c));
-          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (2 * $i * STEP + 1) + $c)) : y$c;
-          a$g$c = dot($i == 0, a$g$c, lowEven$g, lowOdd$g, y$c, z$c);
-        }
-        {
-          const y$c = v128.load_splat<u32>(y, 4 * ($C * ((2 * $i + 1) * STEP) + $c));
-          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * ((2 * $i + 1) * STEP + 1) + $c)) : y$c;
-          a$g$c = dot(false, a$g$c, highEven$g, highOdd$g, y$c, z$c);
-        }
+        addStep(a$g$c, $i == 0, lowEven$g, lowOdd$g, y, 0, 2 * $i);
+        addStep(a$g$c, false, highEven$g, highOdd$g, y, 0, 2 * $i + 1);
       }
       const k$g = factor(v128.and(sc$g, m255));
       total$g$c = addScaled(total$g$c, a$g$c, k$g);

@@ -10,10 +10,11 @@
 //   24   [4 x 16 B] vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
 import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
-import { EVEN, M15, M16, ONES, STEP, dot, even, odd, settle } from "../lanes";
+import { EVEN, M15, M16, ONES, STEP, even, odd, settle } from "../lanes";
 import { fifthBitAt, fifthBits, packFifthBits } from "./fifth-bits";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
 import { OffsetSlab } from "./offset-slab";
+import { addProduct, addStep } from "./tile-parts";
 
 /**
  * One tile: acc = sum q * y - 16 * sum y, f = f + acc * (d_w * d_y).
@@ -35,16 +36,8 @@ function q5_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
       const high$g = v128.or(v128.and(i16x8.shr_u(v$g, 4), m15), fifthBits(h$g, 2 * $i + 1, m16));
       const lowEven$g = even(low$g, evenMask), lowOdd$g = odd(low$g);
       const highEven$g = even(high$g, evenMask), highOdd$g = odd(high$g);
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + 2 * $i * STEP) + $c)) : y$c;
-        a$g$c = dot($i % 2 == 0, a$g$c, lowEven$g, lowOdd$g, y$c, z$c);
-      }
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + (2 * $i + 1) * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + (2 * $i + 1) * STEP) + $c)) : y$c;
-        a$g$c = dot(false, a$g$c, highEven$g, highOdd$g, y$c, z$c);
-      }
+      addStep(a$g$c, $i % 2 == 0, lowEven$g, lowOdd$g, y, 2, 2 * $i);
+      addStep(a$g$c, false, highEven$g, highOdd$g, y, 2, 2 * $i + 1);
       if ($i % 2 == 1) sum$g$c = settle(sum$g$c, a$g$c, ones);
     }
     let dw$g = loadNormalF16x4(w$g);
@@ -53,11 +46,7 @@ function q5_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     if (allNormal != ALL_NORMAL) {
       dw$g = loadFiniteF16x4(w$g);
     }
-    {
-      const dy$c = v128.load_splat<u32>(y, 4 * $c);
-      const total$g$c = f32x4.convert_i32x4_s(sum$g$c);
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
-    }
+    addProduct(f$g$c, sum$g$c, dw$g, y);
     w$g += 88;
     y += $C * (8 + 32 * STEP);
   }

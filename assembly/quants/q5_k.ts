@@ -15,13 +15,12 @@
 //                   (v0 >> 5) ^ (v1 >> 2) are elements 20 + k, of (v2 >> 5) ^ (v3 >> 2) 24 + k, and of
 //                   (v4 >> 5) ^ (v1 >> 4) ^ (v3 >> 3) 28 + k: with one mask each, after the shifts
 
-import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
-import {
-  EVEN, M15, M255, M31, M48, M63, STEP, STEPS5, addScaled, dot, even, factor, odd,
-} from "../lanes";
+import { f16ToF32 } from "../half";
+import { EVEN, M15, M255, M31, M48, M63, STEP, STEPS5, addScaled, even, factor, odd } from "../lanes";
 import { headBytes } from "./activation-forms";
 import { KSlab } from "./k-slab";
 import { min6, scale6, unpackScales6 } from "./q4_k";
+import { addStep, loadScales } from "./tile-parts";
 
 /**
  * One tile: f = f - sum(mn * sum y) * (dmin * d_y), then f = f + sum(sc * acc) * (d * d_y).
@@ -41,13 +40,8 @@ function q5_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     const scHigh$g = v128.or(v128.and(x$g, m15), v128.and(i32x4.shr_u(u$g, 2), m48));
     const mn$g = v128.and(v$g, m63);
     const mnHigh$g = v128.or(v128.and(i32x4.shr_u(x$g, 4), m15), v128.and(i32x4.shr_u(v$g, 2), m48));
-    let d$g = loadNormalF16x4(w$g), dmin$g = loadNormalF16x4(w$g + 8);
-    let allNormal = ALL_NORMAL;
-    allNormal &= normal(w$g) & normal(w$g + 8);
-    if (allNormal != ALL_NORMAL) {
-      d$g = loadFiniteF16x4(w$g);
-      dmin$g = loadFiniteF16x4(w$g + 8);
-    }
+    let d$g = zero, dmin$g = zero;
+    loadScales(d$g, dmin$g, w$g);
     {
       const dy$c = v128.load_splat<u32>(y, 4 * $c);
       let m$g$c = i32x4.dot_i16x8_s(v128.and(mn$g, evenMask), v128.load_splat<u32>(y, 4 * ($C + $c)));
@@ -74,11 +68,7 @@ function q5_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
       let a$g$c = zero;
       for (let $n = 0; $n < 8; $n++) {
         const qEven$g = even(q$n$g, evenMask), qOdd$g = odd(q$n$g);
-        {
-          const y$c = v128.load_splat<u32>(y, 4 * ($C * $n * STEP + $c));
-          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * ($n * STEP + 1) + $c)) : y$c;
-          a$g$c = dot($n % STEPS5 == 0, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-        }
+        addStep(a$g$c, $n % STEPS5 == 0, qEven$g, qOdd$g, y, 0, $n);
         // rel16: four steps fill an i16, 4 * 2 * 31 * 127 = 31496; elsewhere one sum takes all eight
         if ($n % STEPS5 == STEPS5 - 1) {
           total$g$c = addScaled(total$g$c, a$g$c, k$g);

@@ -10,9 +10,10 @@
 //   40   [4 x 16 B] bits 0-3: vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
-import { EVEN, M15, M48, ONES, STEP, dot, even, odd, settle } from "../lanes";
+import { EVEN, M15, M48, ONES, STEP, even, odd, settle } from "../lanes";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
 import { OffsetSlab } from "./offset-slab";
+import { addProduct, addStep } from "./tile-parts";
 import { packTwoBits, twoBitsAt } from "./two-bits";
 
 /** Bits 2n and 2n + 1 of every byte, as bits 4-5. */
@@ -41,24 +42,12 @@ function q6_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
       const high$g = v128.or(v128.and(i16x8.shr_u(v$g, 4), m15), highBits6(h$g, 2 * ($i & 1) + 1, m48));
       const lowEven$g = even(low$g, evenMask), lowOdd$g = odd(low$g);
       const highEven$g = even(high$g, evenMask), highOdd$g = odd(high$g);
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + 2 * $i * STEP) + $c)) : y$c;
-        a$g$c = dot(true, a$g$c, lowEven$g, lowOdd$g, y$c, z$c);
-      }
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + (2 * $i + 1) * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + (2 * $i + 1) * STEP) + $c)) : y$c;
-        a$g$c = dot(false, a$g$c, highEven$g, highOdd$g, y$c, z$c);
-      }
+      addStep(a$g$c, true, lowEven$g, lowOdd$g, y, 2, 2 * $i);
+      addStep(a$g$c, false, highEven$g, highOdd$g, y, 2, 2 * $i + 1);
       sum$g$c = settle(sum$g$c, a$g$c, ones);
     }
     const dw$g = loadFiniteF16x4(w$g);
-    {
-      const dy$c = v128.load_splat<u32>(y, 4 * $c);
-      const total$g$c = f32x4.convert_i32x4_s(sum$g$c);
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
-    }
+    addProduct(f$g$c, sum$g$c, dw$g, y);
     w$g += 104;
     y += $C * (8 + 32 * STEP);
   }

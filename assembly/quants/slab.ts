@@ -13,10 +13,11 @@
 //   16   [64 x 2 x 16 B]  step n, i16 2r + k: row r, scale * w of elements 4n + 2k (first vector), 4n + 2k + 1 (second)
 
 import {
-  EVEN, LOW16, ONES, STEP, STEPS7, addLeast, addScaled, dot, even, evenI16, foldedStep, odd, oddI16, scaledEnd, scaledLeast, scaledStart,
-  scaledStep, startOf, startWords,
+  EVEN, LOW16, ONES, STEP, STEPS7, addLeast, addScaled, even, evenI16, foldedStep, odd, oddI16, scaledEnd, scaledLeast, scaledStart, scaledStep,
+  startOf, startWords,
 } from "../lanes";
 import { HEAD, HEAD_PAIRS } from "./activation-forms";
+import { addProduct, addStep } from "./tile-parts";
 
 /** scratch: room for a slab and what its unpacker needs (grid-rows.ts). */
 export enum Slab { bytes = 1296, scales = 16, weights = 272, scratch = 1952, wideBytes = 2064 }
@@ -97,11 +98,7 @@ function offsetSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, o
         }
         const q$g = v128.load(w$g, 16 * $n);
         const qEven$g = even(q$g, evenMask), qOdd$g = odd(q$g);
-        {
-          const y$c = v128.load_splat<u32>(y, 4 * $c);
-          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C + $c)) : y$c;
-          a$g$c = dot(false, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-        }
+        addStep(a$g$c, false, qEven$g, qOdd$g, y, 0, 0);
         y += 4 * STEP * $C;
         if ($n % $steps == $steps - 1) {
           const k$g = v128.load(scales$g);
@@ -111,10 +108,7 @@ function offsetSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, o
       scales$g += 4 * $span;
       w$g += 16 * $span;
     }
-    {
-      const dy$c = v128.load_splat<u32>(head, 4 * $c);
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
-    }
+    addProduct(f$g$c, total$g$c, d$g, head);
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }
@@ -159,10 +153,7 @@ function signedSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, o
       scales$g += 16;
       w$g += 64;
     }
-    {
-      const dy$c = v128.load_splat<u32>(head, 4 * $c);
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
-    }
+    addProduct(f$g$c, total$g$c, d$g, head);
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }

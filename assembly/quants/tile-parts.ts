@@ -1,0 +1,43 @@
+// Parts that the templates of this folder share (matmul/generate-tiles.mjs, @part).
+
+import { ALL_NORMAL, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
+import { STEP, dot } from "../lanes";
+
+/**
+ * a = a + the products of 4 weights, `even` and `odd` (lanes.ts), with step $n of the columns; the steps begin $head words of
+ * every column behind y. $fresh: dot begins a new sum.
+ * @part
+ */
+export function addStep(a$g$c: v128, $fresh: bool, even$g: v128, odd$g: v128, y: usize, $head: i32, $n: i32): void {
+  {
+    const y$c = v128.load_splat<u32>(y, 4 * ($C * ($head + $n * STEP) + $c));
+    const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * ($head + $n * STEP + 1) + $c)) : y$c;
+    a$g$c = dot($fresh, a$g$c, even$g, odd$g, y$c, z$c);
+  }
+}
+
+/**
+ * f = f + f32(sum) * (d_w * d_y); head: of the block of y, whose first field is d_y.
+ * @part
+ */
+export function addProduct(f$g$c: v128, sum$g$c: v128, d$g: v128, head: usize): void {
+  {
+    const dy$c = v128.load_splat<u32>(head, 4 * $c);
+    f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(sum$g$c), f32x4.mul(d$g, dy$c)));
+  }
+}
+
+/**
+ * The f16 scales d at w and minima m (or the scales of minima) behind them; the longer conversion only where one is not normal.
+ * @part
+ */
+export function loadScales(d$g: v128, m$g: v128, w$g: usize): void {
+  d$g = loadNormalF16x4(w$g);
+  m$g = loadNormalF16x4(w$g + 8);
+  let allNormal = ALL_NORMAL;
+  allNormal &= normal(w$g) & normal(w$g + 8);
+  if (allNormal != ALL_NORMAL) {
+    d$g = loadFiniteF16x4(w$g);
+    m$g = loadFiniteF16x4(w$g + 8);
+  }
+}
