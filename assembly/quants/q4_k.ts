@@ -20,6 +20,31 @@ import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
 import { addStep, loadScales } from "./tile-parts";
 
 /**
+ * The start of a block of Q4_K or Q5_K: its scales of sub-blocks, first four and others, and d; f = f - sum(mn * sum y) * (dmin * d_y).
+ * @part
+ */
+export function takeMinima(
+  f$g$c: v128, sc$g: v128, scHigh$g: v128, d$g: v128, w$g: usize, y: usize, zero: v128, evenMask: v128,
+): void {
+  const m15 = v128.load_splat<u32>(M15), m63 = v128.load_splat<u32>(M63), m48 = v128.load_splat<u32>(M48);
+  const u$g = v128.load(w$g, 16), v$g = v128.load(w$g, 32), x$g = v128.load(w$g, 48);
+  sc$g = v128.and(u$g, m63);
+  scHigh$g = v128.or(v128.and(x$g, m15), v128.and(i32x4.shr_u(u$g, 2), m48));
+  const mn$g = v128.and(v$g, m63);
+  const mnHigh$g = v128.or(v128.and(i32x4.shr_u(x$g, 4), m15), v128.and(i32x4.shr_u(v$g, 2), m48));
+  let dmin$g = zero;
+  loadScales(d$g, dmin$g, w$g);
+  {
+    const dy$c = v128.load_splat<u32>(y, 4 * $c);
+    let m$g$c = i32x4.dot_i16x8_s(v128.and(mn$g, evenMask), v128.load_splat<u32>(y, 4 * ($C + $c)));
+    m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(i16x8.shr_u(mn$g, 8), v128.load_splat<u32>(y, 4 * (2 * $C + $c))));
+    m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(v128.and(mnHigh$g, evenMask), v128.load_splat<u32>(y, 4 * (3 * $C + $c))));
+    m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(i16x8.shr_u(mnHigh$g, 8), v128.load_splat<u32>(y, 4 * (4 * $C + $c))));
+    f$g$c = f32x4.sub(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(m$g$c), f32x4.mul(dmin$g, dy$c)));
+  }
+}
+
+/**
  * One tile: f = f - sum(mn * sum y) * (dmin * d_y), then f = f + sum(sc * acc) * (d * d_y).
  * @tiles 1x1 2x4 1x4
  */
@@ -30,22 +55,8 @@ function q4_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
   let w$g = w + groupBytes * $g;
   let f$g$c = f32x4.splat(0);
   for (let b: u32 = 0; b < nb; b++) {
-    const m15 = v128.load_splat<u32>(M15), m63 = v128.load_splat<u32>(M63), m48 = v128.load_splat<u32>(M48);
-    const u$g = v128.load(w$g, 16), v$g = v128.load(w$g, 32), x$g = v128.load(w$g, 48);
-    let sc$g = v128.and(u$g, m63);
-    const scHigh$g = v128.or(v128.and(x$g, m15), v128.and(i32x4.shr_u(u$g, 2), m48));
-    const mn$g = v128.and(v$g, m63);
-    const mnHigh$g = v128.or(v128.and(i32x4.shr_u(x$g, 4), m15), v128.and(i32x4.shr_u(v$g, 2), m48));
-    let d$g = zero, dmin$g = zero;
-    loadScales(d$g, dmin$g, w$g);
-    {
-      const dy$c = v128.load_splat<u32>(y, 4 * $c);
-      let m$g$c = i32x4.dot_i16x8_s(v128.and(mn$g, evenMask), v128.load_splat<u32>(y, 4 * ($C + $c)));
-      m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(i16x8.shr_u(mn$g, 8), v128.load_splat<u32>(y, 4 * (2 * $C + $c))));
-      m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(v128.and(mnHigh$g, evenMask), v128.load_splat<u32>(y, 4 * (3 * $C + $c))));
-      m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(i16x8.shr_u(mnHigh$g, 8), v128.load_splat<u32>(y, 4 * (4 * $C + $c))));
-      f$g$c = f32x4.sub(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(m$g$c), f32x4.mul(dmin$g, dy$c)));
-    }
+    let sc$g = zero, scHigh$g = zero, d$g = zero;
+    takeMinima(f$g$c, sc$g, scHigh$g, d$g, w$g, y, zero, evenMask);
     let total$g$c = zero;
     const dy$c = v128.load_splat<u32>(y, 4 * $c);
     y += headBytes($C);
