@@ -9,7 +9,7 @@
 
 import { f16ToF32, loadFiniteF16x4, loadNormalF16x4, MARK_BYTES, markGroup } from "../half";
 import { M15, NIBBLE, ONES, STEP, highEven, highOdd, lowEven, lowOdd, settle } from "../lanes";
-import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
+import { nibbleAt, repackNibbles } from "./nibbles";
 import { OffsetSlab } from "./offset-slab";
 import { addProduct, addStep } from "./tile-parts";
 
@@ -56,15 +56,12 @@ export function unpackQ4_0(block: usize, n: u32, slab: usize): void {
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackQ4_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
   const nb = k >> 5;
-  const m15 = v128.load_splat<u32>(M15);
   for (let r: u32 = 0; r < nRows; r++) {
     let block = src + <usize>r * rowBytes;
     let to = dst + MARK_BYTES;
     for (let b: u32 = 0; b < nb; b++, block += 18, to += 72) {
       store<u16>(to + (r << 1), load<u16>(block));
-      const v = v128.load(block, 2);
-      const words = pairNibbles(v128.and(v, m15), v128.and(i16x8.shr_u(v, 4), m15));
-      storeLane(to + (r << 2) + 8, words);
+      repackNibbles(to + (r << 2) + 8, v128.load(block, 2));
     }
   }
   markGroup(dst, 72, nb);
