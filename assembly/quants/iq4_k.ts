@@ -18,7 +18,7 @@
 //   64   [32 x 16 B]  words of qs, rows side by side
 // R4 of IQ4_KS and IQ4_KSS: words.ts
 
-import { ALL_NORMAL, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
+import { loadScaleF16x4 } from "../half";
 import { M1, M128, M15, M255, M3, M4, ONES, SPREAD_BYTE, addFolded, lookup, scaledFolded, spreadScales } from "../lanes";
 import { addSums, repackScales, scaleNibbles, setsOfBits, storeScaleBytes } from "./folded";
 import { stepIQ5 } from "./iq5_k";
@@ -102,8 +102,7 @@ function sets16(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outSt
         y += 64;
       }
     }
-    let d = loadNormalF16x4(block);
-    if (normal(block) != ALL_NORMAL) d = loadFiniteF16x4(block);
+    const d = loadScaleF16x4(block);
     total = i32x4.add(total, i32x4.shl(second, $shift));
     f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(d, dy)));
   }

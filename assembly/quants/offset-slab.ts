@@ -7,8 +7,8 @@
 //
 // Slab of 16 weights with a scale of their own (NVFP4), 80 bytes: the same with four vectors, offset 16.
 
-import { EVEN, ONES, STEP, STEPS5, STEPS6, even, odd, settle, settled } from "../lanes";
-import { addProduct, addStep } from "./tile-parts";
+import { EVEN, ONES, STEPS5, STEPS6, settle, settled } from "../lanes";
+import { addProduct, addSlabStep } from "./tile-parts";
 
 export enum OffsetSlab { bytes = 144, weights = 16 }
 export enum HalfSlab { bytes = 80, weights = 16 }
@@ -32,10 +32,7 @@ function offset32Slab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize,
     let a$g$c = start$c, total$g$c = start$c;
     y += 8 * $C;
     for (let $n = 0; $n < 8; $n++) {
-      const q$g = v128.load(w$g, 16 + 16 * $n);
-      const qEven$g = even(q$g, evenMask), qOdd$g = odd(q$g);
-      addStep(a$g$c, $n % $steps == 0, qEven$g, qOdd$g, y, 0, 0);
-      y += 4 * STEP * $C;
+      addSlabStep(a$g$c, $n % $steps == 0, w$g, 16 + 16 * $n, evenMask, y);
       if ($n % $steps == $steps - 1) {
         total$g$c = settle(total$g$c, a$g$c, ones);
       }
@@ -65,10 +62,7 @@ function halvesSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, o
       let a$g$c = start$c;
       y += 4 * $C;
       for (let $n = 0; $n < 4; $n++) {
-        const q$g = v128.load(w$g, 16 + 16 * $n);
-        const qEven$g = even(q$g, evenMask), qOdd$g = odd(q$g);
-        addStep(a$g$c, false, qEven$g, qOdd$g, y, 0, 0);
-        y += 4 * STEP * $C;
+        addSlabStep(a$g$c, false, w$g, 16 + 16 * $n, evenMask, y);
       }
       const d$g = v128.load(w$g);
       addProduct(f$g$c, settled(a$g$c, ones), d$g, scales);

@@ -120,6 +120,13 @@ export function unpackQ4_K(block: usize, n: u32, slab: usize): void {
   }
 }
 
+/** d, dmin and scales of a block of Q4_K or Q5_K to lane r of an R4 block. */
+export function repackScales6(block: usize, lane: usize, r: u32): void {
+  store<u16>(lane - (r << 1), load<u16>(block));
+  store<u16>(lane - (r << 1), load<u16>(block, 2), 8);
+  for (let i: u32 = 0; i < 3; i++) store<u32>(lane + (i << 4), load<u32>(block + (i << 2), 4), 16);
+}
+
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackQ4_K(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
   const nb = k >> 8;
@@ -128,10 +135,8 @@ export function repackQ4_K(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
     let block = src + <usize>r * rowBytes;
     let to = dst;
     for (let b: u32 = 0; b < nb; b++, block += 144, to += 576) {
-      store<u16>(to + (r << 1), load<u16>(block));
-      store<u16>(to + (r << 1), load<u16>(block, 2), 8);
       const lane = to + (r << 2);
-      for (let i: u32 = 0; i < 3; i++) store<u32>(lane + (i << 4), load<u32>(block + (i << 2), 4), 16);
+      repackScales6(block, lane, r);
       for (let pair: u32 = 0; pair < 4; pair++) {
         const v0 = v128.load(block + (pair << 5), 16), v1 = v128.load(block + (pair << 5), 32);
         const qs = lane + (pair << 7) + 64;

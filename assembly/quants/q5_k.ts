@@ -19,7 +19,7 @@ import { f16ToF32 } from "../half";
 import { EVEN, M255, M31, STEP, STEPS5, addScaled, even, factor, odd } from "../lanes";
 import { headBytes } from "./activation-forms";
 import { KSlab } from "./k-slab";
-import { min6, scale6, takeMinima, unpackScales6 } from "./q4_k";
+import { min6, repackScales6, scale6, takeMinima, unpackScales6 } from "./q4_k";
 import { addStep } from "./tile-parts";
 
 /**
@@ -114,10 +114,8 @@ export function repackQ5_K(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
     let block = src + <usize>r * rowBytes;
     let to = dst;
     for (let b: u32 = 0; b < nb; b++, block += 176, to += 704) {
-      store<u16>(to + (r << 1), load<u16>(block));
-      store<u16>(to + (r << 1), load<u16>(block, 2), 8);
       const lane = to + (r << 2);
-      for (let i: u32 = 0; i < 3; i++) store<u32>(lane + (i << 4), load<u32>(block + (i << 2), 4), 16);
+      repackScales6(block, lane, r);
       for (let j: u32 = 0; j < 8; j++) {
         const qs = block + ((j >> 1) << 5);
         const first = codes5(v128.load(qs, 48), v128.load(block, 16), j);

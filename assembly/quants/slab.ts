@@ -17,7 +17,7 @@ import {
   startOf, startWords,
 } from "../lanes";
 import { HEAD, HEAD_PAIRS } from "./activation-forms";
-import { addProduct, addStep } from "./tile-parts";
+import { addProduct, addSlabStep } from "./tile-parts";
 
 /** scratch: room for a slab and what its unpacker needs (grid-rows.ts). */
 export enum Slab { bytes = 1296, scales = 16, weights = 272, scratch = 1952, wideBytes = 2064 }
@@ -96,10 +96,7 @@ function offsetSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, o
           a$g$c = start$c;
           starts += 4 * $C * startWords($steps);
         }
-        const q$g = v128.load(w$g, 16 * $n);
-        const qEven$g = even(q$g, evenMask), qOdd$g = odd(q$g);
-        addStep(a$g$c, false, qEven$g, qOdd$g, y, 0, 0);
-        y += 4 * STEP * $C;
+        addSlabStep(a$g$c, false, w$g, 16 * $n, evenMask, y);
         if ($n % $steps == $steps - 1) {
           const k$g = v128.load(scales$g);
           total$g$c = addScaled(total$g$c, a$g$c, k$g);

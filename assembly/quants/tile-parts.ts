@@ -17,6 +17,18 @@ export function addStep(a$g$c: v128, $fresh: bool, even$g: v128, odd$g: v128, y:
 }
 
 /**
+ * A step of a slab, whose weights are bytes: the vector $at bytes on, with the step at y, which moves on.
+ * @part
+ */
+export function addSlabStep(a$g$c: v128, $fresh: bool, w$g: usize, $at: i32, evenMask: v128, y: usize): void {
+  const q$g = v128.load(w$g, $at);
+  const qEven$g = even(q$g, evenMask), qOdd$g = odd(q$g);
+  addStep(a$g$c, $fresh, qEven$g, qOdd$g, y, 0, 0);
+  // here, not in the offsets above: V8 makes an instruction of each offset of a splat
+  y += 4 * STEP * $C;
+}
+
+/**
  * Steps 2 * $i and 2 * $i + 1 of a block of q8x32, whose weights are bytes: what a vector of nibbles stands for.
  * @part
  */
