@@ -14,10 +14,11 @@
 //   { .. }                     a bare block that names a column is repeated per column as a whole, the statements
 //                              in it per group: the order in which loads and dots stand decides the speed
 //
-//   @part                      in the doc comment of a function: its statements stand where a template or a part calls it in a
-//                              statement of its own, its parameters being what the call gives (variables, which it may set, or
-//                              constants, named $name); where it is one `return`, the call may be anywhere. Constants of @of
-//                              hold in it, and may be its name: $codes(..)
+//   @part                      in the doc comment of an exported function: its statements stand where a template or a part calls
+//                              it in a statement of its own, with the call's arguments for its parameters: variables, which it
+//                              may set, or constants, named $name. The names that it makes must be none of theirs. Where it is
+//                              one `return`, the call may stand in an expression. Constants of @of hold in it, and one may be
+//                              its name: $products(..). (An @inline function's arguments are no constants to asc.)
 //   @rows                      instead of @tiles, for one group and one column: $g is a pair of its rows, 0 or 1; @of gives
 //                              $GRID, the name of a table in grids.generated.ts: a constant, as offsets of loads must be
 //
@@ -155,7 +156,7 @@ function bound(part, list, text) {
 }
 
 /** Parts instead of calls of them, in a template with these constants. */
-function withParts(body, parts, constants) {
+export function withParts(body, parts, constants) {
   const call = new RegExp(
     `(?<![\\w$.])(?:${[...parts.keys(), ...Object.keys(constants).map((name) => `\\$${name}`)].join("|")})\\(`,
   );
@@ -205,7 +206,7 @@ function bodyAt(source, open) {
 }
 
 /** The parts of all sources: name -> { name, parameters, body }. */
-function partsOf(sources) {
+export function partsOf(sources) {
   const parts = new Map();
   const notation = /@part\n \*\/\s*export function (\w+)\(([^)]*)\): \w+ \{/g;
   for (const source of sources) {

@@ -176,7 +176,7 @@ export function slabScales(p: usize, shared: u32, slab: usize): void {
  * @of octetSlab_IQ2S row=octets bytes=8 GRID=IQ2S_GRID PLANE=16, quadSlab_IQ3XXS row=quads bytes=16 GRID=IQ3XXS_GRID PLANE=14
  * @of quadSlab_IQ3S row=quads bytes=16 GRID=IQ3S_GRID PLANE=16
  */
-function signedSlab(p: usize, planes: usize, slab: usize): void {
+function signedRowSlab(p: usize, planes: usize, slab: usize): void {
   const zero = i32x4.splat(0), m64 = v128.load_splat<u32>(M64), gaps = v128.load(GAPS);
   for (const end = planes + 8 * $PLANE; planes < end; planes += 2 * $PLANE) {
     let s$g = signPlane(v128.load(planes, $PLANE * $g), gaps, $PLANE);

@@ -18,7 +18,8 @@ export enum HalfSlab { bytes = 80, weights = 16 }
  * half of that more. rel16: `steps` steps fit an i16: 8 * 2 * 15 * 127 = 30480, 4 * 2 * 31 * 127 = 31496,
  * 2 * 2 * 63 * 127 = 32004, 4 * 2 * 24 * 127 = 24384.
  * @tiles 2x4 1x4
- * @of slabQ4_0 steps=8 shift=3 more=0, slabQ5_0 steps=STEPS5 shift=4 more=0, slabQ6_0 steps=STEPS6 shift=5 more=0, slabMXFP4 steps=STEPS5 shift=3 more=1
+ * @of slabQ4_0 steps=8 shift=3 more=0, slabQ5_0 steps=STEPS5 shift=4 more=0
+ * @of slabQ6_0 steps=STEPS6 shift=5 more=0, slabMXFP4 steps=STEPS5 shift=3 more=1
  */
 function offset32Slab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;

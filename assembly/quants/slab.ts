@@ -73,7 +73,8 @@ function slab7(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
  * at the end of its steps: 2 * 2 * 63 * 127 = 32004, 4 * 2 * 32 * 127 = 32512, 8 * 2 * 16 * 127 = 32512. (With the offsets apart, a product
  * for each sub-block, and half as many steps: Q6_K 90 instead of 108 GOP/s.) span: steps that share a scale.
  * @tiles 2x4 1x4
- * @of offsetSlab2 span=4 steps=STEPS7 starts=4 head=HEAD_PAIRS, offsetSlab4 span=4 steps=4 starts=52 head=HEAD, offsetSlab8 span=8 steps=8 starts=52 head=HEAD
+ * @of offsetSlab2 span=4 steps=STEPS7 starts=4 head=HEAD_PAIRS
+ * @of offsetSlab4 span=4 steps=4 starts=52 head=HEAD, offsetSlab8 span=8 steps=8 starts=52 head=HEAD
  */
 function offsetSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
