@@ -103,6 +103,15 @@ export function loadNormalF16x4(p: usize): v128 {
   return i32x4.add(v128.and(i32x4.shl(v128.load_ext<i16>(p), 13), c(52)), c(8));
 }
 
+/** Four finite f16 at p to f32x4, the longer conversion only where one is not normal: checked once in 256 weights. */
+// @ts-ignore: decorator
+@inline
+export function loadScaleF16x4(p: usize): v128 {
+  let d = loadNormalF16x4(p);
+  if (normal(p) != ALL_NORMAL) d = loadFiniteF16x4(p);
+  return d;
+}
+
 /** Four f16 at p to f32x4; every pattern, infinities and NaN included. */
 // @ts-ignore: decorator
 @inline

@@ -44,24 +44,42 @@ function special(r: v128, u: v128, x: v128): v128 {
   return v128.bitselect(i32x4.splat(0x7fc00000), y, f32x4.lt(u, zero));
 }
 
+/**
+ * x = 2^n m with m in [sqrt(1/2), sqrt(2)), for finite x > 0, as in log64x2: n + 1023 from bit 52 on, below it the place of m, for the
+ * following two.
+ */
+export function splitLog(x: f64): i64 {
+  const shift: i64 = 0x3ff0000000000000 - 0x3fe6a09e667f3bcd;
+  if (x >= 2.2250738585072014e-308) return reinterpret<i64>(x) + shift;
+  // subnormals have no exponent of their own: that of 2^54 x
+  return reinterpret<i64>(x * 18014398509481984) + shift - (<i64>54 << 52);
+}
+
+/** n of splitLog. */
+// @ts-ignore: decorator
+@inline
+export function exponentOf(split: i64): i32 {
+  return <i32>(split >> 52) - 1023;
+}
+
+/** m of splitLog. */
+// @ts-ignore: decorator
+@inline
+export function mantissaOf(split: i64): f64 {
+  return reinterpret<f64>((split & 0x000fffffffffffff) + 0x3fe6a09e667f3bcd);
+}
+
 /** log x. log +-0 = -inf, log inf = inf; below 0 and NaN give NaN. */
 export function log64(x: f64): f64 {
   if (!(x > 0)) return x == 0 ? -Infinity : NaN;
   if (x == Infinity) return x;
-  let n = 0;
-  if (x < 2.2250738585072014e-308) {
-    x *= 18014398509481984; // 2^54: subnormals have no exponent of their own
-    n = -54;
-  }
-  // x = 2^n m, m in [sqrt(1/2), sqrt(2)), as in log64x2.
-  const shifted = reinterpret<u64>(x) + (0x3ff0000000000000 - 0x3fe6a09e667f3bcd);
-  n += <i32>(shifted >> 52) - 1023;
-  const f = reinterpret<f64>((shifted & 0x000fffffffffffff) + 0x3fe6a09e667f3bcd) - 1;
+  const split = splitLog(x);
+  const f = mantissaOf(split) - 1;
   // log(1 + f) = 2 atanh(s) = 2s + s R(s^2) for s = f / (2 + f), and 2s = f - f^2/2 + s f^2/2: only
   // the term f is large, and it is exact.
   const s = f / (2 + f);
   const h = 0.5 * f * f;
-  const e = <f64>n;
+  const e = <f64>exponentOf(split);
   return e * LN2_HIGH - (h - (s * (h + atanhTail(s * s)) + e * LN2_LOW) - f);
 }
 

@@ -2,6 +2,7 @@
 // f64, because an error of half an ulp in y log x = 700 is 350 ulp in the result.
 
 import { exp64, expSum64, LN2_HIGH, LN2_LOW } from "./exp";
+import { exponentOf, mantissaOf, splitLog } from "./log";
 
 /**
  * x^y for x >= 0. y = 0 or x = 1 gives 1 (for a NaN too); x < 0 and other NaN give NaN (whole y
@@ -13,15 +14,8 @@ export function pow64(x: f64, y: f64): f64 {
   if (x == 0) return y > 0 ? 0 : Infinity;
   if (x == Infinity) return y > 0 ? Infinity : 0;
 
-  let n = 0;
-  if (x < 2.2250738585072014e-308) {
-    x *= 18014398509481984; // 2^54: subnormals have no exponent of their own
-    n = -54;
-  }
-  // x = 2^n m, m in [sqrt(1/2), sqrt(2)), as in log64x2.
-  const shifted = reinterpret<u64>(x) + (0x3ff0000000000000 - 0x3fe6a09e667f3bcd);
-  n += <i32>(shifted >> 52) - 1023;
-  const m = reinterpret<f64>((shifted & 0x000fffffffffffff) + 0x3fe6a09e667f3bcd);
+  const split = splitLog(x);
+  const m = mantissaOf(split);
 
   // s + sLow = (m - 1) / (m + 1)
   const f = m - 1; // exact
@@ -43,7 +37,7 @@ export function pow64(x: f64, y: f64): f64 {
   const tail = s * z * z * atanhTail(z);
 
   // high + low = n ln2 + log m, largest first.
-  const e = <f64>n;
+  const e = <f64>exponentOf(split);
   const first = e * LN2_HIGH; // exact
   const second = 2 * s;
   const sum = first + second;

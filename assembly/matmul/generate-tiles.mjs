@@ -3,7 +3,7 @@
 //
 //   @tiles 4x1 1x1 2x4 1x4     in its doc comment: the tiles to make, groups x columns
 //   @of slabQ6_K steps=2, slabQ3_K steps=4
-//                              in its doc comment, in the next line: the functions to make instead of one of the template's
+//                              in its doc comment, in the next lines: the functions to make instead of one of the template's
 //                              own name, and what $steps stands for in each
 //   name$g, name$c, name$g$c   one variable per group, per column, per both: the statement that holds it is
 //                              repeated for each
@@ -14,6 +14,11 @@
 //   { .. }                     a bare block that names a column is repeated per column as a whole, the statements
 //                              in it per group: the order in which loads and dots stand decides the speed
 //
+//   @part                      in the doc comment of an exported function: its statements stand where a template or a part calls
+//                              it in a statement of its own, with the call's arguments for its parameters: variables, which it
+//                              may set, or constants, named $name. The names that it makes must be none of theirs. Where it is
+//                              one `return`, the call may stand in an expression. Constants of @of hold in it, and one may be
+//                              its name: $products(..). (An @inline function's arguments are no constants to asc.)
 //   @rows                      instead of @tiles, for one group and one column: $g is a pair of its rows, 0 or 1; @of gives
 //                              $GRID, the name of a table in grids.generated.ts: a constant, as offsets of loads must be
 //
@@ -121,6 +126,58 @@ function expand(statements, groups, columns, values, indent) {
   return lines;
 }
 
+const escaped = (text) => text.replace(/\$/g, "\\$&");
+
+/** Arguments of a call, from the text between its brackets. */
+function argumentsOf(text) {
+  const list = [];
+  let from = 0;
+  for (let at = 0; at <= text.length;) {
+    if (at === text.length || text[at] === ",") {
+      list.push(text.slice(from, at).trim());
+      from = ++at;
+    } else at = "([".includes(text[at]) ? closing(text, at) : at + 1;
+  }
+  return list;
+}
+
+/** `text` of a part with arguments for its parameters: what is more than a name or a number keeps together. */
+function bound(part, list, text) {
+  if (list.length !== part.parameters.length) {
+    throw new Error(
+      `tile template: ${part.name} takes ${part.parameters.length} arguments, found ${list.length}`,
+    );
+  }
+  const names = part.parameters.map(escaped).join("|");
+  return text.replace(new RegExp(`(?<![\\w$])(?:${names})(?![\\w$])`, "g"), (name) => {
+    const argument = list[part.parameters.indexOf(name)];
+    return /^[\w$]+$/.test(argument) ? argument : `(${argument})`;
+  });
+}
+
+/** Parts instead of calls of them, in a template with these constants. */
+export function withParts(body, parts, constants) {
+  const call = new RegExp(
+    `(?<![\\w$.])(?:${[...parts.keys(), ...Object.keys(constants).map((name) => `\\$${name}`)].join("|")})\\(`,
+  );
+  let text = body;
+  for (let from = 0; ;) {
+    const found = call.exec(text.slice(from));
+    if (!found) return text;
+    const at = from + found.index,
+      open = at + found[0].length - 1,
+      end = closing(text, open);
+    const written = text.slice(at, open);
+    const part = parts.get(written[0] === "$" ? constants[written.slice(1)] : written);
+    from = open + 1;
+    if (!part) continue;
+    const inner = bound(part, argumentsOf(text.slice(open + 1, end - 1)), part.body);
+    const value = /^\s*return ([^;]*);\s*$/.exec(inner);
+    text = text.slice(0, at) + (value ? value[1] : inner) + text.slice(value ? end : end + 1);
+    from = at;
+  }
+}
+
 function addImport(imports, module, name) {
   imports.set(module, (imports.get(module) ?? new Set()).add(name));
 }
@@ -140,48 +197,68 @@ function collectImports(source, stem, imports) {
     add(`../quants/${stem}`, name);
 }
 
-/** The functions that a template makes: itself, or those of its @of list, each with its constants. */
-function functionsOf(template, list) {
-  if (!list) return [{ name: template, constants: {} }];
-  return list.split(",").map((entry) => {
+/** Body of the function whose block opens at `open`, without comments. */
+function bodyAt(source, open) {
+  return source
+    .slice(open + 1, closing(source, open) - 1)
+    .replace(/^\s*\/\/.*$/gm, "")
+    .replace(/\s\/\/ .*$/gm, "");
+}
+
+/** The parts of all sources: name -> { name, parameters, body }. */
+export function partsOf(sources) {
+  const parts = new Map();
+  const notation = /@part\n \*\/\s*export function (\w+)\(([^)]*)\): \w+ \{/g;
+  for (const source of sources) {
+    for (const match of source.matchAll(notation)) {
+      const [whole, name, list] = match;
+      const parameters = argumentsOf(list.replace(/,\s*$/, "")).map((text) =>
+        text.split(":")[0].trim(),
+      );
+      parts.set(name, { name, parameters, body: bodyAt(source, match.index + whole.length - 1) });
+    }
+  }
+  return parts;
+}
+
+/** The functions that a template makes: itself, or those of its @of lines, each with its constants. */
+function functionsOf(template, lines) {
+  if (!lines) return [{ name: template, constants: {} }];
+  const list = lines
+    .replace(/^ \* @of /gm, "")
+    .trim()
+    .split(/,\s*|\n/);
+  return list.map((entry) => {
     const [name, ...pairs] = entry.trim().split(/\s+/);
     return { name, constants: Object.fromEntries(pairs.map((pair) => pair.split("="))) };
   });
 }
 
-/** Every template of assembly/quants: { stem, source, kind, sizes, functions, parameters, body }. */
-function templates() {
+/** The files of assembly/quants that may hold templates or parts: { stem, text }. */
+function sourceFiles() {
   return readdirSync(quants)
     .filter((name) => name.endsWith(".ts"))
     .sort()
-    .flatMap((file) => {
-      const source = readFileSync(join(quants, file), "utf8");
-      const found = source.matchAll(
-        /@(tiles|rows)([\dx ]*)\n(?: \* @of ([^\n]+)\n)?[^]*?\*\/\s*function (\w+)\(([^)]*)\): void \{/g,
-      );
-      return [...found].map((match) => {
-        const [whole, kind, tiles, list, template, parameters] = match;
-        const open = match.index + whole.length - 1;
-        const body = source
-          .slice(open + 1, closing(source, open) - 1)
-          .replace(/^\s*\/\/.*$/gm, "")
-          .replace(/\s\/\/ .*$/gm, "");
-        const sizes = tiles
-          .trim()
-          .split(" ")
-          .map((tile) => tile.split("x").map(Number));
-        const functions = functionsOf(template, list);
-        return {
-          stem: file.replace(/\.ts$/, ""),
-          source,
-          kind,
-          sizes,
-          functions,
-          parameters,
-          body,
-        };
-      });
-    });
+    .map((name) => ({
+      stem: name.replace(/\.ts$/, ""),
+      text: readFileSync(join(quants, name), "utf8"),
+    }));
+}
+
+/** The templates of a file: { kind, sizes, functions, parameters, body }. */
+function templatesOf({ text }) {
+  const found = text.matchAll(
+    /@(tiles|rows)([\dx ]*)\n((?: \* @of [^\n]+\n)*)[^]*?\*\/\s*function (\w+)\(([^)]*)\): void \{/g,
+  );
+  return [...found].map((match) => {
+    const [whole, kind, tiles, list, template, parameters] = match;
+    const sizes = tiles
+      .trim()
+      .split(" ")
+      .map((tile) => tile.split("x").map(Number));
+    const body = bodyAt(text, match.index + whole.length - 1);
+    return { kind, sizes, functions: functionsOf(template, list), parameters, body };
+  });
 }
 
 const DRIVER_PARAMETERS =
@@ -189,44 +266,51 @@ const DRIVER_PARAMETERS =
 
 /** The functions of tiles.generated.ts that others call: { name, parameters, columns: numbers of columns that it takes }. */
 export function tileFunctions() {
-  return templates().flatMap(({ kind, sizes, functions, parameters }) =>
-    functions.map(({ name }) =>
-      kind === "rows"
-        ? { name, parameters, columns: [] }
-        : { name, parameters: DRIVER_PARAMETERS, columns: [...new Set(sizes.map(([, c]) => c))] },
-    ),
-  );
+  return sourceFiles()
+    .flatMap(templatesOf)
+    .flatMap(({ kind, sizes, functions, parameters }) =>
+      functions.map(({ name }) =>
+        kind === "rows"
+          ? { name, parameters, columns: [] }
+          : { name, parameters: DRIVER_PARAMETERS, columns: [...new Set(sizes.map(([, c]) => c))] },
+      ),
+    );
 }
 
 /** The text of tiles.generated.ts. */
 export function generateTiles() {
   const imports = new Map();
   const output = [];
-  for (const { stem, source, kind, sizes, functions, parameters, body } of templates()) {
-    collectImports(source, stem, imports);
-    const statements = parse(body);
-    if (kind === "rows") {
+  const files = sourceFiles(),
+    parts = partsOf(files.map(({ text }) => text));
+  for (const file of files) {
+    const templates = templatesOf(file);
+    if (templates.length > 0 || file.text.includes("@part"))
+      collectImports(file.text, file.stem, imports);
+    for (const { kind, sizes, functions, parameters, body } of templates) {
+      const copies = names(body, "exact") ? [0, 1] : [0];
       for (const { name, constants } of functions) {
-        const lines = expand(statements, 2, 1, { G: 2, C: 1, ...constants }, "  ");
-        output.push(`export function ${name}(${parameters}): void {`, ...lines, "}", "");
-        addImport(imports, "../quants/grids.generated", constants.GRID);
-      }
-      continue;
-    }
-    const copies = names(body, "exact") ? [0, 1] : [0];
-    for (const { name, constants } of functions) {
-      for (const [groups, columns] of sizes) {
-        for (const exact of copies) {
-          const values = { G: groups, C: columns, exact, ...constants };
-          const lines = expand(statements, groups, columns, values, "  ");
-          const copy = `${name}_${groups}x${columns}${exact ? "_exact" : ""}`;
-          output.push(`export function ${copy}(${parameters}): void {`, ...lines, "}", "");
+        const statements = parse(withParts(body, parts, constants));
+        if (kind === "rows") {
+          const lines = expand(statements, 2, 1, { G: 2, C: 1, ...constants }, "  ");
+          output.push(`export function ${name}(${parameters}): void {`, ...lines, "}", "");
+          addImport(imports, "../quants/grids.generated", constants.GRID);
+          continue;
         }
+        for (const [groups, columns] of sizes) {
+          for (const exact of copies) {
+            const values = { G: groups, C: columns, exact, ...constants };
+            const lines = expand(statements, groups, columns, values, "  ");
+            const copy = `${name}_${groups}x${columns}${exact ? "_exact" : ""}`;
+            output.push(`export function ${copy}(${parameters}): void {`, ...lines, "}", "");
+          }
+        }
+        output.push(...driver(name, sizes, copies.length > 1), "");
       }
-      output.push(...driver(name, sizes, copies.length > 1), "");
+      if (copies.length > 1) addImport(imports, "../half", "marked");
     }
-    if (copies.length > 1) addImport(imports, "../half", "marked");
   }
+  for (const names of imports.values()) for (const name of parts.keys()) names.delete(name);
   const used = new Set(output.join("\n").match(/\w+/g));
   const importLines = [...imports]
     .map(([module, set]) => [module, [...set].filter((name) => used.has(name)).sort()])

@@ -5,10 +5,9 @@
 import { Kv, KvType, Limit } from "../abi";
 import { expSums, tanhf32x4 } from "../math/index";
 import { scratch } from "../work";
-import { scoreBytes, scoreFloats1, scoreFloats4, sumFloats1x32, sumFloats1x8, sumFloats4 } from "./attention-floats";
 import {
-  enlarge, reduce16, scoreHalves1, scoreHalves2, scoreHalves4, sumHalves1x32, sumHalves1x8, sumHalves2x16, sumHalves4,
-} from "./attention-halves";
+  enlarge, reduce16, scoreBytes, scores1, scores2, scores4, sums1x32, sums1x8, sums2x16, sums4,
+} from "./attention-sums";
 import { blockAt, headBytes, isNormal, markBytes, readKeys, readValues, widthAt } from "./kv-page";
 import { max4, sum4 as sumLanes } from "./softmax";
 
@@ -44,7 +43,7 @@ const queryLimit: u32 = 16;
 const queryBytes: usize = 64;
 /** Queries whose kernel takes pages of f16 without a tile: with more, a tile's conversion is shared by enough. */
 const fewQueries: u32 = 4;
-/** 2^112: the factor of enlarged weights (attention-halves.ts). */
+/** 2^112: the factor of enlarged weights (attention-sums.ts). */
 const enlargement: f32 = reinterpret<f32>(0x77800000);
 
 /** The shape of the attention at hand; openShape sets it. */
@@ -154,7 +153,9 @@ export function attendChunk(
     const query = queryAt(i);
     if (query.chunkFirst < query.chunkEnd) softmaxChunk(query, base, scores + <usize>i * scoreBytes, factor);
   }
-  memory.fill(chunkSums, 0, <usize>min<u32>(n + 1, maxQueries) * sumBytes); // sumHalves uses four for three
+  // sumHalves adds four queries for three: nothing of the fourth
+  memory.fill(chunkSums, 0, <usize>min<u32>(n + 1, maxQueries) * sumBytes);
+  if (n == 3 && directValues) memory.fill(scores + 3 * scoreBytes, 0, scoreBytes);
   for (let page = firstPage; page < endPage; page++) {
     const physical = load<u32>(pageTable + (<usize>page << 2));
     const start = page * Kv.pagePositions;
@@ -185,30 +186,30 @@ function enlargeQueries(n: u32): bool {
 /** scorePage for up to four queries, from a block of normal halves. */
 function scoreHalves(n: u32, keys: usize, to: usize): void {
   const bytes = <usize>dimK << 2, q0 = enlarged, q1 = q0 + bytes, q2 = q1 + bytes;
-  if (n == 1) return scoreHalves1(to, keys, q0, dimK);
-  if (n == 2) return scoreHalves2(to, scoreBytes, keys, q0, q1, dimK);
+  if (n == 1) return scores1<u16>(to, keys, q0, dimK);
+  if (n == 2) return scores2<u16>(to, keys, q0, q1, dimK);
   // of three, the last one twice
   const q3 = n == 4 ? q2 + bytes : q2;
-  scoreHalves4(to, scoreBytes, keys, q0, q1, q2, q3, dimK);
-  scoreHalves4(to + 32, scoreBytes, keys + 16, q0, q1, q2, q3, dimK);
+  scores4<u16>(to, keys, q0, q1, q2, q3, dimK);
+  scores4<u16>(to + 32, keys + 16, q0, q1, q2, q3, dimK);
 }
 
 /** sumPage for up to four queries that all see positions [from, from + count) of a block of normal halves; place: from in the chunk. */
 function sumHalves(n: u32, values: usize, from: u32, count: u32, place: u32): void {
-  const w0 = scores + (<usize>place << 2), w1 = w0 + scoreBytes, w2 = w1 + scoreBytes, w3 = n == 4 ? w2 + scoreBytes : w2;
+  const weights = scores + (<usize>place << 2);
   for (let first: u32 = 0, sums = chunkSums; first < dimV; first += 32, values += 1024) {
     const row = <usize>(widthAt(dimV, first) << 1), end = sums + (row << 1);
     let v = values + <usize>from * row;
     if (n > 2) {
-      sumHalves4(sums, end, sumBytes, w0, w1, w2, w3, v, row, count);
+      sums4<u16>(sums, end, sumBytes, weights, v, row, count);
     } else if (n == 1 && row == 64) {
-      sumHalves1x32(sums, w0, v, row, count);
+      sums1x32<u16>(sums, weights, v, row, count);
     } else {
       let s = sums;
-      if (n == 2) for (; s + 64 <= end; s += 64, v += 32) sumHalves2x16(s, sumBytes, w0, w1, v, row, count);
+      if (n == 2) for (; s + 64 <= end; s += 64, v += 32) sums2x16<u16>(s, sumBytes, weights, v, row, count);
       for (; s < end; s += 32, v += 16) {
-        sumHalves1x8(s, w0, v, row, count);
-        if (n == 2) sumHalves1x8(s + sumBytes, w1, v, row, count);
+        sums1x8<u16>(s, weights, v, row, count);
+        if (n == 2) sums1x8<u16>(s + sumBytes, weights + scoreBytes, v, row, count);
       }
     }
     sums = end;
@@ -220,10 +221,10 @@ function scorePage(n: u32, keys: usize, to: usize): void {
   let i: u32 = 0;
   for (; i + 4 <= n; i += 4, to += 4 * scoreBytes) {
     const q0 = queryAt(i).q, q1 = queryAt(i + 1).q, q2 = queryAt(i + 2).q, q3 = queryAt(i + 3).q;
-    scoreFloats4(to, keys, q0, q1, q2, q3, dimK);
-    scoreFloats4(to + 32, keys + 32, q0, q1, q2, q3, dimK);
+    scores4<f32>(to, keys, q0, q1, q2, q3, dimK);
+    scores4<f32>(to + 32, keys + 32, q0, q1, q2, q3, dimK);
   }
-  for (; i < n; i++, to += scoreBytes) scoreFloats1(to, keys, queryAt(i).q, dimK);
+  for (; i < n; i++, to += scoreBytes) scores1<f32>(to, keys, queryAt(i).q, dimK);
 }
 
 /**
@@ -284,11 +285,11 @@ function sumPage(n: u32, values: usize, start: u32, place: u32): void {
       const row = <usize>(widthAt(dimV, first) << 2), end = sums + row;
       let v = part + <usize>(from - start) * row;
       if (four) {
-        sumFloats4(sums, end, sumBytes, weights, v, row, to - from);
+        sums4<f32>(sums, end, sumBytes, weights, v, row, to - from);
       } else if (row == 128) {
-        sumFloats1x32(sums, weights, v, row, to - from);
+        sums1x32<f32>(sums, weights, v, row, to - from);
       } else {
-        for (let s = sums; s < end; s += 32, v += 32) sumFloats1x8(s, weights, v, row, to - from);
+        for (let s = sums; s < end; s += 32, v += 32) sums1x8<f32>(s, weights, v, row, to - from);
       }
       sums = end;
     }

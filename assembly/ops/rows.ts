@@ -6,31 +6,24 @@ import { cutPieces, endRow, firstColumn, firstRow, nColumns, nextPiece } from ".
 
 /** Op.gatherRows: dst row i = a row index[i]; index 0: the batch's output rows, from outputStart on. */
 export function gatherRows(ins: usize): void {
-  let index = <usize>word(ins, GatherWord.index);
-  if (index == 0) index = <usize>load<u32>(batch, Batch.outputRows) + (<usize>load<u32>(batch, Batch.outputStart) << 2);
-  const dst = <usize>word(ins, Word.dst), dstStride = <usize>word(ins, Word.dstStride);
-  const a = <usize>word(ins, Word.a), aStride = <usize>word(ins, Word.aStride);
-  cutPieces(rowsOf(ins), word(ins, Word.width), 4);
-  while (nextPiece()) {
-    const start = <usize>firstColumn << 2, bytes = <usize>nColumns << 2;
-    for (let row = <usize>firstRow; row < <usize>endRow; row++) {
-      const from = <usize>load<u32>(index + (row << 2));
-      memory.copy(dst + row * dstStride + start, a + from * aStride + start, bytes);
-    }
-  }
+  const index = <usize>word(ins, GatherWord.index);
+  moveRows(ins, index != 0 ? index : <usize>load<u32>(batch, Batch.outputRows) + (<usize>load<u32>(batch, Batch.outputStart) << 2), true);
 }
 
 /** Op.scatterRows: dst row index[i] = a row i. Indices are distinct. */
 export function scatterRows(ins: usize): void {
-  const index = <usize>word(ins, GatherWord.index);
+  moveRows(ins, <usize>word(ins, GatherWord.index), false);
+}
+
+function moveRows(ins: usize, index: usize, gathers: bool): void {
   const dst = <usize>word(ins, Word.dst), dstStride = <usize>word(ins, Word.dstStride);
   const a = <usize>word(ins, Word.a), aStride = <usize>word(ins, Word.aStride);
   cutPieces(rowsOf(ins), word(ins, Word.width), 4);
   while (nextPiece()) {
     const start = <usize>firstColumn << 2, bytes = <usize>nColumns << 2;
     for (let row = <usize>firstRow; row < <usize>endRow; row++) {
-      const to = <usize>load<u32>(index + (row << 2));
-      memory.copy(dst + to * dstStride + start, a + row * aStride + start, bytes);
+      const at = <usize>load<u32>(index + (row << 2)), from = gathers ? at : row, to = gathers ? row : at;
+      memory.copy(dst + to * dstStride + start, a + from * aStride + start, bytes);
     }
   }
 }

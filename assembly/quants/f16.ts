@@ -1,5 +1,5 @@
 // F16: half-precision weights. What a product with one column wants is an f32 from two instructions, shift and mask, as in
-// ops/attention-halves.ts, and no subnormal one. So the exponents of a group are moved, which they allow but for the largest:
+// ops/attention-sums.ts, and no subnormal one. So the exponents of a group are moved, which they allow but for the largest:
 //
 //   file:   w = s (1 + m / 1024) * 2^(e - 15), of e = 0 s m / 1024 * 2^-14, of e = 31 infinities and NaN
 //   group:  w = s (1 + m / 1024) * 2^(e - 25), of e = 0 and m = 0 a zero: all w below 128, those of e = 0 in the file normal, too

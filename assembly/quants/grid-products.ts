@@ -9,7 +9,7 @@ import {
   BASE, EVEN, STEP, addPairs, addScaledPairs, firstOctet, loadOctet, lookup, negative, octetPairs, secondOctet, signedPairs,
 } from "../lanes";
 import { Column } from "./activation-forms";
-import { GAPS, M2, Prepared, ROW_OCTETS, signPlane } from "./grid-rows";
+import { GAPS, M2, ROW_OCTETS, Prepared, octets, quads, signPlane } from "./grid-rows";
 
 const SCALES: usize = memory.data<u8>([
   0, 128, 0, 128, 1, 128, 1, 128, 2, 128, 2, 128, 3, 128, 3, 128,
@@ -45,104 +45,41 @@ export function addBlock(f: v128, ab: v128, cd: v128, extra: v128, d: v128, dy: 
   return f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(i32x4.add(sums, extra)), f32x4.mul(d, dy)));
 }
 
-// Templates (matmul/generate-tiles.mjs): $g is a pair of rows; $h and $i: of 64 weights, the half and its half, 16 or two octets. p: n
-// prepared blocks; planes: the signs of the first of these blocks, in planes of $PLANE bytes, the next block's blockBytes on.
+// Templates (matmul/generate-tiles.mjs): $g is a pair of rows. p: n prepared blocks; planes: the signs of the first of these blocks, in
+// planes of $PLANE bytes, the next block's blockBytes on.
+
+// Octets 2 * $n and 2 * $n + 1 of a column, from x on. (The other way: IQ2 3 to 5 % slower, IQ3 3 %, IQ1_S 7 %.)
 
 /**
- * n prepared blocks of octets, a scale for 16 weights, times a column, added to what `out` holds. Two octets' pairs of products
- * fit i16: 2 * 2 * 43 * 127 = 21844.
- * @rows
- * @of octets16_IQ2XS GRID=IQ2XS_GRID PLANE=14, octets16_IQ2S GRID=IQ2S_GRID PLANE=16
+ * By a load each, beside octets of the grid with signs.
+ * @part
  */
-function octets16(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, out: usize): void {
-  const zero = v128.load(ZERO), gaps = v128.load(GAPS);
-  let f = v128.load(out);
-  for (; n > 0; n--, p += Prepared.bytes, planes += blockBytes, y += Column.bytes) {
-    let t$g = zero;
-    let x = y, k = p, q = p;
-    for (let s = planes, end = planes + 8 * $PLANE; s < end; s += 2 * $PLANE) {
-      let s$g = signPlane(v128.load(s, $PLANE * $g), gaps, $PLANE);
-      const scales = v128.load(k, Prepared.scales);
-      for (let $h = 0; $h < 2; $h++) {
-        for (let $i = 0; $i < 2; $i++) {
-          const a = loadOctet(x + Column.steps + STEP * (32 * $h + 16 * $i));
-          const b = loadOctet(x + Column.steps + STEP * (32 * $h + 16 * $i + 8));
-          const lessA = negative(a, zero), lessB = negative(b, zero);
-          const pairs = lookup(scales, v128.load(PAIRS + 32 * $h + 16 * $i));
-          const v$g = v128.load64_lane(
-            <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g + 2),
-            v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g), $GRID), 1, $GRID,
-          );
-          const a$g = signedPairs(a, lessA, v$g, i8x16.lt_s(s$g, zero));
-          const w$g = v128.load64_lane(
-            <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g + 2),
-            v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g), $GRID), 1, $GRID,
-          );
-          const b$g = signedPairs(b, lessB, w$g, i8x16.lt_s(i8x16.add(s$g, s$g), zero));
-          s$g = i16x8.shl(s$g, 2);
-          const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
-          t$g = addScaledPairs(t$g, addPairs(a$g, b$g), k$g);
-        }
-      }
-      x += 64 * STEP;
-      k += 16;
-      q += 64;
-    }
-    f = addBlock(f, t_0, t_1, zero, v128.load(p), v128.load_splat<u32>(y));
-  }
-  v128.store(out, f);
+export function loadTwo(a: v128, b: v128, x: usize, $n: i32): void {
+  a = loadOctet(x + Column.steps + STEP * 16 * $n);
+  b = loadOctet(x + Column.steps + STEP * (16 * $n + 8));
 }
 
 /**
- * The same with a scale for 32 weights.
- * @rows
- * @of octets32_IQ2XXS GRID=IQ2XXS_GRID PLANE=14
+ * By one load.
+ * @part
  */
-function octets32(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, out: usize): void {
-  const zero = v128.load(ZERO), gaps = v128.load(GAPS);
-  let f = v128.load(out);
-  for (; n > 0; n--, p += Prepared.bytes, planes += blockBytes, y += Column.bytes) {
-    let t$g = zero;
-    let x = y, k = p, q = p;
-    for (let s = planes, end = planes + 8 * $PLANE; s < end; s += 2 * $PLANE) {
-      let s$g = signPlane(v128.load(s, $PLANE * $g), gaps, $PLANE);
-      const scales = v128.load64_zero(k, Prepared.scales);
-      for (let $h = 0; $h < 2; $h++) {
-        const pairs = lookup(scales, v128.load(PAIRS + 16 * $h));
-        for (let $i = 0; $i < 2; $i++) {
-          const a = loadOctet(x + Column.steps + STEP * (32 * $h + 16 * $i));
-          const b = loadOctet(x + Column.steps + STEP * (32 * $h + 16 * $i + 8));
-          const lessA = negative(a, zero), lessB = negative(b, zero);
-          const v$g = v128.load64_lane(
-            <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g + 2),
-            v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g), $GRID), 1, $GRID,
-          );
-          const a$g = signedPairs(a, lessA, v$g, i8x16.lt_s(s$g, zero));
-          const w$g = v128.load64_lane(
-            <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g + 2),
-            v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g), $GRID), 1, $GRID,
-          );
-          const b$g = signedPairs(b, lessB, w$g, i8x16.lt_s(i8x16.add(s$g, s$g), zero));
-          s$g = i16x8.shl(s$g, 2);
-          const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
-          t$g = addScaledPairs(t$g, addPairs(a$g, b$g), k$g);
-        }
-      }
-      x += 64 * STEP;
-      k += 8;
-      q += 64;
-    }
-    f = addBlock(f, t_0, t_1, zero, v128.load(p), v128.load_splat<u32>(y));
-  }
-  v128.store(out, f);
+export function splitTwo(a: v128, b: v128, x: usize, $n: i32): void {
+  const both = v128.load(x, Column.steps + STEP * 16 * $n);
+  a = firstOctet(both);
+  b = BASE ? v128.load(x, Column.steps + STEP * (16 * $n + 8)) : secondOctet(both);
 }
 
 /**
- * Quads, with a scale for 32 weights: 2 * 2 * 62 * 127 = 31496.
+ * n prepared blocks with signs times a column, added to what `out` holds. 64 weights have $scales scales of $steps steps of two octets,
+ * and their places $bytes bytes. Two octets' pairs of products fit i16: 2 * 2 * 43 * 127 = 21844, those of IQ3 2 * 2 * 62 * 127 = 31496.
  * @rows
- * @of quads32_IQ3XXS GRID=IQ3XXS_GRID PLANE=14, quads32_IQ3S GRID=IQ3S_GRID PLANE=16
+ * @of octets16_IQ2XS two=loadTwo row=octets GRID=IQ2XS_GRID PLANE=14 scales=4 steps=1 bytes=64
+ * @of octets16_IQ2S two=loadTwo row=octets GRID=IQ2S_GRID PLANE=16 scales=4 steps=1 bytes=64
+ * @of octets32_IQ2XXS two=loadTwo row=octets GRID=IQ2XXS_GRID PLANE=14 scales=2 steps=2 bytes=64
+ * @of quads32_IQ3XXS two=splitTwo row=quads GRID=IQ3XXS_GRID PLANE=14 scales=2 steps=2 bytes=128
+ * @of quads32_IQ3S two=splitTwo row=quads GRID=IQ3S_GRID PLANE=16 scales=2 steps=2 bytes=128
  */
-function quads32(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, out: usize): void {
+function signedRows(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, out: usize): void {
   const zero = v128.load(ZERO), gaps = v128.load(GAPS);
   let f = v128.load(out);
   for (; n > 0; n--, p += Prepared.bytes, planes += blockBytes, y += Column.bytes) {
@@ -150,22 +87,16 @@ function quads32(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, o
     let x = y, k = p, q = p;
     for (let s = planes, end = planes + 8 * $PLANE; s < end; s += 2 * $PLANE) {
       let s$g = signPlane(v128.load(s, $PLANE * $g), gaps, $PLANE);
-      const scales = v128.load64_zero(k, Prepared.scales);
-      for (let $h = 0; $h < 2; $h++) {
-        const pairs = lookup(scales, v128.load(PAIRS + 16 * $h));
-        for (let $i = 0; $i < 2; $i++) {
-          const both = v128.load(x, Column.steps + STEP * (32 * $h + 16 * $i));
-          const a = firstOctet(both), b = BASE ? v128.load(x, Column.steps + STEP * (32 * $h + 16 * $i + 8)) : secondOctet(both);
+      const scales = $scales == 4 ? v128.load(k, Prepared.scales) : v128.load64_zero(k, Prepared.scales);
+      for (let $j = 0; $j < $scales; $j++) {
+        const pairs = lookup(scales, v128.load(PAIRS + 16 * $j));
+        for (let $i = 0; $i < $steps; $i++) {
+          let a = zero, b = zero;
+          $two(a, b, x, $steps * $j + $i);
           const lessA = negative(a, zero), lessB = negative(b, zero);
-          let v$g = v128.load32_zero(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 8 * $g), $GRID);
-          v$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 8 * $g + 2), v$g, 1, $GRID);
-          v$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 8 * $g + 4), v$g, 2, $GRID);
-          v$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 8 * $g + 6), v$g, 3, $GRID);
+          const v$g = $row(q, 2 * ($steps * $j + $i));
           const a$g = signedPairs(a, lessA, v$g, i8x16.lt_s(s$g, zero));
-          let w$g = v128.load32_zero(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 16 + 8 * $g), $GRID);
-          w$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 16 + 8 * $g + 2), w$g, 1, $GRID);
-          w$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 16 + 8 * $g + 4), w$g, 2, $GRID);
-          w$g = v128.load32_lane(<usize>load<u16>(q, Prepared.places + 64 * $h + 32 * $i + 16 + 8 * $g + 6), w$g, 3, $GRID);
+          const w$g = $row(q, 2 * ($steps * $j + $i) + 1);
           const b$g = signedPairs(b, lessB, w$g, i8x16.lt_s(i8x16.add(s$g, s$g), zero));
           s$g = i16x8.shl(s$g, 2);
           const k$g = v128.shuffle<i32>(pairs, pairs, 2 * $g, 2 * $g, 2 * $g + 1, 2 * $g + 1);
@@ -173,8 +104,8 @@ function quads32(n: u32, p: usize, planes: usize, blockBytes: usize, y: usize, o
         }
       }
       x += 64 * STEP;
-      k += 8;
-      q += 128;
+      k += 4 * $scales;
+      q += $bytes;
     }
     f = addBlock(f, t_0, t_1, zero, v128.load(p), v128.load_splat<u32>(y));
   }
@@ -206,17 +137,11 @@ function ternary32(n: u32, p: usize, y: usize, out: usize): void {
         const pairs = lookup(scales, v128.load(PAIRS + 16 * $h));
         let sum$g = zero;
         for (let $i = 0; $i < 2; $i++) {
-          const both = v128.load(x, Column.steps + STEP * (32 * $h + 16 * $i));
-          const a = firstOctet(both), b = BASE ? v128.load(x, Column.steps + STEP * (32 * $h + 16 * $i + 8)) : secondOctet(both);
-          const v$g = v128.load64_lane(
-            <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g + 2),
-            v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g), $GRID), 1, $GRID,
-          );
+          let a = zero, b = zero;
+          splitTwo(a, b, x, 2 * $h + $i);
+          const v$g = octets(q, 4 * $h + 2 * $i);
           const a$g = octetPairs(a, v$g, evenMask);
-          const w$g = v128.load64_lane(
-            <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g + 2),
-            v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g), $GRID), 1, $GRID,
-          );
+          const w$g = octets(q, 4 * $h + 2 * $i + 1);
           const b$g = octetPairs(b, w$g, evenMask);
           sum$g = $i ? addPairs(sum$g, addPairs(a$g, b$g)) : addPairs(a$g, b$g);
         }
@@ -260,18 +185,12 @@ function ternary16(n: u32, p: usize, y: usize, out: usize): void {
       const scales = v128.load(k, Prepared.scales);
       for (let $h = 0; $h < 2; $h++) {
         for (let $i = 0; $i < 2; $i++) {
-          const both = v128.load(x, Column.steps + STEP * (32 * $h + 16 * $i));
-          const a = firstOctet(both), b = BASE ? v128.load(x, Column.steps + STEP * (32 * $h + 16 * $i + 8)) : secondOctet(both);
+          let a = zero, b = zero;
+          splitTwo(a, b, x, 2 * $h + $i);
           const pairs = lookup(scales, v128.load(PAIRS + 32 * $h + 16 * $i));
-          const v$g = v128.load64_lane(
-            <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g + 2),
-            v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 4 * $g), $GRID), 1, $GRID,
-          );
+          const v$g = octets(q, 4 * $h + 2 * $i);
           const a$g = octetPairs(a, i8x16.sub(v$g, v128.and(i16x8.shr_u(s$g, 6 - 4 * $h - 2 * $i), two)), evenMask);
-          const w$g = v128.load64_lane(
-            <usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g + 2),
-            v128.load64_zero(<usize>load<u16>(q, Prepared.places + 32 * $h + 16 * $i + 8 + 4 * $g), $GRID), 1, $GRID,
-          );
+          const w$g = octets(q, 4 * $h + 2 * $i + 1);
           // (asc takes $h + $i == 2 for false here)
           const next$g = $h ? ($i ? i16x8.shl(s$g, 1) : i16x8.shr_u(s$g, 1)) : i16x8.shr_u(s$g, 5 - 2 * $i);
           const b$g = octetPairs(b, i8x16.sub(w$g, v128.and(next$g, two)), evenMask);

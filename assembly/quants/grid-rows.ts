@@ -128,6 +128,36 @@ function storeOffsets(p: usize, low: v128, high: v128): void {
   v128.store(p, v128.shuffle<i8>(low, high, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31), Prepared.places + 16);
 }
 
+// Parts of templates: octet $l of rows 2g and 2g + 1.
+
+/**
+ * From a grid of octets.
+ * @part
+ */
+export function octets(p: usize, $l: i32): v128 {
+  return v128.load64_lane(
+    <usize>load<u16>(p, Prepared.places + 8 * $l + 4 * $g + 2),
+    v128.load64_zero(<usize>load<u16>(p, Prepared.places + 8 * $l + 4 * $g), $GRID), 1, $GRID,
+  );
+}
+
+/**
+ * From a grid of quads.
+ * @part
+ */
+export function quads(p: usize, $l: i32): v128 {
+  return v128.load32_lane(
+    <usize>load<u16>(p, Prepared.places + 16 * $l + 8 * $g + 6),
+    v128.load32_lane(
+      <usize>load<u16>(p, Prepared.places + 16 * $l + 8 * $g + 4),
+      v128.load32_lane(
+        <usize>load<u16>(p, Prepared.places + 16 * $l + 8 * $g + 2),
+        v128.load32_zero(<usize>load<u16>(p, Prepared.places + 16 * $l + 8 * $g), $GRID), 1, $GRID,
+      ), 2, $GRID,
+    ), 3, $GRID,
+  );
+}
+
 // Slabs of prepared blocks.
 
 /** d, and the scales of sub-blocks that share one by 16 << shared weights. */
@@ -140,39 +170,18 @@ export function slabScales(p: usize, shared: u32, slab: usize): void {
 }
 
 /**
- * The weights. Templates as those of grid-products.ts.
+ * The weights. Templates as those of grid-products.ts; $bytes: of an octet's places.
  * @rows
- * @of octetSlab_IQ2XXS GRID=IQ2XXS_GRID PLANE=14, octetSlab_IQ2XS GRID=IQ2XS_GRID PLANE=14, octetSlab_IQ2S GRID=IQ2S_GRID PLANE=16
+ * @of octetSlab_IQ2XXS row=octets bytes=8 GRID=IQ2XXS_GRID PLANE=14, octetSlab_IQ2XS row=octets bytes=8 GRID=IQ2XS_GRID PLANE=14
+ * @of octetSlab_IQ2S row=octets bytes=8 GRID=IQ2S_GRID PLANE=16, quadSlab_IQ3XXS row=quads bytes=16 GRID=IQ3XXS_GRID PLANE=14
+ * @of quadSlab_IQ3S row=quads bytes=16 GRID=IQ3S_GRID PLANE=16
  */
-function octetSlab(p: usize, planes: usize, slab: usize): void {
+function signedRowSlab(p: usize, planes: usize, slab: usize): void {
   const zero = i32x4.splat(0), m64 = v128.load_splat<u32>(M64), gaps = v128.load(GAPS);
   for (const end = planes + 8 * $PLANE; planes < end; planes += 2 * $PLANE) {
     let s$g = signPlane(v128.load(planes, $PLANE * $g), gaps, $PLANE);
-    for (let t: u32 = 0; t < 8; t++, p += 8, slab += 32) {
-      const w$g = v128.load64_lane(
-        <usize>load<u16>(p, Prepared.places + 4 * $g + 2),
-        v128.load64_zero(<usize>load<u16>(p, Prepared.places + 4 * $g), $GRID), 1, $GRID,
-      );
-      storeOctets(slab + Slab.weights, withSigns(w_0, i8x16.lt_s(s_0, zero), m64), withSigns(w_1, i8x16.lt_s(s_1, zero), m64));
-      s$g = i8x16.add(s$g, s$g);
-    }
-  }
-}
-
-/**
- * The same for quads.
- * @rows
- * @of quadSlab_IQ3XXS GRID=IQ3XXS_GRID PLANE=14, quadSlab_IQ3S GRID=IQ3S_GRID PLANE=16
- */
-function quadSlab(p: usize, planes: usize, slab: usize): void {
-  const zero = i32x4.splat(0), m64 = v128.load_splat<u32>(M64), gaps = v128.load(GAPS);
-  for (const end = planes + 8 * $PLANE; planes < end; planes += 2 * $PLANE) {
-    let s$g = signPlane(v128.load(planes, $PLANE * $g), gaps, $PLANE);
-    for (let t: u32 = 0; t < 8; t++, p += 16, slab += 32) {
-      let w$g = v128.load32_zero(<usize>load<u16>(p, Prepared.places + 8 * $g), $GRID);
-      w$g = v128.load32_lane(<usize>load<u16>(p, Prepared.places + 8 * $g + 2), w$g, 1, $GRID);
-      w$g = v128.load32_lane(<usize>load<u16>(p, Prepared.places + 8 * $g + 4), w$g, 2, $GRID);
-      w$g = v128.load32_lane(<usize>load<u16>(p, Prepared.places + 8 * $g + 6), w$g, 3, $GRID);
+    for (let t: u32 = 0; t < 8; t++, p += $bytes, slab += 32) {
+      const w$g = $row(p, 0);
       storeOctets(slab + Slab.weights, withSigns(w_0, i8x16.lt_s(s_0, zero), m64), withSigns(w_1, i8x16.lt_s(s_1, zero), m64));
       s$g = i8x16.add(s$g, s$g);
     }
@@ -190,10 +199,7 @@ function ternarySlab32(p: usize, slab: usize): void {
     const rows = v128.load32_zero(deltas);
     const d$g = lookup(rows, v128.load(ROW_OCTETS + 16 * $g));
     for (let $l = 0; $l < 4; $l++) {
-      const w$g = i8x16.add(d$g, v128.load64_lane(
-        <usize>load<u16>(p, Prepared.places + 8 * $l + 4 * $g + 2),
-        v128.load64_zero(<usize>load<u16>(p, Prepared.places + 8 * $l + 4 * $g), $GRID), 1, $GRID,
-      ));
+      const w$g = i8x16.add(d$g, octets(p, $l));
       storeOctets(slab + Slab.weights + 32 * $l, w_0, w_1);
     }
   }
@@ -212,10 +218,7 @@ function ternarySlab8(p: usize, slab: usize): void {
     let s$g = lookup(rows, v128.load(ROW_OCTETS + 16 * $g));
     for (let t: u32 = 0; t < 8; t++, p += 8, slab += 32) {
       const d$g = i8x16.sub(m49, v128.and(i8x16.lt_s(s$g, zero), m2));
-      const w$g = i8x16.add(d$g, v128.load64_lane(
-        <usize>load<u16>(p, Prepared.places + 4 * $g + 2),
-        v128.load64_zero(<usize>load<u16>(p, Prepared.places + 4 * $g), $GRID), 1, $GRID,
-      ));
+      const w$g = i8x16.add(d$g, octets(p, 0));
       storeOctets(slab + Slab.weights, w_0, w_1);
       s$g = i8x16.add(s$g, s$g);
     }

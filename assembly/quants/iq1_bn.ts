@@ -9,7 +9,8 @@
 //                  trit k is element 60 + k. Those of the vectors less 128, as in TQ1_0
 
 import { f16ToF32, loadF16x4 } from "../half";
-import { BELOW1, BELOW2, EVEN, M128, ONES, STEP, dot, even, odd, settle, startAt } from "../lanes";
+import { BELOW1, BELOW2, EVEN, M128, ONES, STEP, even, odd, settle, startAt } from "../lanes";
+import { addProduct, addStep } from "./tile-parts";
 import { trit, trits } from "./tq1_0";
 
 const SPREAD: usize = memory.data<u8>([
@@ -52,15 +53,9 @@ function iq1_bn(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outSt
       const u$g = trits(v$g, below1, below2);
       v$g = i8x16.add(v$g, i8x16.add(v$g, v$g));
       const qEven$g = even(u$g, evenMask), qOdd$g = odd(u$g);
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + $s % 8 * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + $s % 8 * STEP) + $c)) : y$c;
-        a$g$c = dot(false, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-      }
+      addStep(a$g$c, false, qEven$g, qOdd$g, y, 2, $s % 8);
       if ($s % 8 == 7) {
-        const dy$c = v128.load_splat<u32>(y, 4 * $c);
-        const total$g$c = f32x4.convert_i32x4_s(settle(zero, a$g$c, ones));
-        f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
+        addProduct(f$g$c, settle(zero, a$g$c, ones), dw$g, y);
         y += $C * (8 + 32 * STEP);
       }
     }

@@ -18,7 +18,7 @@
 //   24   [16 x 16 B]  codes
 //   codes: vector 4i + m, byte 4r + k: row r, element 64i + 16s + 4m + k in bits 2s and 2s + 1, s = 0..3
 
-import { ALL_NORMAL, loadF16x4, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
+import { loadF16x4, loadScaleF16x4 } from "../half";
 import { EVEN, M15, M16, M3, M4, SPREAD_BYTE, STEP, addFolded, even, lookup, odd, scaledStep, spreadScales } from "../lanes";
 import { addSums, pairScales, repackScales, scaleNibbles, setsOfBits, storeScaleBytes, storeScaleBytes32 } from "./folded";
 import { storeLane } from "./nibbles";
@@ -80,8 +80,7 @@ function iq2_k(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
       w += 64;
       y += 64 * STEP;
     }
-    let d = loadNormalF16x4(block);
-    if (normal(block) != ALL_NORMAL) d = loadFiniteF16x4(block);
+    const d = loadScaleF16x4(block);
     total = i32x4.add(i32x4.sub(total, i32x4.shl(least, 6)), i32x4.add(second, i32x4.shl(second, 2)));
     f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(d, dy)));
   }

@@ -18,7 +18,7 @@
 //   8    [16 B]       word of scales, rows side by side
 //   24   [8 x 48 B]   codes
 
-import { ALL_NORMAL, loadF16x4, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
+import { loadF16x4, loadScaleF16x4 } from "../half";
 import { EVEN, M1, M15, M16, M3, M4, M7, SPREAD_BYTE, STEP, addFolded, even, lookup, odd, scaledStep, spreadScales } from "../lanes";
 import { addSums, repackScales, scaleNibbles, setsOfBits, storeScaleBytes, storeScaleBytes32 } from "./folded";
 import { codes3 } from "./q3_k";
@@ -92,8 +92,7 @@ function iq3_k(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
         y += 32 * STEP;
       }
     }
-    let d = loadNormalF16x4(block);
-    if (normal(block) != ALL_NORMAL) d = loadFiniteF16x4(block);
+    const d = loadScaleF16x4(block);
     total = i32x4.add(i32x4.sub(total, i32x4.shl(least, 6)), i32x4.shl(second, 2));
     f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(d, dy)));
   }

@@ -18,9 +18,10 @@
 //   64   [32 x 16 B]  words of qs, rows side by side
 // R4 of IQ4_KS and IQ4_KSS: words.ts
 
-import { ALL_NORMAL, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
-import { M1, M15, M255, M3, M4, ONES, SPREAD_BYTE, addFolded, lookup, scaledFolded, spreadScales } from "../lanes";
+import { loadScaleF16x4 } from "../half";
+import { M1, M128, M15, M255, M3, M4, ONES, SPREAD_BYTE, addFolded, lookup, scaledFolded, spreadScales } from "../lanes";
 import { addSums, repackScales, scaleNibbles, setsOfBits, storeScaleBytes } from "./folded";
+import { stepIQ5 } from "./iq5_k";
 import { Slab } from "./slab";
 import { B127, B254, B32, I127, I254, bits, choice, storeScales32 } from "./words";
 
@@ -55,13 +56,30 @@ export function setsIQ4_KS(c: v128): v128 {
 }
 
 /**
- * One column: total = sum over sub-blocks of sc * sum w * y (folded.ts), f = f + total * (d_w * d_y).
- * |total| <= 256 * 128 * 32 * 127 = 1.4e8.
- * @tiles 1x1
+ * 32 weights of IQ4_K and its like, by accumulators of the first 16 and the others. (step, m128: as productsIQ5 has them, not used.)
+ * @part
  */
-function iq4_k(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+export function productsIQ4(
+  a0: v128, a1: v128, w: usize, y: usize, k0: v128, k1: v128, values: v128, step: v128, m15: v128, m128: v128,
+): void {
+  for (let $m = 0; $m < 4; $m++) {
+    const q = v128.load(w, 16 * $m);
+    const low = lookup(values, v128.and(q, m15)), high = lookup(values, bits(q, 4, m15));
+    a0 = scaledFolded(a0, low, v128.load_splat<u32>(y, 8 * $m), v128.load_splat<u32>(y, 8 * $m + 4), k0);
+    a1 = scaledFolded(a1, high, v128.load_splat<u32>(y, 8 * $m + 32), v128.load_splat<u32>(y, 8 * $m + 36), k1);
+  }
+}
+
+/**
+ * One column of IQ4_K or IQ5_K: total = sum over sub-blocks of sc * sum w * y (folded.ts), f = f + total * (d_w * d_y). The second set is
+ * larger by 2^$shift. |total| <= 256 * 128 * 32 * 127 = 1.4e8.
+ * @tiles 1x1
+ * @of iq4_k bits=4 values=IQ4K_VALUES products=productsIQ4 shift=2, iq5_k bits=5 values=IQ5NL_VALUES products=productsIQ5 shift=1
+ */
+function sets16(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
-  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15), values = v128.load(IQ4K_VALUES);
+  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15), values = v128.load($values);
+  const step = $bits == 5 ? stepIQ5(values) : zero, m128 = $bits == 5 ? v128.load_splat<u32>(M128) : zero;
   let f = f32x4.splat(0);
   for (let b: u32 = 0; b < nb; b++) {
     let total = zero, second = zero, sets = v128.load_ext<u16>(w, 8), sums = y + 4;
@@ -78,32 +96,28 @@ function iq4_k(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
       for (let spread = SPREAD_BYTE, end = SPREAD_BYTE + 64; spread < end; spread += 32) {
         const k0 = spreadScales(scales, v128.load(spread)), k1 = spreadScales(scales, v128.load(spread, 16));
         let a0 = zero, a1 = zero;
-        for (let $m = 0; $m < 4; $m++) {
-          const q = v128.load(w, 16 * $m);
-          const low = lookup(values, v128.and(q, m15)), high = lookup(values, bits(q, 4, m15));
-          a0 = scaledFolded(a0, low, v128.load_splat<u32>(y, 8 * $m), v128.load_splat<u32>(y, 8 * $m + 4), k0);
-          a1 = scaledFolded(a1, high, v128.load_splat<u32>(y, 8 * $m + 32), v128.load_splat<u32>(y, 8 * $m + 36), k1);
-        }
+        $products(a0, a1, w, y, k0, k1, values, step, m15, m128);
         total = addFolded(addFolded(total, a0, k0), a1, k1);
-        w += 64;
+        w += 16 * $bits;
         y += 64;
       }
     }
-    let d = loadNormalF16x4(block);
-    if (normal(block) != ALL_NORMAL) d = loadFiniteF16x4(block);
-    total = i32x4.add(total, i32x4.shl(second, 2));
+    const d = loadScaleF16x4(block);
+    total = i32x4.add(total, i32x4.shl(second, $shift));
     f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(d, dy)));
   }
   v128.store(out, f);
 }
 
 /**
- * One column, |total| <= 256 * 128 * 127 * 127 = 5.3e8.
+ * One column of IQ4_KS or IQ5_KS, |total| <= 256 * 128 * 127 * 127 = 5.3e8.
  * @tiles 1x1
+ * @of iq4_ks bits=4 values=IQ4K_VALUES products=productsIQ4 shift=2, iq5_ks bits=5 values=IQ5NL_VALUES products=productsIQ5 shift=1
  */
-function iq4_ks(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
+function sets32(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
-  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15), values = v128.load(IQ4K_VALUES), d = v128.load(w);
+  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15), values = v128.load($values), d = v128.load(w);
+  const step = $bits == 5 ? stepIQ5(values) : zero, m128 = $bits == 5 ? v128.load_splat<u32>(M128) : zero;
   let f = f32x4.splat(0);
   w += 16;
   for (let b: u32 = 0; b < nb; b++) {
@@ -120,18 +134,13 @@ function iq4_ks(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outSt
       for (let spread = SPREAD_BYTE, end = SPREAD_BYTE + 64; spread < end; spread += 16) {
         const k0 = spreadScales(scales, v128.load(spread));
         let a0 = zero, a1 = zero;
-        for (let $m = 0; $m < 4; $m++) {
-          const q = v128.load(w, 16 * $m);
-          const low = lookup(values, v128.and(q, m15)), high = lookup(values, bits(q, 4, m15));
-          a0 = scaledFolded(a0, low, v128.load_splat<u32>(y, 8 * $m), v128.load_splat<u32>(y, 8 * $m + 4), k0);
-          a1 = scaledFolded(a1, high, v128.load_splat<u32>(y, 8 * $m + 32), v128.load_splat<u32>(y, 8 * $m + 36), k0);
-        }
+        $products(a0, a1, w, y, k0, k0, values, step, m15, m128);
         total = addFolded(total, i32x4.add(a0, a1), k0);
-        w += 64;
+        w += 16 * $bits;
         y += 64;
       }
     }
-    total = i32x4.add(total, i32x4.shl(second, 2));
+    total = i32x4.add(total, i32x4.shl(second, $shift));
     f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(d, dy)));
   }
   v128.store(out, f);

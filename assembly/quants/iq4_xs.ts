@@ -13,15 +13,16 @@
 //   32   [8 x 64 B] sub-block j: four vectors; vector i, byte 4r + k: row r, elements 8i + k (low),
 //                   8i + 4 + k (high)
 
-import { ALL_NORMAL, loadF16x4, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
+import { loadF16x4 } from "../half";
 import {
   EVEN, M15, M48, M63, STEP, addScaledParts, dotParts, dotSecond, even, firstPart, lookup, odd,
   secondPart, signedFactor,
 } from "../lanes";
 import { storeScaleBytes32 } from "./folded";
 import { IQ4NL_VALUES } from "./iq4_nl";
-import { pairNibbles, storeLane } from "./nibbles";
+import { repackNibbles } from "./nibbles";
 import { Slab } from "./slab";
+import { loadScale } from "./tile-parts";
 
 /**
  * One tile, with v = values + 128, which is 1..241: total = sum over sub-blocks of
@@ -52,12 +53,8 @@ function iq4_xs(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outSt
       s$g$c = i32x4.add(s$g$c, i32x4.dot_i16x8_s(s57$g, v128.load_splat<u32>(y, 4 * (4 * $C + $c))));
       total$g$c = i32x4.sub(zero, i32x4.shl(s$g$c, 7));
     }
-    let d$g = loadNormalF16x4(w$g);
-    let allNormal = ALL_NORMAL;
-    allNormal &= normal(w$g);
-    if (allNormal != ALL_NORMAL) {
-      d$g = loadFiniteF16x4(w$g);
-    }
+    let d$g = zero;
+    loadScale(d$g, w$g);
     const dy$c = v128.load_splat<u32>(y, 4 * $c);
     y += 84 * $C;
     w$g += 32;
@@ -104,7 +101,6 @@ function iq4_xs(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outSt
  */
 export function repackIQ4_XS(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
   const nb = k >> 8;
-  const m15 = i8x16.splat(15);
   for (let r: u32 = 0; r < nRows; r++) {
     let block = src + <usize>r * rowBytes;
     let to = dst;
@@ -119,10 +115,7 @@ export function repackIQ4_XS(src: usize, rowBytes: usize, nRows: u32, k: u32, ds
       // nibbles 4, 6, 5, 7
       const order = ((low >> 16) & 0xf00f) | ((low >> 20) & 0x00f0) | ((low >> 12) & 0x0f00);
       store<u16>(to + (r << 1), order, 24);
-      for (let j: u32 = 0; j < 8; j++) {
-        const v = v128.load(block + (j << 4), 8);
-        storeLane(lane + (j << 6) + 32, pairNibbles(v128.and(v, m15), v128.and(i16x8.shr_u(v, 4), m15)));
-      }
+      for (let j: u32 = 0; j < 8; j++) repackNibbles(lane + (j << 6) + 32, v128.load(block + (j << 4), 8));
     }
   }
 }

@@ -14,10 +14,8 @@
 //   codes of 32 elements: four vectors; byte 4r + k of vector m: row r, bits 0-3 of element 4m + k (low), 16 + 4m + k (high);
 //   then one: byte 4r + k: the inverse of bit 4 of elements k, 16 + k, 4 + k, 20 + k, 8 + k .. 28 + k, from bit 7 downwards
 
-import { ALL_NORMAL, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
-import { M128, M15, SPREAD_BYTE, addFolded, lookup, scaledFolded, spreadScales } from "../lanes";
-import { addSums, setsOfBits } from "./folded";
-import { repackHeadIQ4_K, scalesIQ4_K, scalesIQ4_KS, setsIQ4_KS, storeScaleIQ4_KS, storeScalesIQ4_K } from "./iq4_k";
+import { M128, M15, lookup, scaledFolded } from "../lanes";
+import { repackHeadIQ4_K, storeScaleIQ4_KS, storeScalesIQ4_K } from "./iq4_k";
 import { storeLane } from "./nibbles";
 import { Slab } from "./slab";
 import { M2, bits, choice } from "./words";
@@ -46,92 +44,22 @@ export function lookupIQ5(values: v128, step: v128, nibbles: v128, absent: v128,
 }
 
 /**
- * One column: as iq4_k (iq4_k.ts).
- * @tiles 1x1
+ * 32 weights, by accumulators of the first 16 and the others: for the templates of iq4_k.ts. step: stepIQ5(values).
+ * @part
  */
-function iq5_k(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
-  const nb = k >> 8;
-  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15), m128 = v128.load_splat<u32>(M128);
-  const values = v128.load(IQ5NL_VALUES), step = stepIQ5(values);
-  let f = f32x4.splat(0);
-  for (let b: u32 = 0; b < nb; b++) {
-    let total = zero, second = zero, sets = v128.load_ext<u16>(w, 8), sums = y + 4;
-    const block = w, dy = v128.load_splat<u32>(y);
-    w += 64;
-    y += 100;
-    for (let i: u32 = 0; i < 4; i++) {
-      const scales = scalesIQ4_K(block, i);
-      total = addSums(total, scales, sums);
-      second = addSums(second, v128.and(scales, setsOfBits(sets)), sums + 8);
-      sets = i32x4.shr_u(sets, 4);
-      sums += 16;
-      for (let spread = SPREAD_BYTE, end = SPREAD_BYTE + 64; spread < end; spread += 32) {
-        const k0 = spreadScales(scales, v128.load(spread)), k1 = spreadScales(scales, v128.load(spread, 16));
-        let a0 = zero, a1 = zero, absent = v128.load(w, 64);
-        for (let $m = 0; $m < 4; $m++) {
-          const q = v128.load(w, 16 * $m);
-          const low = lookupIQ5(values, step, v128.and(q, m15), absent, m128);
-          absent = i8x16.add(absent, absent);
-          a0 = scaledFolded(a0, low, v128.load_splat<u32>(y, 8 * $m), v128.load_splat<u32>(y, 8 * $m + 4), k0);
-          const high = lookupIQ5(values, step, bits(q, 4, m15), absent, m128);
-          absent = i8x16.add(absent, absent);
-          a1 = scaledFolded(a1, high, v128.load_splat<u32>(y, 8 * $m + 32), v128.load_splat<u32>(y, 8 * $m + 36), k1);
-        }
-        total = addFolded(addFolded(total, a0, k0), a1, k1);
-        w += 80;
-        y += 64;
-      }
-    }
-    let d = loadNormalF16x4(block);
-    if (normal(block) != ALL_NORMAL) d = loadFiniteF16x4(block);
-    total = i32x4.add(total, i32x4.shl(second, 1));
-    f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(d, dy)));
+export function productsIQ5(
+  a0: v128, a1: v128, w: usize, y: usize, k0: v128, k1: v128, values: v128, step: v128, m15: v128, m128: v128,
+): void {
+  let absent = v128.load(w, 64);
+  for (let $m = 0; $m < 4; $m++) {
+    const q = v128.load(w, 16 * $m);
+    const low = lookupIQ5(values, step, v128.and(q, m15), absent, m128);
+    absent = i8x16.add(absent, absent);
+    a0 = scaledFolded(a0, low, v128.load_splat<u32>(y, 8 * $m), v128.load_splat<u32>(y, 8 * $m + 4), k0);
+    const high = lookupIQ5(values, step, bits(q, 4, m15), absent, m128);
+    absent = i8x16.add(absent, absent);
+    a1 = scaledFolded(a1, high, v128.load_splat<u32>(y, 8 * $m + 32), v128.load_splat<u32>(y, 8 * $m + 36), k1);
   }
-  v128.store(out, f);
-}
-
-/**
- * One column: as iq4_ks (iq4_k.ts).
- * @tiles 1x1
- */
-function iq5_ks(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
-  const nb = k >> 8;
-  const zero = i32x4.splat(0), m15 = v128.load_splat<u32>(M15), m128 = v128.load_splat<u32>(M128), d = v128.load(w);
-  const values = v128.load(IQ5NL_VALUES), step = stepIQ5(values);
-  let f = f32x4.splat(0);
-  w += 16;
-  for (let b: u32 = 0; b < nb; b++) {
-    let total = zero, second = zero, sums = y + 68, scaleBytes = w;
-    const dy = v128.load_splat<u32>(y);
-    w += 32;
-    y += 100;
-    for (let i: u32 = 0; i < 2; i++) {
-      const c = v128.load(scaleBytes), scales = scalesIQ4_KS(c);
-      total = addSums(total, scales, sums);
-      second = addSums(second, v128.and(scales, setsIQ4_KS(c)), sums + 8);
-      scaleBytes += 16;
-      sums += 16;
-      for (let spread = SPREAD_BYTE, end = SPREAD_BYTE + 64; spread < end; spread += 16) {
-        const k0 = spreadScales(scales, v128.load(spread));
-        let a0 = zero, a1 = zero, absent = v128.load(w, 64);
-        for (let $m = 0; $m < 4; $m++) {
-          const q = v128.load(w, 16 * $m);
-          const low = lookupIQ5(values, step, v128.and(q, m15), absent, m128);
-          absent = i8x16.add(absent, absent);
-          a0 = scaledFolded(a0, low, v128.load_splat<u32>(y, 8 * $m), v128.load_splat<u32>(y, 8 * $m + 4), k0);
-          const high = lookupIQ5(values, step, bits(q, 4, m15), absent, m128);
-          absent = i8x16.add(absent, absent);
-          a1 = scaledFolded(a1, high, v128.load_splat<u32>(y, 8 * $m + 32), v128.load_splat<u32>(y, 8 * $m + 36), k0);
-        }
-        total = addFolded(total, i32x4.add(a0, a1), k0);
-        w += 80;
-        y += 64;
-      }
-    }
-    total = i32x4.add(total, i32x4.shl(second, 1));
-    f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(d, dy)));
-  }
-  v128.store(out, f);
 }
 
 /** Interleaves nRows (1..4) rows of nb blocks of IQ5_K, rowBytes apart; missing rows must be zero. */

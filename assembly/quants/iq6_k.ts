@@ -13,7 +13,7 @@
 //   80   [16 x 48 B]  sub-block j: three vectors v0..v2; byte 4r + k of vn: row r, element 4n + k: bits 0-3 of the code, the inverse
 //                     of bit 4 in bit 6, of bit 5 in bit 7; bits 4-5: of element 12 + k bits 0-1 (v0), 2-3 (v1), 6-7 (v2) of such a byte
 
-import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
+import { f16ToF32, loadScaleF16x4 } from "../half";
 import { M1, M128, M15, M3, SPREAD_BYTE, addFolded, lookup, scaledFolded, spreadScales } from "../lanes";
 import { addSums, setsOfBits, storeScaleBytes } from "./folded";
 import { Slab } from "./slab";
@@ -110,8 +110,7 @@ function iq6_k(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
         y += 32;
       }
     }
-    let d = loadNormalF16x4(block);
-    if (normal(block) != ALL_NORMAL) d = loadFiniteF16x4(block);
+    const d = loadScaleF16x4(block);
     f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(d, dy)));
   }
   v128.store(out, f);

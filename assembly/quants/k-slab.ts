@@ -16,8 +16,9 @@
 //   160  [16 x 4 i32] sc[j], as `factor` gives it
 //   416  [64 x 16 B]  vector n, byte 4r + k: row r, element 4n + k
 
-import { EVEN, STEP, STEPS5, addScaled, dot, even, odd } from "../lanes";
+import { EVEN, STEPS5, addScaled } from "../lanes";
 import { headBytes } from "./activation-forms";
+import { addSlabStep } from "./tile-parts";
 
 export enum KSlab { bytes = 1248, minima = 32, scales = 96, weights = 224 }
 export enum Q2Slab { bytes = 1440, minima = 32, scales = 160, weights = 416 }
@@ -51,15 +52,7 @@ function minimaSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, o
     for (let j: u32 = 0; j < 8; j++) {
       let a$g$c = zero;
       for (let $n = 0; $n < 8; $n++) {
-        const q$g = v128.load(w$g, 16 * $n);
-        const qEven$g = even(q$g, evenMask), qOdd$g = odd(q$g);
-        {
-          const y$c = v128.load_splat<u32>(y, 4 * $c);
-          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C + $c)) : y$c;
-          a$g$c = dot($n % $steps == 0, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-        }
-        // here, not in the offsets above: V8 makes an instruction of each offset of a splat
-        y += 4 * STEP * $C;
+        addSlabStep(a$g$c, $n % $steps == 0, w$g, 16 * $n, evenMask, y);
         if ($n % $steps == $steps - 1) {
           const k$g = v128.load(scales$g);
           total$g$c = addScaled(total$g$c, a$g$c, k$g);
@@ -104,14 +97,7 @@ function slabQ2_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, out
     for (let j: u32 = 0; j < 16; j++) {
       let a$g$c = zero;
       for (let $n = 0; $n < 4; $n++) {
-        const q$g = v128.load(w$g, 16 * $n);
-        const qEven$g = even(q$g, evenMask), qOdd$g = odd(q$g);
-        {
-          const y$c = v128.load_splat<u32>(y, 4 * $c);
-          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C + $c)) : y$c;
-          a$g$c = dot($n == 0, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-        }
-        y += 4 * STEP * $C;
+        addSlabStep(a$g$c, $n == 0, w$g, 16 * $n, evenMask, y);
       }
       const k$g = v128.load(scales$g);
       total$g$c = addScaled(total$g$c, a$g$c, k$g);

@@ -7,9 +7,10 @@
 //   0    [4 u8]     e of rows 0..3
 //   4    [4 x 16 B] vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
-import { EVEN, M15, ONES, STEP, dot, even, lookup, odd, settle } from "../lanes";
-import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
+import { EVEN, M15, ONES, STEP, lookup, settle } from "../lanes";
+import { nibbleAt, repackNibbles } from "./nibbles";
 import { OffsetSlab } from "./offset-slab";
+import { addProduct, addTwoSteps } from "./tile-parts";
 
 /** Address of the 16 values, i8: twice those of E2M1. LAYOUTS.md section 2, kvalues_mxfp4. */
 export const MXFP4_VALUES: usize = memory.data<i8>([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], 16);
@@ -53,26 +54,11 @@ function mxfp4(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
     for (let $i = 0; $i < 4; $i++) {
       const v$g = v128.load(w$g, 4 + 16 * $i);
       const low$g = lookup(values, v128.and(v$g, m15)), high$g = lookup(values, v128.and(i16x8.shr_u(v$g, 4), m15));
-      const lowEven$g = even(low$g, evenMask), lowOdd$g = odd(low$g);
-      const highEven$g = even(high$g, evenMask), highOdd$g = odd(high$g);
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + 2 * $i * STEP) + $c)) : y$c;
-        a$g$c = dot($i % 2 == 0, a$g$c, lowEven$g, lowOdd$g, y$c, z$c);
-      }
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + (2 * $i + 1) * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + (2 * $i + 1) * STEP) + $c)) : y$c;
-        a$g$c = dot(false, a$g$c, highEven$g, highOdd$g, y$c, z$c);
-      }
+      addTwoSteps(a$g$c, $i % 2 == 0, low$g, high$g, evenMask, y, $i);
       if ($i % 2 == 1) sum$g$c = settle(sum$g$c, a$g$c, ones);
     }
     const dw$g = loadE8M0x4(w$g, tops);
-    {
-      const dy$c = v128.load_splat<u32>(y, 4 * $c);
-      const total$g$c = f32x4.convert_i32x4_s(sum$g$c);
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
-    }
+    addProduct(f$g$c, sum$g$c, dw$g, y);
     w$g += 68;
     y += $C * (8 + 32 * STEP);
   }
@@ -95,14 +81,12 @@ export function unpackMXFP4(block: usize, n: u32, slab: usize): void {
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackMXFP4(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
   const nb = k >> 5;
-  const m15 = v128.load_splat<u32>(M15);
   for (let r: u32 = 0; r < nRows; r++) {
     let block = src + <usize>r * rowBytes;
     let to = dst;
     for (let b: u32 = 0; b < nb; b++, block += 17, to += 68) {
       store<u8>(to + r, load<u8>(block));
-      const v = v128.load(block, 1);
-      storeLane(to + (r << 2) + 4, pairNibbles(v128.and(v, m15), v128.and(i16x8.shr_u(v, 4), m15)));
+      repackNibbles(to + (r << 2) + 4, v128.load(block, 1));
     }
   }
 }

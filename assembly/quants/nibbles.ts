@@ -20,6 +20,14 @@ export function storeLane(p: usize, words: v128): void {
   v128.store32_lane(p, words, 3, 48);
 }
 
+/** 16 bytes of GGUF, elements 0..15 in their low nibbles, 16..31 in the high ones, to the four words of a lane at p. */
+// @ts-ignore: decorator
+@inline
+export function repackNibbles(p: usize, qs: v128): void {
+  const m15 = i8x16.splat(15);
+  storeLane(p, pairNibbles(v128.and(qs, m15), v128.and(i16x8.shr_u(qs, 4), m15)));
+}
+
 /** Code of element e of 32 in lane `lane`; p: four vectors written by storeLane. */
 // @ts-ignore: decorator
 @inline

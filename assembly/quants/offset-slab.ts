@@ -7,7 +7,8 @@
 //
 // Slab of 16 weights with a scale of their own (NVFP4), 80 bytes: the same with four vectors, offset 16.
 
-import { EVEN, ONES, STEP, STEPS5, STEPS6, dot, even, odd, settle, settled } from "../lanes";
+import { EVEN, ONES, STEPS5, STEPS6, settle, settled } from "../lanes";
+import { addProduct, addSlabStep } from "./tile-parts";
 
 export enum OffsetSlab { bytes = 144, weights = 16 }
 export enum HalfSlab { bytes = 80, weights = 16 }
@@ -17,7 +18,8 @@ export enum HalfSlab { bytes = 80, weights = 16 }
  * half of that more. rel16: `steps` steps fit an i16: 8 * 2 * 15 * 127 = 30480, 4 * 2 * 31 * 127 = 31496,
  * 2 * 2 * 63 * 127 = 32004, 4 * 2 * 24 * 127 = 24384.
  * @tiles 2x4 1x4
- * @of slabQ4_0 steps=8 shift=3 more=0, slabQ5_0 steps=STEPS5 shift=4 more=0, slabQ6_0 steps=STEPS6 shift=5 more=0, slabMXFP4 steps=STEPS5 shift=3 more=1
+ * @of slabQ4_0 steps=8 shift=3 more=0, slabQ5_0 steps=STEPS5 shift=4 more=0
+ * @of slabQ6_0 steps=STEPS6 shift=5 more=0, slabMXFP4 steps=STEPS5 shift=3 more=1
  */
 function offset32Slab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
@@ -31,23 +33,13 @@ function offset32Slab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize,
     let a$g$c = start$c, total$g$c = start$c;
     y += 8 * $C;
     for (let $n = 0; $n < 8; $n++) {
-      const q$g = v128.load(w$g, 16 + 16 * $n);
-      const qEven$g = even(q$g, evenMask), qOdd$g = odd(q$g);
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * $c);
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C + $c)) : y$c;
-        a$g$c = dot($n % $steps == 0, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-      }
-      y += 4 * STEP * $C;
+      addSlabStep(a$g$c, $n % $steps == 0, w$g, 16 + 16 * $n, evenMask, y);
       if ($n % $steps == $steps - 1) {
         total$g$c = settle(total$g$c, a$g$c, ones);
       }
     }
     const d$g = v128.load(w$g);
-    {
-      const dy$c = v128.load_splat<u32>(head, 4 * $c);
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
-    }
+    addProduct(f$g$c, total$g$c, d$g, head);
     w$g += 144;
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
@@ -71,20 +63,10 @@ function halvesSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, o
       let a$g$c = start$c;
       y += 4 * $C;
       for (let $n = 0; $n < 4; $n++) {
-        const q$g = v128.load(w$g, 16 + 16 * $n);
-        const qEven$g = even(q$g, evenMask), qOdd$g = odd(q$g);
-        {
-          const y$c = v128.load_splat<u32>(y, 4 * $c);
-          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C + $c)) : y$c;
-          a$g$c = dot(false, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-        }
-        y += 4 * STEP * $C;
+        addSlabStep(a$g$c, false, w$g, 16 + 16 * $n, evenMask, y);
       }
       const d$g = v128.load(w$g);
-      {
-        const dy$c = v128.load_splat<u32>(scales, 4 * $c);
-        f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(settled(a$g$c, ones)), f32x4.mul(d$g, dy$c)));
-      }
+      addProduct(f$g$c, settled(a$g$c, ones), d$g, scales);
       w$g += 80;
     }
   }

@@ -8,8 +8,9 @@
 //   8    [4 x 16 B] elements 32i .. 32i + 31: vector i, byte 4r + k: row r, element 4n + k of them in bit n
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
-import { EVEN, M1, ONES, STEP, dot, even, odd, settle } from "../lanes";
+import { EVEN, M1, ONES, STEP, even, odd, settle } from "../lanes";
 import { packFifthBits } from "./fifth-bits";
+import { addProduct, addStep } from "./tile-parts";
 
 /**
  * One tile, per 32 weights: acc = 2 * sum bit * y - sum y, f = f + acc * (d_w * d_y).
@@ -30,16 +31,11 @@ function q1_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
       for (let $n = 0; $n < 8; $n++) {
         const u$g = v128.and($n == 0 ? v$g : i16x8.shr_u(v$g, $n), m1);
         const qEven$g = even(u$g, evenMask), qOdd$g = odd(u$g);
-        {
-          const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + $n * STEP) + $c));
-          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + $n * STEP) + $c)) : y$c;
-          a$g$c = dot($n == 0, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-        }
+        addStep(a$g$c, $n == 0, qEven$g, qOdd$g, y, 2, $n);
       }
       {
-        const dy$c = v128.load_splat<u32>(y, 4 * $c), sum$c = v128.load_splat<u32>(y, 4 * ($C + $c));
-        const total$g$c = f32x4.convert_i32x4_s(i32x4.add(i32x4.shl(settle(zero, a$g$c, ones), 1), sum$c));
-        f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
+        const sum$c = v128.load_splat<u32>(y, 4 * ($C + $c));
+        addProduct(f$g$c, i32x4.add(i32x4.shl(settle(zero, a$g$c, ones), 1), sum$c), dw$g, y);
       }
       w$g += 16;
       y += $C * (8 + 32 * STEP);

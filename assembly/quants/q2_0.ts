@@ -8,11 +8,11 @@
 //   8    [4 x 16 B] elements 16i .. 16i + 15: vector i, byte 4r + k: row r, element 4n + k of them in bits 2n and 2n + 1
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
-import { EVEN, M3, ONES, STEP, dot, even, odd, settle, startAt } from "../lanes";
-import { twoBitsAt } from "./two-bits";
+import { EVEN, M3, ONES, STEP } from "../lanes";
+import { addTwoBits, twoBitsAt } from "./two-bits";
 
 /**
- * One tile, per 32 weights: acc = sum q * y - sum y, f = f + acc * (d_w * d_y).
+ * One tile: f = f + (sum (q - 1) * y) * (d_w * d_y) for every 32 weights (two-bits.ts).
  * @tiles 1x1 2x4 1x4
  */
 function q2_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
@@ -25,23 +25,7 @@ function q2_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     const dw$g = loadFiniteF16x4(w$g);
     w$g += 8;
     for (let j: u32 = 0; j < 2; j++) {
-      const start$c = startAt(v128.load_splat<u32>(y, 4 * ($C + $c)));
-      let a$g$c = start$c;
-      for (let $n = 0; $n < 8; $n++) {
-        const v$g = v128.load(w$g, 16 * ($n >> 2));
-        const u$g = v128.and($n % 4 == 0 ? v$g : i16x8.shr_u(v$g, 2 * ($n % 4)), m3);
-        const qEven$g = even(u$g, evenMask), qOdd$g = odd(u$g);
-        {
-          const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + $n * STEP) + $c));
-          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + $n * STEP) + $c)) : y$c;
-          a$g$c = dot(false, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-        }
-      }
-      {
-        const dy$c = v128.load_splat<u32>(y, 4 * $c);
-        const total$g$c = f32x4.convert_i32x4_s(settle(zero, a$g$c, ones));
-        f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
-      }
+      addTwoBits(f$g$c, w$g, dw$g, y, zero, m3, evenMask, ones);
       w$g += 32;
       y += $C * (8 + 32 * STEP);
     }

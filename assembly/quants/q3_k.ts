@@ -13,7 +13,7 @@
 //   56   [2 x 4 x 48 B] quads 2p and 2p + 1, row r: four vectors in three; bits 0-2: codes of quad 2p, bits 3-5: of 2p + 1
 // The second quad's codes are multiplied where they are, as 8q, and the first's scales times 8.
 
-import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
+import { f16ToF32, loadFiniteF16x4, loadScaleF16x4 } from "../half";
 import {
   EVEN, M255, M56, M63, M7, STEP, addScaled, dot, even, factorPair, highFactors, lowFactors, odd, startOfQuad,
 } from "../lanes";
@@ -66,8 +66,7 @@ function q3_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
       w += 192;
       starts += 32;
     }
-    let d = loadNormalF16x4(block);
-    if (normal(block) != ALL_NORMAL) d = loadFiniteF16x4(block);
+    const d = loadScaleF16x4(block);
     const total = i32x4.shr_s(sumLanes(total0, total1, total2, total3), 3);
     f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(d, dy)));
   }

@@ -8,9 +8,10 @@
 //   8    [4 x 16 B] vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
 import { f16ToF32, loadFiniteF16x4, loadNormalF16x4, MARK_BYTES, markGroup } from "../half";
-import { M15, NIBBLE, ONES, STEP, dot, highEven, highOdd, lowEven, lowOdd, settle } from "../lanes";
-import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
+import { M15, NIBBLE, ONES, STEP, highEven, highOdd, lowEven, lowOdd, settle } from "../lanes";
+import { nibbleAt, repackNibbles } from "./nibbles";
 import { OffsetSlab } from "./offset-slab";
+import { addProduct, addStep } from "./tile-parts";
 
 /**
  * One tile: acc = sum q * y - 8 * sum y, f = f + acc * (d_w * d_y).
@@ -28,23 +29,11 @@ function q4_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
       const v$g = v128.load(w$g, 8 + 16 * $i);
       const lowEven$g = lowEven(v$g, nibble), lowOdd$g = lowOdd(v$g, nibble);
       const highEven$g = highEven(v$g, nibble), highOdd$g = highOdd(v$g);
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + 2 * $i * STEP) + $c)) : y$c;
-        a$g$c = dot($i == 0, a$g$c, lowEven$g, lowOdd$g, y$c, z$c);
-      }
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + (2 * $i + 1) * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + (2 * $i + 1) * STEP) + $c)) : y$c;
-        a$g$c = dot(false, a$g$c, highEven$g, highOdd$g, y$c, z$c);
-      }
+      addStep(a$g$c, $i == 0, lowEven$g, lowOdd$g, y, 2, 2 * $i);
+      addStep(a$g$c, false, highEven$g, highOdd$g, y, 2, 2 * $i + 1);
     }
     const dw$g = $exact ? loadFiniteF16x4(w$g) : loadNormalF16x4(w$g);
-    {
-      const dy$c = v128.load_splat<u32>(y, 4 * $c);
-      const total$g$c = f32x4.convert_i32x4_s(settle(start$c, a$g$c, ones));
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
-    }
+    addProduct(f$g$c, settle(start$c, a$g$c, ones), dw$g, y);
     w$g += 72;
     y += $C * (8 + 32 * STEP);
   }
@@ -67,15 +56,12 @@ export function unpackQ4_0(block: usize, n: u32, slab: usize): void {
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackQ4_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
   const nb = k >> 5;
-  const m15 = v128.load_splat<u32>(M15);
   for (let r: u32 = 0; r < nRows; r++) {
     let block = src + <usize>r * rowBytes;
     let to = dst + MARK_BYTES;
     for (let b: u32 = 0; b < nb; b++, block += 18, to += 72) {
       store<u16>(to + (r << 1), load<u16>(block));
-      const v = v128.load(block, 2);
-      const words = pairNibbles(v128.and(v, m15), v128.and(i16x8.shr_u(v, 4), m15));
-      storeLane(to + (r << 2) + 8, words);
+      repackNibbles(to + (r << 2) + 8, v128.load(block, 2));
     }
   }
   markGroup(dst, 72, nb);

@@ -9,9 +9,10 @@
 //   8    [4 f16]    m
 //   16   [4 x 16 B] vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
-import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
-import { EVEN, M15, ONES, STEP, dot, even, odd, settle } from "../lanes";
-import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
+import { f16ToF32 } from "../half";
+import { EVEN, M15, ONES, STEP, settle } from "../lanes";
+import { nibbleAt, repackNibbles } from "./nibbles";
+import { addProductAndMinimum, addTwoSteps, loadScales } from "./tile-parts";
 
 /**
  * One tile: f = f + (sum q * y) * (d_w * d_y), then f = f + (sum y) * (m_w * d_y).
@@ -28,34 +29,11 @@ function q4_1(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
     for (let $i = 0; $i < 4; $i++) {
       const v$g = v128.load(w$g, 16 + 16 * $i);
       const low$g = v128.and(v$g, m15), high$g = v128.and(i16x8.shr_u(v$g, 4), m15);
-      const lowEven$g = even(low$g, evenMask), lowOdd$g = odd(low$g);
-      const highEven$g = even(high$g, evenMask), highOdd$g = odd(high$g);
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + 2 * $i * STEP) + $c)) : y$c;
-        a$g$c = dot($i == 0, a$g$c, lowEven$g, lowOdd$g, y$c, z$c);
-      }
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + (2 * $i + 1) * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + (2 * $i + 1) * STEP) + $c)) : y$c;
-        a$g$c = dot(false, a$g$c, highEven$g, highOdd$g, y$c, z$c);
-      }
+      addTwoSteps(a$g$c, $i == 0, low$g, high$g, evenMask, y, $i);
     }
-    let dw$g = loadNormalF16x4(w$g), mw$g = loadNormalF16x4(w$g + 8);
-    let allNormal = ALL_NORMAL;
-    allNormal &= normal(w$g) & normal(w$g + 8);
-    if (allNormal != ALL_NORMAL) {
-      dw$g = loadFiniteF16x4(w$g);
-      mw$g = loadFiniteF16x4(w$g + 8);
-    }
-    {
-      const dy$c = v128.load_splat<u32>(y, 4 * $c);
-      // the packing holds -sum y: subtracting its product adds the sum's
-      const minusSum$c = f32x4.convert_i32x4_s(v128.load_splat<u32>(y, 4 * ($C + $c)));
-      const total$g$c = f32x4.convert_i32x4_s(settle(zero, a$g$c, ones));
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
-      f$g$c = f32x4.sub(f$g$c, f32x4.mul(minusSum$c, f32x4.mul(mw$g, dy$c)));
-    }
+    let dw$g = zero, mw$g = zero;
+    loadScales(dw$g, mw$g, w$g);
+    addProductAndMinimum(f$g$c, settle(zero, a$g$c, ones), dw$g, mw$g, y);
     w$g += 80;
     y += $C * (8 + 32 * STEP);
   }
@@ -65,15 +43,13 @@ function q4_1(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackQ4_1(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
   const nb = k >> 5;
-  const m15 = v128.load_splat<u32>(M15);
   for (let r: u32 = 0; r < nRows; r++) {
     let block = src + <usize>r * rowBytes;
     let to = dst;
     for (let b: u32 = 0; b < nb; b++, block += 20, to += 80) {
       store<u16>(to + (r << 1), load<u16>(block));
       store<u16>(to + (r << 1), load<u16>(block, 2), 8);
-      const v = v128.load(block, 4);
-      storeLane(to + (r << 2) + 16, pairNibbles(v128.and(v, m15), v128.and(i16x8.shr_u(v, 4), m15)));
+      repackNibbles(to + (r << 2) + 16, v128.load(block, 4));
     }
   }
 }

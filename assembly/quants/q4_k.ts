@@ -12,13 +12,37 @@
 //   16   [3 x 16 B] the three words of `scales`, each with rows 0..3 side by side
 //   64   [8 x 64 B] sub-block j: four vectors; vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
-import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
-import {
-  EVEN, M15, M255, M48, M63, NIBBLE, STEP, addScaled, dot, factor, highEven, highOdd, lowEven, lowOdd,
-} from "../lanes";
+import { f16ToF32, loadFiniteF16x4 } from "../half";
+import { EVEN, M15, M255, M48, M63, NIBBLE, STEP, addScaled, factor, highEven, highOdd, lowEven, lowOdd } from "../lanes";
 import { headBytes } from "./activation-forms";
 import { KSlab } from "./k-slab";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
+import { addStep, loadScales } from "./tile-parts";
+
+/**
+ * The start of a block of Q4_K or Q5_K: its scales of sub-blocks, first four and others, and d; f = f - sum(mn * sum y) * (dmin * d_y).
+ * @part
+ */
+export function takeMinima(
+  f$g$c: v128, sc$g: v128, scHigh$g: v128, d$g: v128, w$g: usize, y: usize, zero: v128, evenMask: v128,
+): void {
+  const m15 = v128.load_splat<u32>(M15), m63 = v128.load_splat<u32>(M63), m48 = v128.load_splat<u32>(M48);
+  const u$g = v128.load(w$g, 16), v$g = v128.load(w$g, 32), x$g = v128.load(w$g, 48);
+  sc$g = v128.and(u$g, m63);
+  scHigh$g = v128.or(v128.and(x$g, m15), v128.and(i32x4.shr_u(u$g, 2), m48));
+  const mn$g = v128.and(v$g, m63);
+  const mnHigh$g = v128.or(v128.and(i32x4.shr_u(x$g, 4), m15), v128.and(i32x4.shr_u(v$g, 2), m48));
+  let dmin$g = zero;
+  loadScales(d$g, dmin$g, w$g);
+  {
+    const dy$c = v128.load_splat<u32>(y, 4 * $c);
+    let m$g$c = i32x4.dot_i16x8_s(v128.and(mn$g, evenMask), v128.load_splat<u32>(y, 4 * ($C + $c)));
+    m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(i16x8.shr_u(mn$g, 8), v128.load_splat<u32>(y, 4 * (2 * $C + $c))));
+    m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(v128.and(mnHigh$g, evenMask), v128.load_splat<u32>(y, 4 * (3 * $C + $c))));
+    m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(i16x8.shr_u(mnHigh$g, 8), v128.load_splat<u32>(y, 4 * (4 * $C + $c))));
+    f$g$c = f32x4.sub(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(m$g$c), f32x4.mul(dmin$g, dy$c)));
+  }
+}
 
 /**
  * One tile: f = f - sum(mn * sum y) * (dmin * d_y), then f = f + sum(sc * acc) * (d * d_y).
@@ -31,27 +55,8 @@ function q4_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
   let w$g = w + groupBytes * $g;
   let f$g$c = f32x4.splat(0);
   for (let b: u32 = 0; b < nb; b++) {
-    const m15 = v128.load_splat<u32>(M15), m63 = v128.load_splat<u32>(M63), m48 = v128.load_splat<u32>(M48);
-    const u$g = v128.load(w$g, 16), v$g = v128.load(w$g, 32), x$g = v128.load(w$g, 48);
-    let sc$g = v128.and(u$g, m63);
-    const scHigh$g = v128.or(v128.and(x$g, m15), v128.and(i32x4.shr_u(u$g, 2), m48));
-    const mn$g = v128.and(v$g, m63);
-    const mnHigh$g = v128.or(v128.and(i32x4.shr_u(x$g, 4), m15), v128.and(i32x4.shr_u(v$g, 2), m48));
-    let d$g = loadNormalF16x4(w$g), dmin$g = loadNormalF16x4(w$g + 8);
-    let allNormal = ALL_NORMAL;
-    allNormal &= normal(w$g) & normal(w$g + 8);
-    if (allNormal != ALL_NORMAL) {
-      d$g = loadFiniteF16x4(w$g);
-      dmin$g = loadFiniteF16x4(w$g + 8);
-    }
-    {
-      const dy$c = v128.load_splat<u32>(y, 4 * $c);
-      let m$g$c = i32x4.dot_i16x8_s(v128.and(mn$g, evenMask), v128.load_splat<u32>(y, 4 * ($C + $c)));
-      m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(i16x8.shr_u(mn$g, 8), v128.load_splat<u32>(y, 4 * (2 * $C + $c))));
-      m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(v128.and(mnHigh$g, evenMask), v128.load_splat<u32>(y, 4 * (3 * $C + $c))));
-      m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(i16x8.shr_u(mnHigh$g, 8), v128.load_splat<u32>(y, 4 * (4 * $C + $c))));
-      f$g$c = f32x4.sub(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(m$g$c), f32x4.mul(dmin$g, dy$c)));
-    }
+    let sc$g = zero, scHigh$g = zero, d$g = zero;
+    takeMinima(f$g$c, sc$g, scHigh$g, d$g, w$g, y, zero, evenMask);
     let total$g$c = zero;
     const dy$c = v128.load_splat<u32>(y, 4 * $c);
     y += headBytes($C);
@@ -66,16 +71,8 @@ function q4_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
         const q$g = v128.load(w$g, 16 * $i);
         const lowEven$g = lowEven(q$g, nibble), lowOdd$g = lowOdd(q$g, nibble);
         const highEven$g = highEven(q$g, nibble), highOdd$g = highOdd(q$g);
-        {
-          const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 * $i * STEP) + $c));
-          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (2 * $i * STEP + 1) + $c)) : y$c;
-          a$g$c = dot($i == 0, a$g$c, lowEven$g, lowOdd$g, y$c, z$c);
-        }
-        {
-          const y$c = v128.load_splat<u32>(y, 4 * ($C * ((2 * $i + 1) * STEP) + $c));
-          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * ((2 * $i + 1) * STEP + 1) + $c)) : y$c;
-          a$g$c = dot(false, a$g$c, highEven$g, highOdd$g, y$c, z$c);
-        }
+        addStep(a$g$c, $i == 0, lowEven$g, lowOdd$g, y, 0, 2 * $i);
+        addStep(a$g$c, false, highEven$g, highOdd$g, y, 0, 2 * $i + 1);
       }
       const k$g = factor(v128.and(sc$g, m255));
       total$g$c = addScaled(total$g$c, a$g$c, k$g);
@@ -123,6 +120,13 @@ export function unpackQ4_K(block: usize, n: u32, slab: usize): void {
   }
 }
 
+/** d, dmin and scales of a block of Q4_K or Q5_K to lane r of an R4 block. */
+export function repackScales6(block: usize, lane: usize, r: u32): void {
+  store<u16>(lane - (r << 1), load<u16>(block));
+  store<u16>(lane - (r << 1), load<u16>(block, 2), 8);
+  for (let i: u32 = 0; i < 3; i++) store<u32>(lane + (i << 4), load<u32>(block + (i << 2), 4), 16);
+}
+
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackQ4_K(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
   const nb = k >> 8;
@@ -131,10 +135,8 @@ export function repackQ4_K(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
     let block = src + <usize>r * rowBytes;
     let to = dst;
     for (let b: u32 = 0; b < nb; b++, block += 144, to += 576) {
-      store<u16>(to + (r << 1), load<u16>(block));
-      store<u16>(to + (r << 1), load<u16>(block, 2), 8);
       const lane = to + (r << 2);
-      for (let i: u32 = 0; i < 3; i++) store<u32>(lane + (i << 4), load<u32>(block + (i << 2), 4), 16);
+      repackScales6(block, lane, r);
       for (let pair: u32 = 0; pair < 4; pair++) {
         const v0 = v128.load(block + (pair << 5), 16), v1 = v128.load(block + (pair << 5), 32);
         const qs = lane + (pair << 7) + 64;

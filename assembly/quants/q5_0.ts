@@ -9,11 +9,12 @@
 //   8    [16 B]     byte 4r + k, bit s: bit 4 of row r, element 4s + k
 //   24   [4 x 16 B] vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
-import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
-import { EVEN, M15, M16, ONES, STEP, dot, even, odd, settle } from "../lanes";
+import { f16ToF32, loadFiniteF16x4 } from "../half";
+import { EVEN, M15, M16, ONES, STEP, settle } from "../lanes";
 import { fifthBitAt, fifthBits, packFifthBits } from "./fifth-bits";
-import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
+import { nibbleAt, repackNibbles } from "./nibbles";
 import { OffsetSlab } from "./offset-slab";
+import { addProduct, addTwoSteps, loadScale } from "./tile-parts";
 
 /**
  * One tile: acc = sum q * y - 16 * sum y, f = f + acc * (d_w * d_y).
@@ -22,7 +23,7 @@ import { OffsetSlab } from "./offset-slab";
 function q5_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 5;
   const m15 = v128.load_splat<u32>(M15), evenMask = v128.load_splat<u32>(EVEN), ones = v128.load_splat<u32>(ONES);
-  const m16 = v128.load_splat<u32>(M16);
+  const m16 = v128.load_splat<u32>(M16), zero = i32x4.splat(0);
   let w$g = w + groupBytes * $g;
   let f$g$c = f32x4.splat(0);
   for (let b: u32 = 0; b < nb; b++) {
@@ -33,31 +34,12 @@ function q5_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
       const v$g = v128.load(w$g, 24 + 16 * $i);
       const low$g = v128.or(v128.and(v$g, m15), fifthBits(h$g, 2 * $i, m16));
       const high$g = v128.or(v128.and(i16x8.shr_u(v$g, 4), m15), fifthBits(h$g, 2 * $i + 1, m16));
-      const lowEven$g = even(low$g, evenMask), lowOdd$g = odd(low$g);
-      const highEven$g = even(high$g, evenMask), highOdd$g = odd(high$g);
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + 2 * $i * STEP) + $c)) : y$c;
-        a$g$c = dot($i % 2 == 0, a$g$c, lowEven$g, lowOdd$g, y$c, z$c);
-      }
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + (2 * $i + 1) * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + (2 * $i + 1) * STEP) + $c)) : y$c;
-        a$g$c = dot(false, a$g$c, highEven$g, highOdd$g, y$c, z$c);
-      }
+      addTwoSteps(a$g$c, $i % 2 == 0, low$g, high$g, evenMask, y, $i);
       if ($i % 2 == 1) sum$g$c = settle(sum$g$c, a$g$c, ones);
     }
-    let dw$g = loadNormalF16x4(w$g);
-    let allNormal = ALL_NORMAL;
-    allNormal &= normal(w$g);
-    if (allNormal != ALL_NORMAL) {
-      dw$g = loadFiniteF16x4(w$g);
-    }
-    {
-      const dy$c = v128.load_splat<u32>(y, 4 * $c);
-      const total$g$c = f32x4.convert_i32x4_s(sum$g$c);
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
-    }
+    let dw$g = zero;
+    loadScale(dw$g, w$g);
+    addProduct(f$g$c, sum$g$c, dw$g, y);
     w$g += 88;
     y += $C * (8 + 32 * STEP);
   }
@@ -87,7 +69,6 @@ function unpackPair(slab: usize, q: v128, m15: v128, low: v128, high: v128): voi
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackQ5_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
   const nb = k >> 5;
-  const m15 = v128.load_splat<u32>(M15);
   for (let r: u32 = 0; r < nRows; r++) {
     let block = src + <usize>r * rowBytes;
     let to = dst;
@@ -95,8 +76,7 @@ export function repackQ5_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
       store<u16>(to + (r << 1), load<u16>(block));
       const lane = to + (r << 2);
       store<u32>(lane, packFifthBits(load<u32>(block, 2)), 8);
-      const v = v128.load(block, 6);
-      storeLane(lane + 24, pairNibbles(v128.and(v, m15), v128.and(i16x8.shr_u(v, 4), m15)));
+      repackNibbles(lane + 24, v128.load(block, 6));
     }
   }
 }

@@ -15,13 +15,12 @@
 //                   (v0 >> 5) ^ (v1 >> 2) are elements 20 + k, of (v2 >> 5) ^ (v3 >> 2) 24 + k, and of
 //                   (v4 >> 5) ^ (v1 >> 4) ^ (v3 >> 3) 28 + k: with one mask each, after the shifts
 
-import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
-import {
-  EVEN, M15, M255, M31, M48, M63, STEP, STEPS5, addScaled, dot, even, factor, odd,
-} from "../lanes";
+import { f16ToF32 } from "../half";
+import { EVEN, M255, M31, STEP, STEPS5, addScaled, even, factor, odd } from "../lanes";
 import { headBytes } from "./activation-forms";
 import { KSlab } from "./k-slab";
-import { min6, scale6, unpackScales6 } from "./q4_k";
+import { min6, repackScales6, scale6, takeMinima, unpackScales6 } from "./q4_k";
+import { addStep } from "./tile-parts";
 
 /**
  * One tile: f = f - sum(mn * sum y) * (dmin * d_y), then f = f + sum(sc * acc) * (d * d_y).
@@ -35,27 +34,8 @@ function q5_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
   let w$g = w + groupBytes * $g;
   let f$g$c = f32x4.splat(0);
   for (let b: u32 = 0; b < nb; b++) {
-    const m15 = v128.load_splat<u32>(M15), m63 = v128.load_splat<u32>(M63), m48 = v128.load_splat<u32>(M48);
-    const u$g = v128.load(w$g, 16), v$g = v128.load(w$g, 32), x$g = v128.load(w$g, 48);
-    let sc$g = v128.and(u$g, m63);
-    const scHigh$g = v128.or(v128.and(x$g, m15), v128.and(i32x4.shr_u(u$g, 2), m48));
-    const mn$g = v128.and(v$g, m63);
-    const mnHigh$g = v128.or(v128.and(i32x4.shr_u(x$g, 4), m15), v128.and(i32x4.shr_u(v$g, 2), m48));
-    let d$g = loadNormalF16x4(w$g), dmin$g = loadNormalF16x4(w$g + 8);
-    let allNormal = ALL_NORMAL;
-    allNormal &= normal(w$g) & normal(w$g + 8);
-    if (allNormal != ALL_NORMAL) {
-      d$g = loadFiniteF16x4(w$g);
-      dmin$g = loadFiniteF16x4(w$g + 8);
-    }
-    {
-      const dy$c = v128.load_splat<u32>(y, 4 * $c);
-      let m$g$c = i32x4.dot_i16x8_s(v128.and(mn$g, evenMask), v128.load_splat<u32>(y, 4 * ($C + $c)));
-      m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(i16x8.shr_u(mn$g, 8), v128.load_splat<u32>(y, 4 * (2 * $C + $c))));
-      m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(v128.and(mnHigh$g, evenMask), v128.load_splat<u32>(y, 4 * (3 * $C + $c))));
-      m$g$c = i32x4.add(m$g$c, i32x4.dot_i16x8_s(i16x8.shr_u(mnHigh$g, 8), v128.load_splat<u32>(y, 4 * (4 * $C + $c))));
-      f$g$c = f32x4.sub(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(m$g$c), f32x4.mul(dmin$g, dy$c)));
-    }
+    let sc$g = zero, scHigh$g = zero, d$g = zero;
+    takeMinima(f$g$c, sc$g, scHigh$g, d$g, w$g, y, zero, evenMask);
     let total$g$c = zero;
     const dy$c = v128.load_splat<u32>(y, 4 * $c);
     y += headBytes($C);
@@ -74,11 +54,7 @@ function q5_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
       let a$g$c = zero;
       for (let $n = 0; $n < 8; $n++) {
         const qEven$g = even(q$n$g, evenMask), qOdd$g = odd(q$n$g);
-        {
-          const y$c = v128.load_splat<u32>(y, 4 * ($C * $n * STEP + $c));
-          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * ($n * STEP + 1) + $c)) : y$c;
-          a$g$c = dot($n % STEPS5 == 0, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-        }
+        addStep(a$g$c, $n % STEPS5 == 0, qEven$g, qOdd$g, y, 0, $n);
         // rel16: four steps fill an i16, 4 * 2 * 31 * 127 = 31496; elsewhere one sum takes all eight
         if ($n % STEPS5 == STEPS5 - 1) {
           total$g$c = addScaled(total$g$c, a$g$c, k$g);
@@ -138,10 +114,8 @@ export function repackQ5_K(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
     let block = src + <usize>r * rowBytes;
     let to = dst;
     for (let b: u32 = 0; b < nb; b++, block += 176, to += 704) {
-      store<u16>(to + (r << 1), load<u16>(block));
-      store<u16>(to + (r << 1), load<u16>(block, 2), 8);
       const lane = to + (r << 2);
-      for (let i: u32 = 0; i < 3; i++) store<u32>(lane + (i << 4), load<u32>(block + (i << 2), 4), 16);
+      repackScales6(block, lane, r);
       for (let j: u32 = 0; j < 8; j++) {
         const qs = block + ((j >> 1) << 5);
         const first = codes5(v128.load(qs, 48), v128.load(block, 16), j);

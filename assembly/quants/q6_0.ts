@@ -10,9 +10,10 @@
 //   40   [4 x 16 B] bits 0-3: vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
-import { EVEN, M15, M48, ONES, STEP, dot, even, odd, settle } from "../lanes";
-import { nibbleAt, pairNibbles, storeLane } from "./nibbles";
+import { EVEN, M15, M48, ONES, STEP, settle } from "../lanes";
+import { nibbleAt, repackNibbles } from "./nibbles";
 import { OffsetSlab } from "./offset-slab";
+import { addProduct, addTwoSteps } from "./tile-parts";
 import { packTwoBits, twoBitsAt } from "./two-bits";
 
 /** Bits 2n and 2n + 1 of every byte, as bits 4-5. */
@@ -39,26 +40,11 @@ function q6_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
       const v$g = v128.load(w$g, 40 + 16 * $i), h$g = v128.load(w$g, 8 + 16 * ($i >> 1));
       const low$g = v128.or(v128.and(v$g, m15), highBits6(h$g, 2 * ($i & 1), m48));
       const high$g = v128.or(v128.and(i16x8.shr_u(v$g, 4), m15), highBits6(h$g, 2 * ($i & 1) + 1, m48));
-      const lowEven$g = even(low$g, evenMask), lowOdd$g = odd(low$g);
-      const highEven$g = even(high$g, evenMask), highOdd$g = odd(high$g);
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + 2 * $i * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + 2 * $i * STEP) + $c)) : y$c;
-        a$g$c = dot(true, a$g$c, lowEven$g, lowOdd$g, y$c, z$c);
-      }
-      {
-        const y$c = v128.load_splat<u32>(y, 4 * ($C * (2 + (2 * $i + 1) * STEP) + $c));
-        const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (3 + (2 * $i + 1) * STEP) + $c)) : y$c;
-        a$g$c = dot(false, a$g$c, highEven$g, highOdd$g, y$c, z$c);
-      }
+      addTwoSteps(a$g$c, true, low$g, high$g, evenMask, y, $i);
       sum$g$c = settle(sum$g$c, a$g$c, ones);
     }
     const dw$g = loadFiniteF16x4(w$g);
-    {
-      const dy$c = v128.load_splat<u32>(y, 4 * $c);
-      const total$g$c = f32x4.convert_i32x4_s(sum$g$c);
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(total$g$c, f32x4.mul(dw$g, dy$c)));
-    }
+    addProduct(f$g$c, sum$g$c, dw$g, y);
     w$g += 104;
     y += $C * (8 + 32 * STEP);
   }
@@ -83,7 +69,7 @@ export function unpackQ6_0(block: usize, n: u32, slab: usize): void {
 /** Interleaves nRows (1..4) rows of k weights, rowBytes apart, into one group; missing rows become zero. */
 export function repackQ6_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst: usize): void {
   const nb = k >> 5;
-  const m15 = v128.load_splat<u32>(M15), m3 = i8x16.splat(3);
+  const m3 = i8x16.splat(3);
   for (let r: u32 = 0; r < nRows; r++) {
     let block = src + <usize>r * rowBytes;
     let to = dst;
@@ -95,8 +81,7 @@ export function repackQ6_0(src: usize, rowBytes: usize, nRows: u32, k: u32, dst:
       const both = v128.or(qh, v128.shuffle<i64>(i32x4.splat(0), i16x8.shr_u(qh, 4), 0, 2));
       store<u32>(lane, packTwoBits(v128.and(both, m3)), 8);
       store<u32>(lane, packTwoBits(v128.and(i16x8.shr_u(both, 2), m3)), 24);
-      const v = v128.load(block, 10);
-      storeLane(lane + 40, pairNibbles(v128.and(v, m15), v128.and(i16x8.shr_u(v, 4), m15)));
+      repackNibbles(lane + 40, v128.load(block, 10));
     }
   }
 }

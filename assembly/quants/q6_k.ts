@@ -10,7 +10,7 @@
 //   8    [4 x 16 B]  scales: vector q, byte 4r + i: row r, lane i of quad q
 //   72   [4 x 4 x 48 B] quad q, row r: four vectors of codes in three bytes
 
-import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
+import { f16ToF32, loadFiniteF16x4, loadScaleF16x4 } from "../half";
 import { EVEN, M63, STEP, addScaled, dot, even, factorPair, highFactors, lowFactors, odd, startOfQuad } from "../lanes";
 import { Quads } from "./activation-forms";
 import { storeLane } from "./nibbles";
@@ -53,8 +53,7 @@ function q6_K(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStri
       scales += 16;
       starts += 16;
     }
-    let d = loadNormalF16x4(block);
-    if (normal(block) != ALL_NORMAL) d = loadFiniteF16x4(block);
+    const d = loadScaleF16x4(block);
     const total = sumLanes(total0, total1, total2, total3);
     f = f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(total), f32x4.mul(d, dy)));
   }

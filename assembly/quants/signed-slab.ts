@@ -7,6 +7,7 @@
 
 import { loadFiniteF16x4 } from "../half";
 import { ONES, STEP, addOdd, evenSigned, foldedStep, oddSigned } from "../lanes";
+import { addProduct } from "./tile-parts";
 
 /**
  * One tile, added to what `out` holds: acc = sum w * y, f = f + acc * (d_w * d_y). The columns are magnitudes and signs
@@ -40,10 +41,7 @@ function signed32(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, out
       y += 8 * $C;
     }
     const d$g = $d(w$g);
-    {
-      const dy$c = v128.load_splat<u32>(head, 4 * $c);
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(a$g$c), f32x4.mul(d$g, dy$c)));
-    }
+    addProduct(f$g$c, a$g$c, d$g, head);
     w$g += $bytes;
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);

@@ -13,10 +13,11 @@
 //   16   [64 x 2 x 16 B]  step n, i16 2r + k: row r, scale * w of elements 4n + 2k (first vector), 4n + 2k + 1 (second)
 
 import {
-  EVEN, LOW16, ONES, STEP, STEPS7, addLeast, addScaled, dot, even, evenI16, foldedStep, odd, oddI16, scaledEnd, scaledLeast, scaledStart,
-  scaledStep, startOf, startWords,
+  EVEN, LOW16, ONES, STEP, STEPS7, addLeast, addScaled, even, evenI16, foldedStep, odd, oddI16, scaledEnd, scaledLeast, scaledStart, scaledStep,
+  startOf, startWords,
 } from "../lanes";
 import { HEAD, HEAD_PAIRS } from "./activation-forms";
+import { addProduct, addSlabStep } from "./tile-parts";
 
 /** scratch: room for a slab and what its unpacker needs (grid-rows.ts). */
 export enum Slab { bytes = 1296, scales = 16, weights = 272, scratch = 1952, wideBytes = 2064 }
@@ -75,7 +76,8 @@ function slab7(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
  * at the end of its steps: 2 * 2 * 63 * 127 = 32004, 4 * 2 * 32 * 127 = 32512, 8 * 2 * 16 * 127 = 32512. (With the offsets apart, a product
  * for each sub-block, and half as many steps: Q6_K 90 instead of 108 GOP/s.) span: steps that share a scale.
  * @tiles 2x4 1x4
- * @of offsetSlab2 span=4 steps=STEPS7 starts=4 head=HEAD_PAIRS, offsetSlab4 span=4 steps=4 starts=52 head=HEAD, offsetSlab8 span=8 steps=8 starts=52 head=HEAD
+ * @of offsetSlab2 span=4 steps=STEPS7 starts=4 head=HEAD_PAIRS
+ * @of offsetSlab4 span=4 steps=4 starts=52 head=HEAD, offsetSlab8 span=8 steps=8 starts=52 head=HEAD
  */
 function offsetSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStride: usize): void {
   const nb = k >> 8;
@@ -98,14 +100,7 @@ function offsetSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, o
           a$g$c = start$c;
           starts += 4 * $C * startWords($steps);
         }
-        const q$g = v128.load(w$g, 16 * $n);
-        const qEven$g = even(q$g, evenMask), qOdd$g = odd(q$g);
-        {
-          const y$c = v128.load_splat<u32>(y, 4 * $c);
-          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C + $c)) : y$c;
-          a$g$c = dot(false, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-        }
-        y += 4 * STEP * $C;
+        addSlabStep(a$g$c, false, w$g, 16 * $n, evenMask, y);
         if ($n % $steps == $steps - 1) {
           const k$g = v128.load(scales$g);
           total$g$c = addScaled(total$g$c, a$g$c, k$g);
@@ -114,10 +109,7 @@ function offsetSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, o
       scales$g += 4 * $span;
       w$g += 16 * $span;
     }
-    {
-      const dy$c = v128.load_splat<u32>(head, 4 * $c);
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
-    }
+    addProduct(f$g$c, total$g$c, d$g, head);
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }
@@ -162,10 +154,7 @@ function signedSlab(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, o
       scales$g += 16;
       w$g += 64;
     }
-    {
-      const dy$c = v128.load_splat<u32>(head, 4 * $c);
-      f$g$c = f32x4.add(f$g$c, f32x4.mul(f32x4.convert_i32x4_s(total$g$c), f32x4.mul(d$g, dy$c)));
-    }
+    addProduct(f$g$c, total$g$c, d$g, head);
   }
   v128.store(out + outStride * $c, f$g$c, 16 * $g);
 }

@@ -11,8 +11,9 @@
 //                    vector holds 16 elements. Bytes less 128: V8 takes three instructions to compare unsigned ones, one for signed
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
-import { BELOW1, BELOW2, EVEN, ONES, STEP, dot, even, odd, settle, sumOf256 } from "../lanes";
+import { BELOW1, BELOW2, EVEN, ONES, STEP, even, odd, settle, sumOf256 } from "../lanes";
 import { headBytes } from "./activation-forms";
+import { addStep } from "./tile-parts";
 
 /**
  * One tile: total = sum trit * y - sum y, f = f + total * (d_w * d_y). A trit is the number of thresholds (a third and
@@ -39,20 +40,12 @@ function tq1_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
         const u$g = trits(v$g, below1, below2);
         v$g = i8x16.add(v$g, i8x16.add(v$g, v$g));
         const qEven$g = even(u$g, evenMask), qOdd$g = odd(u$g);
-        {
-          const y$c = v128.load_splat<u32>(y, 4 * ($C * $n * STEP + $c));
-          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * ($n * STEP + 1) + $c)) : y$c;
-          a$g$c = dot($n == 0, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-        }
+        addStep(a$g$c, $n == 0, qEven$g, qOdd$g, y, 0, $n);
       }
       if (j < 12) {
         const u$g = trits(v$g, below1, below2);
         const qEven$g = even(u$g, evenMask), qOdd$g = odd(u$g);
-        {
-          const y$c = v128.load_splat<u32>(y, 4 * ($C * 4 * STEP + $c));
-          const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * (4 * STEP + 1) + $c)) : y$c;
-          a$g$c = dot(false, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-        }
+        addStep(a$g$c, false, qEven$g, qOdd$g, y, 0, 4);
         y += 4 * STEP * $C;
       }
       total$g$c = settle(total$g$c, a$g$c, ones);

@@ -11,6 +11,7 @@
 import { f16ToF32, loadFiniteF16x4 } from "../half";
 import { EVEN, M12, M3, ONES, STEP, addQuarter, dot, even, odd, settle, sumOf256 } from "../lanes";
 import { headBytes } from "./activation-forms";
+import { addStep } from "./tile-parts";
 import { packTwoBits, twoBitsAt } from "./two-bits";
 
 /**
@@ -85,11 +86,7 @@ function tq2_0(k: u32, w: usize, groupBytes: usize, y: usize, out: usize, outStr
         for (let $n = 0; $n < 4; $n++) {
           const u$g = v128.and($n == 0 ? v$g : i16x8.shr_u(v$g, 2 * $n), m3);
           const qEven$g = even(u$g, evenMask), qOdd$g = odd(u$g);
-          {
-            const y$c = v128.load_splat<u32>(y, 4 * ($C * (4 * $j + $n) * STEP + $c));
-            const z$c = STEP == 2 ? v128.load_splat<u32>(y, 4 * ($C * ((4 * $j + $n) * STEP + 1) + $c)) : y$c;
-            a$g$c = dot($j + $n == 0, a$g$c, qEven$g, qOdd$g, y$c, z$c);
-          }
+          addStep(a$g$c, $j + $n == 0, qEven$g, qOdd$g, y, 0, 4 * $j + $n);
         }
       }
       total$g$c = settle(total$g$c, a$g$c, ones);
