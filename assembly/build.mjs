@@ -1,4 +1,4 @@
-// Builds the WebAssembly kernels: one source, three builds (lanes.ts says where they differ).
+// Builds the WebAssembly kernels: one source, three builds (lanes/ says where they differ).
 //   node assembly/build.mjs [--force]
 // Copies abi.ts to src/memory, writes the generated sources (generate.mjs), compiles the targets of asconfig.json side by side and
 // leaves <name>.wasm in build/ and dist/kernels/, beside them dots-<name>.wasm, the loop by which one is chosen. Does nothing where a hash

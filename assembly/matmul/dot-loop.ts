@@ -2,7 +2,9 @@
 // that of the 4-bit types with four columns, without the rest of a tile. A module of its own (assembly/build.mjs): it is compiled at
 // once and optimised within a look, and of the whole kernels only the chosen build is compiled.
 
-import { NIBBLE, ONES, dot, highEven, highOdd, lowEven, lowOdd, settle } from "../lanes";
+import { dot, settle } from "../lanes/dots";
+import { NIBBLE, highEven, highOdd, lowEven, lowOdd } from "../lanes/even-odd";
+import { ONES } from "../lanes/masks";
 
 /** Vectors of nibbles: 4 rows by 32 elements, a sub-block of Q4_K. */
 const VECTORS: u32 = 4;

@@ -2,7 +2,7 @@
 // quants/slab.ts, as do Q3_K and Q6_K; Q2_K, Q4_K, Q5_K those of quants/k-slab.ts; Q4_0, Q5_0, Q6_0, MXFP4 and NVFP4 those of
 // quants/offset-slab.ts; Q8_0, Q8_KV and IQ4_NL those of quants/signed-slab.ts. A unit is 256 elements of the four rows of a group.
 
-import { BASE, WIDE } from "../lanes";
+import { BASE, WIDE } from "../lanes/builds";
 import { unpack } from "../quants/calls.generated";
 import { unpackBlocks } from "../quants/index";
 import { Slab, SlabKind, widenSlab } from "../quants/slab";
@@ -17,7 +17,7 @@ export function isSlab(type: u32): bool {
   return slabKind(type & (FAST - 1)) != SlabKind.none;
 }
 
-/** Whether such a slab becomes a wide one: of signed weights where lanes.ts says so, in base all. */
+/** Whether such a slab becomes a wide one: of signed weights where lanes/builds.ts says so, in base all. */
 function isWide(type: u32, columns: u32): bool {
   return columns > 1 && (BASE || (WIDE && slabKind(type) == SlabKind.signed8));
 }

@@ -12,11 +12,11 @@
 //   q8x32Folded [d f32][sum of |q| where q < 0, i32][8 steps, |q| and signs]  C * 72
 // Of several columns:
 //   q8x256Pairs [d f32][STARTS starts][64 steps]                        C * (4 + 4 * STARTS + 256 * STEP)
-//   q8x256Signs [d f32][8 x (i16, i16)][64 steps, |q| and signs]        C * 548; where lanes.ts is WIDE without the sums, C * 516
+//   q8x256Signs [d f32][8 x (i16, i16)][64 steps, |q| and signs]        C * 548; where a build is WIDE without the sums, C * 516
 //               the i16 pairs are sums of |q| where q < 0 of 16: sub-blocks (0, 1), (2, 3) ..
-// A step of one column is 4 bytes q; in base (lanes.ts) two words, the i16 pairs (q0, q2) and (q1, q3), all columns'
+// A step of one column is 4 bytes q; in base (lanes/builds.ts) two words, the i16 pairs (q0, q2) and (q1, q3), all columns'
 // first words before their second. |q| and signs (255 where q < 0) are two words in that order; in base, and in q8x256Signs
-// where lanes.ts is WIDE, the i16 pairs; the sum of q8x32Folded is 0 then.
+// where a build is WIDE, the i16 pairs; the sum of q8x32Folded is 0 then.
 // A start is what an offset of 64 (q8x16: 16) makes of 16 elements: -64 times their sum, i32. rel16: in two i16, of elements 4n, 4n + 1 and of
 // 4n + 2, 4n + 3, where the two sums of a dot begin; in q8x256Pairs of 8 elements.
 //
@@ -32,7 +32,8 @@
 //     two vectors each, (q0, q2) and (q1, q3). Sums of lanes 0, 2, 1, 3. starts: -sum of a lane, i32; rel16: two i16, -sum of the first
 //     and of the last two of every four elements
 
-import { STARTS, STEP, WIDE } from "../lanes";
+import { STEP, WIDE } from "../lanes/builds";
+import { STARTS } from "../lanes/dots";
 
 /** Forms of one column or of several; what packFormat (types.ts) gives is the one, and 256 times the other. */
 export enum Form {

@@ -1,7 +1,8 @@
 // Activation packing: columns of floats to the forms of activation-forms.ts. `pack` in matmul/ops.ts calls it; the tiles of this folder
 // read the result.
 
-import { BASE, REL16, STARTS, STEP, WIDE } from "../lanes";
+import { BASE, REL16, STEP, WIDE } from "../lanes/builds";
+import { STARTS } from "../lanes/dots";
 import { Form, PackUnit, Quads, blockBytes, blockElements, formOf } from "./activation-forms";
 
 /**

@@ -20,7 +20,7 @@ export function readExports(lookups) {
   const files = ["quants", "quantize", "matmul"].flatMap((folder) =>
     readdirSync(join(assembly, folder)).map((name) => `${folder}/${name}`),
   );
-  for (const file of ["half.ts", "lanes.ts", ...files.sort()]) {
+  for (const file of ["half.ts", "lanes/builds.ts", ...files.sort()]) {
     if (!file.endsWith(".ts") || file.endsWith(".generated.ts")) continue;
     const source = readFileSync(join(assembly, file), "utf8");
     const module = file.replace(/\.ts$/, "");

@@ -10,10 +10,12 @@
 //   16   [16 x 4 i8]       scale of elements 16j .. 16j + 15, rows 0..3
 //   80   [16 x 2 x 16 B]   sub-block j, vector i, byte 4r + k: row r, elements 16j + 8i + k (low), 16j + 8i + 4 + k (high)
 
-import {
-  EVEN, LOW16, M15, REL16, SPREAD, STEP, addLeast, even, lookup, odd, scaledEnd, scaledLeast, scaledStart, scaledStep,
-  spreadScales,
-} from "../lanes";
+import { REL16, STEP } from "../lanes/builds";
+import { lookup } from "../lanes/bytes";
+import { even, odd } from "../lanes/even-odd";
+import { SPREAD, spreadScales } from "../lanes/folded";
+import { EVEN, LOW16, M15 } from "../lanes/masks";
+import { addLeast, scaledEnd, scaledLeast, scaledStart, scaledStep } from "../lanes/scaled";
 import { Slab } from "./slab";
 
 export enum Codes { bytes = 592, scales = 16, codes = 80, values = 16 }

@@ -2,11 +2,13 @@
 // sums of the activations (activations.ts) add to the products. The second set of values is the first, larger by `step`:
 //   scale * w * y = scale * (value of the first set) * y + step * (scale where the set is the second) * S
 // summed over a block, S being the sum of y of a sub-block. Types of 4 to 6 bits (q8x256Folded) take their values as signed bytes,
-//   value * y = (value ^ s).|y| + N    (lanes.ts, scaledFolded), N: the sum of |y| where y < 0 of a sub-block;
+//   value * y = (value ^ s).|y| + N    (lanes/folded.ts, scaledFolded), N: the sum of |y| where y < 0 of a sub-block;
 // those of 2 and 3 bits (q8x256Paired) as 7 bits, value + 64, and subtract 64 * scale * S.
 // Scales come by fours, a byte each: byte 4r + k is that of row r and sub-block k of four. Sums stay small: 16 * 128 * 2032 = 4.2e6.
 
-import { M15, SPREAD_BYTE, lookup, spreadScales } from "../lanes";
+import { lookup } from "../lanes/bytes";
+import { SPREAD_BYTE, spreadScales } from "../lanes/folded";
+import { M15 } from "../lanes/masks";
 import { Slab } from "./slab";
 
 /** total + scale * sum over four sub-blocks; sums: two words of i16 pairs, sub-blocks (0, 2) and (1, 3). */

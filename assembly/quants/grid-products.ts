@@ -1,13 +1,14 @@
 // Products of the grid types with one column: no slab, and no lane for a row until a block ends. A step takes an octet of two rows
 // from the grid as magnitudes (0..127), gives the signs to the activations instead, and multiplies bytes to pairs of i16; these
 // and the scale make i32. At the end of a block the rows' sums become lanes, and f = f + f32(total) * (d_w * d_y) is that of
-// slab7 (slab.ts), total being the same integer. lanes.ts has what differs between the builds; where the dots are relaxed, y is
+// slab7 (slab.ts), total being the same integer. lanes/ has what differs between the builds; where the dots are relaxed, y is
 // signed and a magnitude has 7 bits.
 // (Two octets of one row to a step: as fast, with twice the code. What else did not pay: bench/RESULTS.md, 2026-11-28.)
 
-import {
-  BASE, EVEN, STEP, addPairs, addScaledPairs, firstOctet, loadOctet, lookup, negative, octetPairs, secondOctet, signedPairs,
-} from "../lanes";
+import { BASE, STEP } from "../lanes/builds";
+import { lookup } from "../lanes/bytes";
+import { EVEN } from "../lanes/masks";
+import { addPairs, addScaledPairs, firstOctet, loadOctet, negative, octetPairs, secondOctet, signedPairs } from "../lanes/octets";
 import { Column } from "./activation-forms";
 import { GAPS, M2, ROW_OCTETS, Prepared, octets, quads, signPlane } from "./grid-rows";
 

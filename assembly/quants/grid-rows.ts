@@ -17,7 +17,9 @@
 //           added modulo 2, so that sign n = a[n] ^ a[n - 1] and the eighth = a[6]
 //   scales  nibbles: byte 16 (j >> 3) + 4 (j % 4) + r, the upper one where j & 4
 
-import { M1, M64, factor, lookup } from "../lanes";
+import { lookup } from "../lanes/bytes";
+import { factor } from "../lanes/dots";
+import { M1, M64 } from "../lanes/masks";
 import { Slab, storeOctets, withSigns } from "./slab";
 
 export enum Prepared { bytes = 656, scales = 16, deltas = 80, places = 144 }

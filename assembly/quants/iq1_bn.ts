@@ -9,7 +9,10 @@
 //                  trit k is element 60 + k. Those of the vectors less 128, as in TQ1_0
 
 import { f16ToF32, loadF16x4 } from "../half";
-import { BELOW1, BELOW2, EVEN, M128, ONES, STEP, even, odd, settle, startAt } from "../lanes";
+import { STEP } from "../lanes/builds";
+import { settle, startAt } from "../lanes/dots";
+import { even, odd } from "../lanes/even-odd";
+import { BELOW1, BELOW2, EVEN, M128, ONES } from "../lanes/masks";
 import { addProduct, addStep } from "./tile-parts";
 import { trit, trits } from "./tq1_0";
 

@@ -18,7 +18,7 @@
 // Prepared: deltas are the 16 bytes at 184.
 
 import { loadF16x4 } from "../half";
-import { M1 } from "../lanes";
+import { M1 } from "../lanes/masks";
 import { Prepared } from "./grid-rows";
 import { prepareTernaryPlaces, storeTernaryPlace } from "./iq1_s";
 import { EIGHTH } from "./slab";

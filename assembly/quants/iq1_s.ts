@@ -18,7 +18,7 @@
 // 6-7 of the first, bit 6 of the second; of vector 7 in bit 7 of the second, bits 6-7 of the third.
 
 import { loadFiniteF16x4 } from "../half";
-import { M1, M24 } from "../lanes";
+import { M1, M24 } from "../lanes/masks";
 import { M2, M248, M49, Prepared, octetPlace, prepareWide, storeScale } from "./grid-rows";
 import { EIGHTH } from "./slab";
 

@@ -6,7 +6,8 @@
 //   [4 f32]        d_row
 //   [nb x 64 B]    elements 16i .. 16i + 15: vector i, byte 4r + k: row r, element 4n + k of them in bits 2n and 2n + 1
 
-import { EVEN, M3, ONES, STEP } from "../lanes";
+import { STEP } from "../lanes/builds";
+import { EVEN, M3, ONES } from "../lanes/masks";
 import { addTwoBits, packTwoBits, twoBitsAt } from "./two-bits";
 
 /**

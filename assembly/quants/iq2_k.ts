@@ -19,7 +19,12 @@
 //   codes: vector 4i + m, byte 4r + k: row r, element 64i + 16s + 4m + k in bits 2s and 2s + 1, s = 0..3
 
 import { loadF16x4, loadScaleF16x4 } from "../half";
-import { EVEN, M15, M16, M3, M4, SPREAD_BYTE, STEP, addFolded, even, lookup, odd, scaledStep, spreadScales } from "../lanes";
+import { STEP } from "../lanes/builds";
+import { lookup } from "../lanes/bytes";
+import { even, odd } from "../lanes/even-odd";
+import { SPREAD_BYTE, addFolded, spreadScales } from "../lanes/folded";
+import { EVEN, M15, M16, M3, M4 } from "../lanes/masks";
+import { scaledStep } from "../lanes/scaled";
 import { addSums, pairScales, repackScales, scaleNibbles, setsOfBits, storeScaleBytes, storeScaleBytes32 } from "./folded";
 import { storeLane } from "./nibbles";
 import { Slab } from "./slab";

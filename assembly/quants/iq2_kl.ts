@@ -12,9 +12,12 @@
 //                     (high); then one: byte 4r + k: the inverse of bit 4 of codes k, 4 + k, 8 + k .. 28 + k, from bit 7 downwards
 
 import { loadF16x4 } from "../half";
-import {
-  EVEN, M128, M15, M16, SPREAD_BYTE, STEP, addFolded, even, lookup, odd, scaledStep, spreadScales,
-} from "../lanes";
+import { STEP } from "../lanes/builds";
+import { lookup } from "../lanes/bytes";
+import { even, odd } from "../lanes/even-odd";
+import { SPREAD_BYTE, addFolded, spreadScales } from "../lanes/folded";
+import { EVEN, M128, M15, M16 } from "../lanes/masks";
+import { scaledStep } from "../lanes/scaled";
 import { addSums, setsOfBits, storeScaleBytes32 } from "./folded";
 import { storeLane } from "./nibbles";
 import { Slab } from "./slab";

@@ -14,7 +14,7 @@
 //   296  [2 x 16 B]     scales
 
 import { loadFiniteF16x4 } from "../half";
-import { M24 } from "../lanes";
+import { M24 } from "../lanes/masks";
 import { M248, Prepared, octetPlace, prepareWide, prepareScales, storeScale, storeSigns } from "./grid-rows";
 import { EIGHTH } from "./slab";
 

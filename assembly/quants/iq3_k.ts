@@ -19,7 +19,12 @@
 //   24   [8 x 48 B]   codes
 
 import { loadF16x4, loadScaleF16x4 } from "../half";
-import { EVEN, M1, M15, M16, M3, M4, M7, SPREAD_BYTE, STEP, addFolded, even, lookup, odd, scaledStep, spreadScales } from "../lanes";
+import { STEP } from "../lanes/builds";
+import { lookup } from "../lanes/bytes";
+import { even, odd } from "../lanes/even-odd";
+import { SPREAD_BYTE, addFolded, spreadScales } from "../lanes/folded";
+import { EVEN, M1, M15, M16, M3, M4, M7 } from "../lanes/masks";
+import { scaledStep } from "../lanes/scaled";
 import { addSums, repackScales, scaleNibbles, setsOfBits, storeScaleBytes, storeScaleBytes32 } from "./folded";
 import { codes3 } from "./q3_k";
 import { Slab } from "./slab";

@@ -13,7 +13,7 @@
 //   424  [16 B]         scales of 32
 
 import { loadFiniteF16x4 } from "../half";
-import { M4 } from "../lanes";
+import { M4 } from "../lanes/masks";
 import { M252, Prepared, prepareWide, prepareScales, quadPlace, storeScale, storeSigns } from "./grid-rows";
 
 /** Where the signs of a block are: products read them there. */

@@ -8,7 +8,9 @@
 //   8    [4 x 16 B] vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
 import { f16ToF32, loadFiniteF16x4, loadNormalF16x4, MARK_BYTES } from "../half";
-import { M15, ONES, foldedStart, lookup, scaledFolded } from "../lanes";
+import { lookup } from "../lanes/bytes";
+import { foldedStart, scaledFolded } from "../lanes/folded";
+import { M15, ONES } from "../lanes/masks";
 import { nibbleAt } from "./nibbles";
 import { OffsetSlab } from "./offset-slab";
 

@@ -14,10 +14,11 @@
 //                   8i + 4 + k (high)
 
 import { loadF16x4 } from "../half";
-import {
-  EVEN, M15, M48, M63, STEP, addScaledParts, dotParts, dotSecond, even, firstPart, lookup, odd,
-  secondPart, signedFactor,
-} from "../lanes";
+import { STEP } from "../lanes/builds";
+import { lookup } from "../lanes/bytes";
+import { addScaledParts, dotParts, dotSecond, firstPart, secondPart, signedFactor } from "../lanes/codebook";
+import { even, odd } from "../lanes/even-odd";
+import { EVEN, M15, M48, M63 } from "../lanes/masks";
 import { storeScaleBytes32 } from "./folded";
 import { IQ4NL_VALUES } from "./iq4_nl";
 import { repackNibbles } from "./nibbles";

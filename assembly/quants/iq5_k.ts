@@ -14,10 +14,12 @@
 //   codes of 32 elements: four vectors; byte 4r + k of vector m: row r, bits 0-3 of element 4m + k (low), 16 + 4m + k (high);
 //   then one: byte 4r + k: the inverse of bit 4 of elements k, 16 + k, 4 + k, 20 + k, 8 + k .. 28 + k, from bit 7 downwards
 
-import { M128, M15, lookup, scaledFolded } from "../lanes";
-import { repackHeadIQ4_K, storeScaleIQ4_KS, storeScalesIQ4_K } from "./iq4_k";
+import { lookup } from "../lanes/bytes";
+import { scaledFolded } from "../lanes/folded";
+import { M128, M15 } from "../lanes/masks";
 import { storeLane } from "./nibbles";
 import { Slab } from "./slab";
+import { repackHeadIQ4_K, storeScaleIQ4_KS, storeScalesIQ4_K } from "./two-sets";
 import { M2, bits, choice } from "./words";
 
 /** iq5nl_values of LAYOUTS.md: two sets, the second larger by 2. */

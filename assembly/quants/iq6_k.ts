@@ -14,7 +14,9 @@
 //                     of bit 4 in bit 6, of bit 5 in bit 7; bits 4-5: of element 12 + k bits 0-1 (v0), 2-3 (v1), 6-7 (v2) of such a byte
 
 import { f16ToF32, loadScaleF16x4 } from "../half";
-import { M1, M128, M15, M3, SPREAD_BYTE, addFolded, lookup, scaledFolded, spreadScales } from "../lanes";
+import { lookup } from "../lanes/bytes";
+import { SPREAD_BYTE, addFolded, scaledFolded, spreadScales } from "../lanes/folded";
+import { M1, M128, M15, M3 } from "../lanes/masks";
 import { addSums, setsOfBits, storeScaleBytes } from "./folded";
 import { Slab } from "./slab";
 import { choice } from "./words";

@@ -16,7 +16,8 @@
 //   160  [16 x 4 i32] sc[j], as `factor` gives it
 //   416  [64 x 16 B]  vector n, byte 4r + k: row r, element 4n + k
 
-import { EVEN, STEPS5, addScaled } from "../lanes";
+import { STEPS5, addScaled } from "../lanes/dots";
+import { EVEN } from "../lanes/masks";
 import { headBytes } from "./activation-forms";
 import { addSlabStep } from "./tile-parts";
 

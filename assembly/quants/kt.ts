@@ -20,9 +20,11 @@
 // multiplied before they are summed; not so in IQ3_KT, whose magnitudes want the sum.
 
 import { IQ4K_VALUES } from "./iq4_k";
-import {
-  LOW16, M1, M15, M255, M63, SPREAD_BYTE, STEP, addFolded, factorPair, lookup, pairSums, scaledBytes, scaledFolded, spreadScales,
-} from "../lanes";
+import { STEP } from "../lanes/builds";
+import { lookup, pairSums } from "../lanes/bytes";
+import { SPREAD_BYTE, addFolded, scaledFolded, spreadScales } from "../lanes/folded";
+import { LOW16, M1, M15, M255, M63 } from "../lanes/masks";
+import { factorPair, scaledBytes } from "../lanes/scaled";
 import { addSums } from "./folded";
 import { I1, I15, I7, Slab } from "./slab";
 import { I127, field, storeScales32 } from "./words";

@@ -7,7 +7,10 @@
 //   0    [4 u8]     e of rows 0..3
 //   4    [4 x 16 B] vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
-import { EVEN, M15, ONES, STEP, lookup, settle } from "../lanes";
+import { STEP } from "../lanes/builds";
+import { lookup } from "../lanes/bytes";
+import { settle } from "../lanes/dots";
+import { EVEN, M15, ONES } from "../lanes/masks";
 import { nibbleAt, repackNibbles } from "./nibbles";
 import { OffsetSlab } from "./offset-slab";
 import { addProduct, addTwoSteps } from "./tile-parts";

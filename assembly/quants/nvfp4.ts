@@ -10,7 +10,11 @@
 //   0    [16 B]     scales, byte 4r + j: row r, sub-block j: exponent + 11 in bits 3-7, 0 for s = 0, mantissa: none is subnormal
 //   16   [4 x 32 B] sub-block j: two vectors; vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
-import { EVEN, M15, ONES, STEP, dot, even, lookup, odd, settled } from "../lanes";
+import { STEP } from "../lanes/builds";
+import { lookup } from "../lanes/bytes";
+import { dot, settled } from "../lanes/dots";
+import { even, odd } from "../lanes/even-odd";
+import { EVEN, M15, ONES } from "../lanes/masks";
 import { MXFP4_VALUES } from "./mxfp4";
 import { HalfSlab } from "./offset-slab";
 

@@ -7,7 +7,8 @@
 //
 // Slab of 16 weights with a scale of their own (NVFP4), 80 bytes: the same with four vectors, offset 16.
 
-import { EVEN, ONES, STEPS5, STEPS6, settle, settled } from "../lanes";
+import { STEPS5, STEPS6, settle, settled } from "../lanes/dots";
+import { EVEN, ONES } from "../lanes/masks";
 import { addProduct, addSlabStep } from "./tile-parts";
 
 export enum OffsetSlab { bytes = 144, weights = 16 }

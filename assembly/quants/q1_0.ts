@@ -8,7 +8,10 @@
 //   8    [4 x 16 B] elements 32i .. 32i + 31: vector i, byte 4r + k: row r, element 4n + k of them in bit n
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
-import { EVEN, M1, ONES, STEP, even, odd, settle } from "../lanes";
+import { STEP } from "../lanes/builds";
+import { settle } from "../lanes/dots";
+import { even, odd } from "../lanes/even-odd";
+import { EVEN, M1, ONES } from "../lanes/masks";
 import { packFifthBits } from "./fifth-bits";
 import { addProduct, addStep } from "./tile-parts";
 

@@ -8,7 +8,8 @@
 //   8    [4 x 16 B] elements 16i .. 16i + 15: vector i, byte 4r + k: row r, element 4n + k of them in bits 2n and 2n + 1
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
-import { EVEN, M3, ONES, STEP } from "../lanes";
+import { STEP } from "../lanes/builds";
+import { EVEN, M3, ONES } from "../lanes/masks";
 import { addTwoBits, twoBitsAt } from "./two-bits";
 
 /**

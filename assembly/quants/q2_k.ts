@@ -14,9 +14,11 @@
 // The second quad's codes are multiplied where they are, as 4q: one shift for four vectors, and the first's scales times 4.
 
 import { ALL_NORMAL, f16ToF32, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
-import {
-  EVEN, M12, M15, M15X2, M255, M3, M60, STEP, addScaled, dot, even, factor, highFactors, lowFactors, odd,
-} from "../lanes";
+import { STEP } from "../lanes/builds";
+import { addScaled, dot, factor } from "../lanes/dots";
+import { even, odd } from "../lanes/even-odd";
+import { EVEN, M12, M15, M15X2, M255, M3, M60 } from "../lanes/masks";
+import { highFactors, lowFactors } from "../lanes/quads";
 import { Quads } from "./activation-forms";
 import { Q2Slab } from "./k-slab";
 import { storeLane } from "./nibbles";

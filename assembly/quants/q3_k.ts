@@ -14,9 +14,12 @@
 // The second quad's codes are multiplied where they are, as 8q, and the first's scales times 8.
 
 import { f16ToF32, loadFiniteF16x4, loadScaleF16x4 } from "../half";
-import {
-  EVEN, M255, M56, M63, M7, STEP, addScaled, dot, even, factorPair, highFactors, lowFactors, odd, startOfQuad,
-} from "../lanes";
+import { STEP } from "../lanes/builds";
+import { addScaled, dot } from "../lanes/dots";
+import { even, odd } from "../lanes/even-odd";
+import { EVEN, M255, M56, M63, M7 } from "../lanes/masks";
+import { highFactors, lowFactors, startOfQuad } from "../lanes/quads";
+import { factorPair } from "../lanes/scaled";
 import { Quads } from "./activation-forms";
 import {
   fourth, fourthBits, quadOrder, sixBitsAt, storeRows, storeSixBits, storeSixBitWords, subBlockOf, sumLanes, words,

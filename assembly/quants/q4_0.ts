@@ -8,7 +8,10 @@
 //   8    [4 x 16 B] vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
 import { f16ToF32, loadFiniteF16x4, loadNormalF16x4, MARK_BYTES, markGroup } from "../half";
-import { M15, NIBBLE, ONES, STEP, highEven, highOdd, lowEven, lowOdd, settle } from "../lanes";
+import { STEP } from "../lanes/builds";
+import { settle } from "../lanes/dots";
+import { NIBBLE, highEven, highOdd, lowEven, lowOdd } from "../lanes/even-odd";
+import { M15, ONES } from "../lanes/masks";
 import { nibbleAt, repackNibbles } from "./nibbles";
 import { OffsetSlab } from "./offset-slab";
 import { addProduct, addStep } from "./tile-parts";

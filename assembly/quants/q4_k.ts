@@ -13,7 +13,10 @@
 //   64   [8 x 64 B] sub-block j: four vectors; vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
-import { EVEN, M15, M255, M48, M63, NIBBLE, STEP, addScaled, factor, highEven, highOdd, lowEven, lowOdd } from "../lanes";
+import { STEP } from "../lanes/builds";
+import { addScaled, factor } from "../lanes/dots";
+import { NIBBLE, highEven, highOdd, lowEven, lowOdd } from "../lanes/even-odd";
+import { EVEN, M15, M255, M48, M63 } from "../lanes/masks";
 import { headBytes } from "./activation-forms";
 import { KSlab } from "./k-slab";
 import { nibbleAt, pairNibbles, storeLane } from "./nibbles";

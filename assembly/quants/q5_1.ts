@@ -11,7 +11,9 @@
 //   32   [4 x 16 B] vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
 import { f16ToF32 } from "../half";
-import { EVEN, M15, M16, ONES, STEP, settle } from "../lanes";
+import { STEP } from "../lanes/builds";
+import { settle } from "../lanes/dots";
+import { EVEN, M15, M16, ONES } from "../lanes/masks";
 import { fifthBitAt, fifthBits, packFifthBits } from "./fifth-bits";
 import { nibbleAt, repackNibbles } from "./nibbles";
 import { addProductAndMinimum, addTwoSteps, loadScales } from "./tile-parts";

@@ -16,7 +16,10 @@
 //                   (v4 >> 5) ^ (v1 >> 4) ^ (v3 >> 3) 28 + k: with one mask each, after the shifts
 
 import { f16ToF32 } from "../half";
-import { EVEN, M255, M31, STEP, STEPS5, addScaled, even, factor, odd } from "../lanes";
+import { STEP } from "../lanes/builds";
+import { STEPS5, addScaled, factor } from "../lanes/dots";
+import { even, odd } from "../lanes/even-odd";
+import { EVEN, M255, M31 } from "../lanes/masks";
 import { headBytes } from "./activation-forms";
 import { KSlab } from "./k-slab";
 import { min6, repackScales6, scale6, takeMinima, unpackScales6 } from "./q4_k";

@@ -10,7 +10,9 @@
 //   40   [4 x 16 B] bits 0-3: vector i, byte 4r + k: row r, elements 8i + k (low), 8i + 4 + k (high)
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
-import { EVEN, M15, M48, ONES, STEP, settle } from "../lanes";
+import { STEP } from "../lanes/builds";
+import { settle } from "../lanes/dots";
+import { EVEN, M15, M48, ONES } from "../lanes/masks";
 import { nibbleAt, repackNibbles } from "./nibbles";
 import { OffsetSlab } from "./offset-slab";
 import { addProduct, addTwoSteps } from "./tile-parts";

@@ -11,7 +11,12 @@
 //   72   [4 x 4 x 48 B] quad q, row r: four vectors of codes in three bytes
 
 import { f16ToF32, loadFiniteF16x4, loadScaleF16x4 } from "../half";
-import { EVEN, M63, STEP, addScaled, dot, even, factorPair, highFactors, lowFactors, odd, startOfQuad } from "../lanes";
+import { STEP } from "../lanes/builds";
+import { addScaled, dot } from "../lanes/dots";
+import { even, odd } from "../lanes/even-odd";
+import { EVEN, M63 } from "../lanes/masks";
+import { highFactors, lowFactors, startOfQuad } from "../lanes/quads";
+import { factorPair } from "../lanes/scaled";
 import { Quads } from "./activation-forms";
 import { storeLane } from "./nibbles";
 import { fourth, fourthBits, quadOrder, sixBitsAt, storeRows, storeSixBits, subBlockOf, sumLanes, words } from "./quads";

@@ -8,7 +8,8 @@
 //   8    [8 x 16 B] vector i, byte 4r + k: row r, element 4i + k
 
 import { f16ToF32, loadFiniteF16x4, loadNormalF16x4, MARK_BYTES, markGroup } from "../half";
-import { ONES, foldedStart, scaledFolded } from "../lanes";
+import { foldedStart, scaledFolded } from "../lanes/folded";
+import { ONES } from "../lanes/masks";
 import { OffsetSlab } from "./offset-slab";
 
 /**

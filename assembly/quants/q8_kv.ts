@@ -7,7 +7,8 @@
 //   [4 i32]        the sums, unused
 //   [nb x 128 B]   eight vectors; vector i, byte 4r + k: row r, element 4i + k
 
-import { ONES, foldedStart, scaledFolded } from "../lanes";
+import { foldedStart, scaledFolded } from "../lanes/folded";
+import { ONES } from "../lanes/masks";
 import { OffsetSlab } from "./offset-slab";
 
 /**

@@ -6,7 +6,10 @@
 //   16   [8 x 16 B] vector n, byte 4r + k: row r, element 4n + k, i8
 
 import { loadFiniteF16x4 } from "../half";
-import { ONES, STEP, addOdd, evenSigned, foldedStep, oddSigned } from "../lanes";
+import { STEP } from "../lanes/builds";
+import { evenSigned, oddSigned } from "../lanes/even-odd";
+import { addOdd, foldedStep } from "../lanes/folded";
+import { ONES } from "../lanes/masks";
 import { addProduct } from "./tile-parts";
 
 /**

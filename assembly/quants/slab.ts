@@ -8,14 +8,16 @@
 //   272  [64 x 16 B]  vector n, byte 4r + k: row r, element 4n + k, as w + 64 (slab7, w = -63..63) or w (signedSlab, i8)
 // The value of a weight is d * scale * w, with a scale of -128..127.
 //
-// Wide slab, 2064 bytes, for several columns: of signed weights where lanes.ts says so, in base of all:
+// Wide slab, 2064 bytes, for several columns: of signed weights where lanes/builds.ts says so, in base of all:
 //   0    [4 f32]          d
 //   16   [64 x 2 x 16 B]  step n, i16 2r + k: row r, scale * w of elements 4n + 2k (first vector), 4n + 2k + 1 (second)
 
-import {
-  EVEN, LOW16, ONES, STEP, STEPS7, addLeast, addScaled, even, evenI16, foldedStep, odd, oddI16, scaledEnd, scaledLeast, scaledStart, scaledStep,
-  startOf, startWords,
-} from "../lanes";
+import { STEP } from "../lanes/builds";
+import { STEPS7, addScaled, startOf, startWords } from "../lanes/dots";
+import { even, evenI16, odd, oddI16 } from "../lanes/even-odd";
+import { foldedStep } from "../lanes/folded";
+import { EVEN, LOW16, ONES } from "../lanes/masks";
+import { addLeast, scaledEnd, scaledLeast, scaledStart, scaledStep } from "../lanes/scaled";
 import { HEAD, HEAD_PAIRS } from "./activation-forms";
 import { addProduct, addSlabStep } from "./tile-parts";
 

@@ -1,10 +1,12 @@
 // Parts that the templates of this folder share (matmul/generate-tiles.mjs, @part).
 
 import { ALL_NORMAL, loadFiniteF16x4, loadNormalF16x4, normal } from "../half";
-import { STEP, dot, even, odd } from "../lanes";
+import { STEP } from "../lanes/builds";
+import { dot } from "../lanes/dots";
+import { even, odd } from "../lanes/even-odd";
 
 /**
- * a = a + the products of 4 weights, `even` and `odd` (lanes.ts), with step $n of the columns; the steps begin $head words of
+ * a = a + the products of 4 weights, `even` and `odd` (lanes/even-odd.ts), with step $n of the columns; the steps begin $head words of
  * every column behind y. $fresh: dot begins a new sum.
  * @part
  */

@@ -11,7 +11,10 @@
 //                    vector holds 16 elements. Bytes less 128: V8 takes three instructions to compare unsigned ones, one for signed
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
-import { BELOW1, BELOW2, EVEN, ONES, STEP, even, odd, settle, sumOf256 } from "../lanes";
+import { STEP } from "../lanes/builds";
+import { settle, sumOf256 } from "../lanes/dots";
+import { even, odd } from "../lanes/even-odd";
+import { BELOW1, BELOW2, EVEN, ONES } from "../lanes/masks";
 import { headBytes } from "./activation-forms";
 import { addStep } from "./tile-parts";
 

@@ -9,7 +9,10 @@
 //   8    [16 x 16 B] elements 16j .. 16j + 15: vector j, byte 4r + k: row r, element 4n + k of them in bits 2n and 2n + 1
 
 import { f16ToF32, loadFiniteF16x4 } from "../half";
-import { EVEN, M12, M3, ONES, STEP, addQuarter, dot, even, odd, settle, sumOf256 } from "../lanes";
+import { STEP } from "../lanes/builds";
+import { addQuarter, dot, settle, sumOf256 } from "../lanes/dots";
+import { even, odd } from "../lanes/even-odd";
+import { EVEN, M12, M3, ONES } from "../lanes/masks";
 import { headBytes } from "./activation-forms";
 import { addStep } from "./tile-parts";
 import { packTwoBits, twoBitsAt } from "./two-bits";

@@ -1,7 +1,8 @@
 // Order of 2-bit codes in the R4 layouts: byte k (0..3) of a row's word holds, in bits 2n and 2n + 1, element 4n + k of
 // 16, so that one shift brings a whole step to the low bits.
 
-import { even, odd, settle, startAt } from "../lanes";
+import { settle, startAt } from "../lanes/dots";
+import { even, odd } from "../lanes/even-odd";
 import { addProduct, addStep } from "./tile-parts";
 
 /** The word of 16 codes, each a byte < 4. */

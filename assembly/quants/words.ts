@@ -5,7 +5,7 @@
 // In what follows, word n of a type's field means the vector of the four rows' words. Products with several columns unpack blocks to
 // slabs (slab.ts).
 
-import { factorPair } from "../lanes";
+import { factorPair } from "../lanes/scaled";
 import { Slab } from "./slab";
 
 /** Interleaves nRows (1..4) rows of nb blocks, rowBytes apart; missing rows must be zero. */
@@ -35,7 +35,7 @@ export function storeScales32(slab: usize, b: u32, s: v128): void {
   v128.store(slab + (b << 5), pair, Slab.scales + 16);
 }
 
-// Masks come from memory, once per block where registers allow it: V8 makes a constant anew at every use (lanes.ts).
+// Masks come from memory, once per block where registers allow it: V8 makes a constant anew at every use (lanes/masks.ts).
 
 /** Bits from `from` on of each lane, as many as the mask has. */
 // @ts-ignore: decorator

@@ -250,8 +250,8 @@ export class Kernels {
 async function compiled(build: Build): Promise<Uint8Array<ArrayBuffer>> {
   const generated = generatedSources();
   const hash = createHash("sha256").update(entry).update(JSON.stringify(generated)).update(build);
-  const sources = ["abi.ts", "half.ts", "lanes.ts", "work.ts"].concat(
-    ["matmul", "quants"].flatMap((part) =>
+  const sources = ["abi.ts", "half.ts", "work.ts"].concat(
+    ["lanes", "matmul", "quants"].flatMap((part) =>
       readdirSync(join(root, "assembly", part))
         .filter((name) => name.endsWith(".ts") && !name.endsWith(".generated.ts"))
         .sort()
