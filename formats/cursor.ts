@@ -127,11 +127,12 @@ export class Cursor {
     const wanted = Math.min(Math.max(length, this.#chunk), this.limit - offset);
     this.#chunk = Math.min(this.#chunk * 4, LARGEST_CHUNK);
     const bytes = await this.source.read(offset, wanted);
-    if (bytes.length !== wanted) {
+    // a caller's own source may answer anything
+    if (!ArrayBuffer.isView(bytes) || bytes.length !== wanted) {
       throw new GgufError({
         subject: "read",
         expected: `${wanted} bytes`,
-        found: `${bytes.length}`,
+        found: ArrayBuffer.isView(bytes) ? `${bytes.length}` : "no Uint8Array",
         source: this.source.name,
         offset,
         remedy: "the file may have changed while it was being read",

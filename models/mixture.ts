@@ -48,10 +48,35 @@ export function readMixture(
       gating: GATINGS[gating] ?? defaults.gating,
       normalise: keys.bool("expert_weights_norm", defaults.normalise),
       scale,
-      nGroup: keys.u32("expert_group_count", 0),
-      nGroupUsed: keys.u32("expert_group_used_count", 0),
+      ...readGroups(keys, hp),
     },
   };
+}
+
+/** Groups of experts, of which each row uses some. 0 or 1 group: there are none. */
+function readGroups(
+  keys: ModelKeys,
+  { expertCount, expertUsedCount }: Hparams,
+): Pick<RouteParams, "nGroup" | "nGroupUsed"> {
+  const nGroup = keys.u32("expert_group_count", 0);
+  const nGroupUsed = keys.u32("expert_group_used_count", 0);
+  if (expertCount === 0 || nGroup <= 1) return {};
+  if (expertCount % nGroup !== 0) {
+    throw new ModelError({
+      subject: `key "${keys.architecture}.expert_group_count"`,
+      expected: `a divisor of the ${expertCount} experts`,
+      found: String(nGroup),
+    });
+  }
+  const least = Math.ceil((expertUsedCount * nGroup) / expertCount);
+  if (nGroupUsed < least || nGroupUsed > nGroup) {
+    throw new ModelError({
+      subject: `key "${keys.architecture}.expert_group_used_count"`,
+      expected: `${least} to ${nGroup} groups, for the ${expertUsedCount} experts that a token uses`,
+      found: String(nGroupUsed),
+    });
+  }
+  return { nGroup, nGroupUsed };
 }
 
 /** Whether layer `il` has experts. */

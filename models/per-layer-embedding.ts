@@ -1,6 +1,7 @@
 // What gemma3n and gemma4 share: an embedding of each token for every layer, and attention whose last layers
 // read the keys and values of earlier ones.
 import * as blocks from "./blocks.ts";
+import { ModelError } from "./errors.ts";
 import type { Hparams, ModelKeys } from "./hparams.ts";
 import type { KvCache, Ops, RopeParams, Tensor } from "./ops.ts";
 
@@ -95,7 +96,17 @@ export function sharedKvAttention(
     const shape = { nHeadKv, headDimK: headDim, headDimV: headDim, window: hp.windows[il] };
     caches.set(il, ops.kvStore(il, normed(k, "attn_k"), vNormed, shape));
   }
-  const cache = caches.get(kvLayer(hp, il))!;
+  const cache = caches.get(kvLayer(hp, il));
+  if (cache === undefined) {
+    const kind = hp.windows[il] === undefined ? "without" : "with";
+    throw new ModelError({
+      subject: `key "${hp.architecture}.attention.shared_kv_layers"`,
+      expected: `a layer ${kind} a window among the first ${hp.firstSharedKvLayer}, for layer ${il} to read its keys and values`,
+      found: "none",
+      remedy:
+        "the file's metadata is damaged or was converted wrongly; --override-kv can set single values",
+    });
+  }
   const heads = ops.attention(q, { cache, nHead, scale: 1, window: hp.windows[il] });
   const rows = blocks.besideAttention(ops, hp, il, ops.tap(heads, `kqv_out-${il}`));
   return blocks.linear(ops, rows, `${blk}.attn_output`, hp.embeddingLength);

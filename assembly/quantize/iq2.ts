@@ -9,7 +9,7 @@ import {
   DIGITS, Grid, Refine, SIGNS, XVAL, maxValue, pointOf, scaleCode, searchGrid, splitSigns, turnSigns,
 } from "./grid";
 import { makeQp } from "./search";
-import { EPS, SCALES, WEIGHTS, at, put, storeScale, sumSquares, weigh } from "./scalar";
+import { EPS, SCALES, WEIGHTS, at, noteOverflow, put, storeScale, sumSquares, weigh } from "./scalar";
 
 /** Needs importance weights. */
 export function quantizeIQ2_XXS(x: usize, k: u32, qw: usize, y: usize, s: usize, t: usize): void {
@@ -26,7 +26,9 @@ export function quantizeIQ2_XXS(x: usize, k: u32, qw: usize, y: usize, s: usize,
       if (maxValue(32, s) < EPS) continue;
       // three digits, but the first scale is found for five levels
       let scale = makeQp(32, 4, s + XVAL, w, s + DIGITS);
-      if (scale * 3 <= 0) continue;
+      // no number: the error weights are beyond the range of f32, and the digits may be no digits
+      if (scale != scale) noteOverflow();
+      if (!(scale * 3 > 0)) continue;
       scale = searchGrid(Grid.IQ2_XXS, t, 32, w, 6, 0.1, scale * 3, scale, Refine.all, s);
       if (scale < 0) {
         scale = -scale;

@@ -21,12 +21,21 @@ import { runLength } from "./record-runs.ts";
 import { Recorded, RecordedRouting, ref } from "./recorded.ts";
 import { align, f32Bits, type RecordingContext, ROW_ROUND } from "./recording-context.ts";
 
+/** Experts for which a thread's scratch memory has room (mostExperts of assembly/ops/moe.ts). */
+const MOST_EXPERTS = 8192;
+
+function checkExpertCount(label: string, n: number): void {
+  if (n > MOST_EXPERTS)
+    throw new PlanError(`${label}: expected at most ${MOST_EXPERTS} experts, found ${n}`);
+}
+
 export function route(r: RecordingContext, x: Tensor, params: RouteParams): Routing {
   const a = x as Recorded,
     nExpert = a.width,
     { nUsed, selectionBias } = params;
   if (nUsed < 1 || nUsed > nExpert)
     throw new PlanError(`route: expected 1 to ${nExpert} experts per token, found ${nUsed}`);
+  checkExpertCount("route", nExpert);
   const stride = align(nUsed, 4) * 4,
     bytes = align(r.maxRows(a.rows), ROW_ROUND) * stride;
   const ids = r.value("expert ids", a.rows, bytes, stride),
@@ -105,6 +114,7 @@ export function expertMatmul(
   const [k, m, n] = w.shape;
   if (n !== routing.nExpert)
     throw new PlanError(`${w.name}: expected ${routing.nExpert} experts, found ${n}`);
+  checkExpertCount(w.name, n);
   if (x.width !== k && x.width !== k * nUsed)
     throw new PlanError(
       `${w.name}: expected an input of width ${k} or ${k * nUsed}, found ${x.width}`,

@@ -3,7 +3,7 @@
 // (assembly/matmul).
 
 import type { Tensor, Weight } from "../../models/ops.ts";
-import { PlanError } from "../errors.ts";
+import { OptionError, PlanError } from "../errors.ts";
 import { EmbedIndex, EmbedWord, MatmulWord, Op, PackWord, Word } from "../memory/abi.generated.ts";
 import type { Ref, Value } from "./instruction.ts";
 import { type Recorded, ref } from "./recorded.ts";
@@ -22,8 +22,16 @@ export function embedAt(
 }
 
 function embedBy(r: RecordingContext, w: Weight, index: EmbedIndex): Recorded {
+  const [width, nRows = 1] = w.shape,
+    { nCtx } = r.options;
+  if (index === EmbedIndex.position && nCtx > nRows) {
+    throw new OptionError(
+      `nCtx: expected at most ${nRows}, for which the model has learned positions (${w.name}), found ${nCtx}; ` +
+        "load it with a smaller context",
+    );
+  }
   const placed = r.matrix(w);
-  const dst = r.tensor(w.name, "tokens", w.shape[0]);
+  const dst = r.tensor(w.name, "tokens", width);
   r.emit(
     Op.embed,
     w.name,
@@ -35,7 +43,7 @@ function embedBy(r: RecordingContext, w: Weight, index: EmbedIndex): Recorded {
       [EmbedWord.type, placed.type],
       [EmbedWord.groupBytes, placed.groupBytes],
       [EmbedWord.index, index],
-      [EmbedWord.nRows, w.shape[1] ?? 1],
+      [EmbedWord.nRows, nRows],
       [EmbedWord.weight, { kind: "weight", weight: placed }],
     ],
     [],

@@ -159,7 +159,7 @@ export class Slabs {
 
   /** The first piece that could not be converted, in the order of the weights: the same for any number of threads. */
   private checkFaults(
-    { type }: QuantizeRequest,
+    { type, imatrix }: QuantizeRequest,
     faults: number,
     perRow: number,
     nRows: number,
@@ -173,8 +173,9 @@ export class Slabs {
       const first = at + Math.floor(p / perRow) * n + (p % perRow) * piece;
       if (fault === FAULT.overflow) {
         const last = first + Math.min(piece, n - (p % perRow) * piece) - 1;
+        const what = imatrix ? "the tensor or its importance weights" : "the tensor";
         throw new OptionError(
-          `values: expected magnitudes whose ${type.name} fits 16-bit floats, found larger ones (in ${first}..${last}); scale the tensor down`,
+          `values: expected magnitudes whose ${type.name} fits 16-bit floats, found larger ones (in ${first}..${last}); scale ${what} down`,
         );
       }
       const [value] = new Float32Array(buffer, faults + p * FAULT.bytes + 4, 1);

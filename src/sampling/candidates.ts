@@ -217,7 +217,8 @@ export function saturate(x: number): number {
 }
 
 function badLogit(logit: number, token: number): SamplingError {
-  const remedy = "the model's output is broken: check the file with `samebit verify`";
+  const remedy =
+    "the model's weights or the numbers of its metadata are damaged: download or convert it again";
   return new SamplingError("logits", "numbers or -Infinity", `${logit} at token ${token}`, remedy);
 }
 

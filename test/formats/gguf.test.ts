@@ -1,5 +1,6 @@
 // Reading well-formed files: bytes put together by hand, the fixtures, split models, large headers.
 import { describe, expect, it } from "vitest";
+import { GgufError } from "../../formats/errors.ts";
 import { closeGguf, readGguf, readTensor } from "../../formats/gguf.ts";
 import { writeGguf } from "../../formats/gguf-writer.ts";
 import { bytesSource, type Source } from "../../formats/source.ts";
@@ -321,6 +322,17 @@ describe("sources that misbehave", () => {
   it.each([7, 9, 0])("%i bytes where 8 were asked for", async (length) => {
     const source: Source = { name: "short", size: 8, read: () => new Uint8Array(length) };
     await expect(readGguf(source)).rejects.toThrow(`read: expected 8 bytes, found ${length}`);
+  });
+
+  it.each([
+    ["a text", "GGUF...."],
+    ["an ArrayBuffer", new ArrayBuffer(8)],
+    ["nothing", undefined],
+  ])("%s where bytes were asked for", async (_, answer) => {
+    const read = (() => answer) as unknown as Source["read"];
+    const failure = readGguf({ name: "odd", size: 8, read });
+    await expect(failure).rejects.toThrow(GgufError);
+    await expect(failure).rejects.toThrow("read: expected 8 bytes, found no Uint8Array");
   });
 
   it.each([-1, NaN, Infinity, 1.5])("size %d", async (size) => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Metadata, type MetadataValue } from "../../formats/metadata.ts";
 import { ARCHITECTURES, describeModel, ModelError, ModelKeys } from "../../models/index.ts";
 import { readHparams } from "../../models/hparams.ts";
+import { readMixture } from "../../models/mixture.ts";
 
 type Entries = Record<string, number | string | boolean | number[]>;
 
@@ -151,6 +152,38 @@ describe("readHparams", () => {
     const error = caught(() => hparams(entries as unknown as Entries));
     expect(error).toBeInstanceOf(ModelError);
     expect(error.message).toMatch(message);
+  });
+
+  it.each([
+    [8, 3, 2, /expert_group_count": expected a divisor of the 8 experts, found 3/],
+    [8, 2 ** 32 - 1, 2, /expert_group_count": expected a divisor of the 8 experts/],
+    [8, 4, 0, /expert_group_used_count": expected 2 to 4 groups.*the 3 experts.*found 0/],
+    [8, 8, 2, /expert_group_used_count": expected 3 to 8 groups.*the 3 experts.*found 2/],
+    [8, 4, 5, /expert_group_used_count": expected 2 to 4 groups.*the 3 experts.*found 5/],
+  ])("refuses %i experts in %i groups, %i of them used", (experts, groups, used, message) => {
+    const entries = {
+      ...LLAMA,
+      "llama.expert_count": experts,
+      "llama.expert_used_count": 3,
+      "llama.expert_group_count": groups,
+      "llama.expert_group_used_count": used,
+    };
+    const keys = new ModelKeys(metadata(entries), "llama");
+    const read = () =>
+      readMixture(keys, readHparams(keys, "rms"), { gating: "softmax", normalise: true });
+    const error = caught(read);
+    expect(error).toBeInstanceOf(ModelError);
+    expect(error.message).toMatch(message);
+  });
+
+  it("knows that one group is none", () => {
+    const entries = { ...LLAMA, "llama.expert_count": 8, "llama.expert_used_count": 3 };
+    const keys = new ModelKeys(metadata({ ...entries, "llama.expert_group_count": 1 }), "llama");
+    const hp = readMixture(keys, readHparams(keys, "rms"), {
+      gating: "softmax",
+      normalise: true,
+    });
+    expect(hp.expertRouting.nGroup).toBeUndefined();
   });
 
   it.each([

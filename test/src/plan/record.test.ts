@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ModelError } from "../../../models/index.ts";
-import { PlanError } from "../../../src/errors.ts";
+import { OptionError, PlanError } from "../../../src/errors.ts";
 import type { Ops, Tensor } from "../../../models/ops.ts";
 import { AttentionWord, Op } from "../../../src/memory/abi.generated.ts";
 import { f32Bits } from "../../../src/plan/record.ts";
@@ -75,6 +75,12 @@ describe("Recorder", () => {
       /multiple of 4/,
     ],
     [
+      "more positions than were learned",
+      (o) => o.embedAt(o.weight("token_embd.weight", [16, 40]), "position"),
+      OptionError,
+      /nCtx: expected at most 40, .*\(token_embd\.weight\), found 64; load it with a smaller context/,
+    ],
+    [
       "no logits",
       (o) => o.embed(o.weight("token_embd.weight", [16, 40])),
       PlanError,
@@ -143,6 +149,24 @@ describe("Recorder", () => {
     const forwardWith = (ops: Ops) =>
       void run(ops, ops.embed(ops.weight("token_embd.weight", [16, 40])));
     expect(() => record(shapes, forwardWith)).toThrow(message);
+  });
+
+  it("refuses more experts than scratch memory holds", () => {
+    const n = 8193;
+    const by = { embd: [16, 40], router: [16, n], experts: [16, 4, n] };
+    const embed = (ops: Ops) => ops.embed(ops.weight("embd", [16, 40]));
+    expect(() =>
+      record(by, (ops) => {
+        const logits = ops.matmul(ops.weight("router", [16, n]), embed(ops));
+        ops.route(logits, { nUsed: 2, gating: "softmax", normalise: true });
+      }),
+    ).toThrow(/route: expected at most 8192 experts, found 8193/);
+    expect(() =>
+      record(by, (ops) => {
+        const repeated = ops.repeat(embed(ops), n);
+        ops.matmulByRun(ops.weight("experts", [16, 4, n]), repeated);
+      }),
+    ).toThrow(/experts: expected at most 8192 experts, found 8193/);
   });
 
   it("refuses a matrix type without kernels", () => {

@@ -73,6 +73,14 @@ describe.each([{ threads: 1 }, { threads: 2 }, { threads: 5 }, { threads: 1, inl
       );
       expect((await quantizer.quantize("Q4_0", new Float32Array(32))).length).toBe(18);
     });
+
+    it("refuses importance weights that overflow", async () => {
+      const x = gaussian(8, 4 * 768),
+        imatrix = new Float32Array(768).fill(3.4e38);
+      await expect(quantizer.quantize("IQ2_XXS", x, { nPerRow: 768, imatrix })).rejects.toThrow(
+        /^values: expected magnitudes whose IQ2_XXS fits 16-bit floats.*or its importance weights down/,
+      );
+    });
   },
 );
 
