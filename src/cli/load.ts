@@ -49,6 +49,23 @@ export async function openModel(
   }
 }
 
+/** The same, where a text is measured: a model that goes on from its own text. */
+export async function openDecoder(
+  values: ModelValues & EngineValues,
+  signal: AbortSignal,
+  more: LoadModelOptions = {},
+): Promise<Model> {
+  const model = await openModel(values, signal, more);
+  if (model.result === "logits" && !model.hasEncoder) return model;
+  await model.close();
+  const found = model.hasEncoder
+    ? "one that answers it (an encoder-decoder)"
+    : "an embedding model";
+  throw new UsageError(
+    `${modelPath(values)}: expected a model that continues a text, found ${found}`,
+  );
+}
+
 function checkModelValues(values: ModelValues): void {
   if (values.mmproj !== undefined) {
     throw new UsageError(
