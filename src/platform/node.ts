@@ -31,7 +31,13 @@ export const nodePlatform: Platform = {
       : undefined,
   turn: () => new Promise((resolve) => setImmediate(resolve)),
   readAsset: (url) => readFile(url),
-  openFile: async (path) => fileSource(path),
+  async openFile(path) {
+    if (/^[a-z][a-z\d+.-]+:\/\//i.test(path))
+      throw new SamebitError(
+        `${path}: expected a path, found a URL; download the file, or give its bytes, a Blob, or anything with read(offset, length)`,
+      );
+    return fileSource(path);
+  },
 
   async startWorker(): Promise<WorkerHandle> {
     const worker = new Worker(new URL("../threads/worker.js", import.meta.url), {

@@ -91,6 +91,15 @@ describe.each(present ? [random, ofZoo()] : [random])("$name", (t5) => {
     expect(found.get(session)).toEqual(await model.logits([7, 8, 9], { decoderTokens }));
   });
 
+  it("takes no place for a copy that does not fit", async () => {
+    const session = model.createSession(),
+      others = [model.createSession()];
+    await session.encode(tokens);
+    expect(() => session.copy()).toThrow("expected a free one");
+    others.push(model.createSession()); // the place that half of the copy had
+    for (const each of [session, ...others]) each.close();
+  });
+
   it("refuses the wrong order", async () => {
     const session = model.createSession();
     await expect(session.evaluate([0])).rejects.toThrow(
