@@ -208,7 +208,9 @@ export class Generation implements AsyncIterable<string> {
   /** The context is full: begins a new history of the tokens worth keeping, or throws. */
   private shift(session: Session, tokens: readonly number[]): readonly number[] {
     const { nKeep = this.model.tokenizer.addBos ? 1 : 0, onContextFull = "error" } = this.options;
-    const history = [...this.promptTokens, ...this.tokens];
+    const { hasEncoder, decoderStartToken } = this.model;
+    // a prompt that the encoder has is no part of the decoder's history
+    const history = [...(hasEncoder ? [decoderStartToken] : this.promptTokens), ...this.tokens];
     if (onContextFull === "error" || this.tokens.length === 0 || nKeep >= this.model.nCtx - 1) {
       // a prompt must fit, whatever is forgotten later
       const shift =

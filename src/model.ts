@@ -18,7 +18,10 @@ import { Session } from "./session.ts";
 import { createTokenizer, type EncodeOptions, type Tokenizer } from "./tokenizer/index.ts";
 import { checkCancelled } from "./weights.ts";
 
-/** A path or URL, bytes, a Blob, or anything that can be read at random; several for a split model. */
+/**
+ * A path or file URL (in browsers a URL to fetch), bytes, a Blob, or anything that can be read at random; several of the last
+ * for a split model.
+ */
 export type ModelSource =
   | string
   | URL

@@ -118,6 +118,19 @@ describe.each(present ? [random, ofZoo()] : [random])("$name", (t5) => {
     session.close();
   });
 
+  it("shifts the decoder's history, of which the prompt is no part", async () => {
+    const session = model.createSession();
+    const generation = model.generate(tokens, {
+      ...{ session, maxTokens: 70, ignoreEos: true, temperature: 0 },
+      ...{ onContextFull: "shift", nKeep: 3 },
+    });
+    await generation.text();
+    const [first, second] = generation.tokens;
+    expect(session.length).toBeLessThan(64);
+    expect(session.tokens.slice(0, 3)).toEqual([model.decoderStartToken, first, second]);
+    session.close();
+  });
+
   it("writes text from the decoder's start token on", async () => {
     const generation = model.generate(tokens, { maxTokens: 3, temperature: 0 });
     await generation.text();
