@@ -32,6 +32,10 @@ export const nodePlatform: Platform = {
   turn: () => new Promise((resolve) => setImmediate(resolve)),
   readAsset: (url) => readFile(url),
   async openFile(path) {
+    if (path === "")
+      throw new SamebitError(
+        "file: expected a path, found an empty one; check where it comes from",
+      );
     if (/^[a-z][a-z\d+.-]+:\/\//i.test(path))
       throw new SamebitError(
         `${path}: expected a path, found a URL; download the file, or give its bytes, a Blob, or anything with read(offset, length)`,

@@ -99,6 +99,7 @@ function removeTemporaries(): void {
 
 /** What is at `path`; undefined: nothing. */
 function kindOf(path: string): "file" | "other" | undefined {
+  if (path === "") throw new SamebitError("output: expected a path, found an empty one");
   const found = statSync(path, { throwIfNoEntry: false });
   if (found?.isDirectory())
     throw new SamebitError(`${path}: expected a file that can be written, found a folder`);

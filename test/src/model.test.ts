@@ -302,6 +302,7 @@ describe("what the caller gives", () => {
     [/^overrideKv: expected KEY=TYPE:VALUE texts/, LLAMA, { overrideKv: [3] }],
     [/^model: expected a path, a URL, .* an array of Sources/, [LLAMA], {}],
     [/^model: expected a path, a URL, .* an array of Sources/, [null], {}],
+    [/^file: expected a path, found an empty one/, "", {}],
     [/^https:.*x.gguf: expected a path, found a URL; download/, "https://localhost:1/x.gguf", {}],
     [/^https:.*x.gguf: expected a path, found/, new URL("https://localhost:1/x.gguf"), {}],
   ])("is refused as %s", async (message, source, options) => {

@@ -75,6 +75,7 @@ it("tells beforehand what cannot be written", () => {
       `expected a file that can be written, ${found}`,
     );
   rmSync(join(folder, "folder"), { recursive: true });
+  expect(() => checkWritable("")).toThrow("output: expected a path, found an empty one");
   checkWritable(undefined);
   checkWritable(join(folder, "new"));
   expect(others()).toEqual([]);
