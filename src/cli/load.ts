@@ -73,8 +73,15 @@ function checkModelValues(values: ModelValues): void {
         "images are not supported: leave it out",
     );
   }
-  for (const [name, why] of IGNORED) if (name in values) note(why);
+  for (const [name, why] of IGNORED) {
+    if (!(name in values) || noted.has(name)) continue;
+    noted.add(name);
+    note(why);
+  }
 }
+
+/** Ignored options that were told of; a command may open several files. */
+const noted = new Set<string>();
 
 async function trainedContext(values: ModelValues): Promise<number> {
   const gguf = await openGguf(modelPath(values), values.overrideKv);
