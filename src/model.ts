@@ -106,8 +106,9 @@ async function toSources(source: ModelSource): Promise<Source | readonly Source[
   if (typeof Blob !== "undefined" && source instanceof Blob) return blobSource(source);
   if (Array.isArray(source) && source.every(isSource)) return source.map(borrowed);
   if (isSource(source)) return borrowed(source);
+  const found = typeof source === "object" && source ? "another object" : String(source);
   throw new OptionError(
-    `model: expected a path, a URL, bytes, a Blob, a Source or an array of Sources, found ${String(source)}`,
+    `model: expected a path, a URL, bytes, a Blob, a Source or an array of Sources, found ${found}`,
   );
 }
 

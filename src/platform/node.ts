@@ -61,9 +61,13 @@ export const nodePlatform: Platform = {
       },
       async terminate() {
         asked = true;
+        worker.ref();
         await worker.terminate();
       },
-      keepAlive: (on) => void (on ? worker.ref() : worker.unref()),
+      keepAlive(on) {
+        // a run that is cut off lets its worker go, but whoever awaits the end must get it
+        if (!asked) void (on ? worker.ref() : worker.unref());
+      },
     };
   },
 

@@ -374,6 +374,16 @@ describe("letting go", () => {
       `await loadModel(${JSON.stringify(LLAMA)}, { bankBytes: 9 }).catch(() => {});`,
       "end",
     ],
+    [
+      "once closed in the midst of a run, at any moment",
+      `for (let i = 0; i < 6; i++) {
+         const one = await loadModel(${JSON.stringify(LLAMA)}, OPTIONS);
+         one.logits(new Uint8Array(500)).catch(() => {});
+         await new Promise((resolve) => setTimeout(resolve, i / 2));
+         await one.close();
+       }`,
+      "end",
+    ],
     // what is awaited keeps the process alive until it is there
     [
       "once a run that nobody waits for is over",
