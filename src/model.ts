@@ -7,7 +7,7 @@ import { describeModel, type Hparams, type Pooling, POOLINGS } from "../models/i
 import { ChatFormat, type ChatMessage } from "./chat/index.ts";
 import { ChatAnswer, type ChatOptions } from "./chat-answer.ts";
 import { Engine, type BatchPart, type CalibrationSums, type EngineOptions } from "./engine.ts";
-import { OptionError } from "./errors.ts";
+import { OptionError, unlessAborted } from "./errors.ts";
 import { Generation, type GenerateOptions } from "./generate.ts";
 import type { KernelExports } from "./kernels/exports.ts";
 import type { KernelBuild } from "./kernels/module.ts";
@@ -54,7 +54,7 @@ export async function loadModel(
   const { embeddings, pooling } = options;
   if (pooling !== undefined && !POOLINGS.includes(pooling))
     throw new OptionError(`pooling: expected ${POOLINGS.join(", ")}, found ${String(pooling)}`);
-  const gguf = await openGguf(source, options.overrideKv);
+  const gguf = await open(source, options.overrideKv, options.signal);
   try {
     const { hparams } = describeModel(gguf.metadata);
     const tokenizer = createTokenizer(gguf);
@@ -81,14 +81,30 @@ export async function openGguf(
   source: ModelSource,
   overrideKv?: string | readonly string[],
 ): Promise<Gguf> {
+  return open(source, overrideKv);
+}
+
+async function open(
+  source: ModelSource,
+  overrideKv?: string | readonly string[],
+  signal?: AbortSignal,
+): Promise<Gguf> {
   const texts = typeof overrideKv === "string" ? [overrideKv] : (overrideKv ?? []);
   if (!Array.isArray(texts) || !texts.every((text) => typeof text === "string"))
     throw new OptionError("overrideKv: expected KEY=TYPE:VALUE texts, found something else");
   const overrides = texts.flatMap((text) => parseOverrides(text));
-  const sources = await toSources(source);
-  let opened = "read" in sources ? [sources] : sources;
+  const given = await unlessAborted<Source | readonly Source[]>(
+    toSources(source),
+    CANCELLED,
+    signal,
+  );
+  const sources =
+    "read" in given ? cancellable(given, signal) : given.map((one) => cancellable(one, signal));
+  let opened: readonly Source[] = "read" in sources ? [sources] : sources;
   try {
-    const gguf = await readGguf(sources, { open: (name) => platform.openFile(name) });
+    const gguf = await readGguf(sources, {
+      open: async (name) => cancellable(await platform.openFile(name), signal),
+    });
     opened = gguf.sources; // with the siblings of a split file
     return overrides.length === 0 ? gguf : applyOverrides(gguf, overrides);
   } catch (error) {
@@ -110,6 +126,21 @@ async function toSources(source: ModelSource): Promise<Source | readonly Source[
   throw new OptionError(
     `model: expected a path, a URL, bytes, a Blob, a Source or an array of Sources, found ${found}`,
   );
+}
+
+const CANCELLED = "load: cancelled";
+
+/** The Source, of which no read outlasts the signal: what a server or a caller answers may never come. */
+function cancellable(source: Source, signal?: AbortSignal): Source {
+  if (!signal || source.readSync) return source;
+  return {
+    ...source,
+    close: () => source.close?.(),
+    async read(offset, length) {
+      checkCancelled(signal);
+      return unlessAborted(Promise.resolve(source.read(offset, length)), CANCELLED, signal);
+    },
+  };
 }
 
 const isSource = (source: unknown): source is Source =>

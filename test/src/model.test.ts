@@ -283,6 +283,26 @@ describe("progress and cancelling", () => {
   );
 });
 
+describe("what never comes", () => {
+  it.each([{ threads: 1 }, { inline: true }])(
+    "is given up with the signal, %j",
+    async (options) => {
+      for (const after of [1, 3, 6]) {
+        const controller = new AbortController();
+        const source = new CountingSource();
+        source.read = (offset, length) => {
+          if (++source.reads < after) return Promise.resolve(bytes.slice(offset, offset + length));
+          setTimeout(() => controller.abort("why"), 1);
+          return new Promise(() => {});
+        };
+        expect(
+          await failureOf(built.loadModel(source, { signal: controller.signal, ...options })),
+        ).toMatchObject({ name: "RunError", failure: "cancelled", cause: "why" });
+      }
+    },
+  );
+});
+
 describe("what the caller gives", () => {
   it.each([{ threads: 2 }, { inline: true }])(
     "what onProgress throws ends the loading, %j",
