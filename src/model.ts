@@ -114,7 +114,8 @@ async function open(
 }
 
 async function toSources(source: ModelSource): Promise<Source | readonly Source[]> {
-  if (typeof source === "string") return platform.openFile(source);
+  if (typeof source === "string")
+    return platform.openFile(/^file:\/\//i.test(source) ? filePath(new URL(source)) : source);
   if (source instanceof URL)
     return platform.openFile(source.protocol === "file:" ? filePath(source) : source.href);
   if (source instanceof Uint8Array) return bytesSource("bytes", source);

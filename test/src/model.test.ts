@@ -103,6 +103,7 @@ describe("sources", () => {
         return pathToFileURL(path);
       },
     ],
+    ["a file URL as a text", () => pathToFileURL(LLAMA).href],
     [
       "a Uint8Array in the middle of a buffer",
       () => {
