@@ -9,7 +9,7 @@ import type { Ops, Tensor } from "./ops.ts";
 /** How one vector is made of a text's tokens; `none`: one vector for each, `rank`: a score for each label. */
 export type Pooling = "none" | "mean" | "cls" | "last" | "rank";
 
-const POOLINGS: readonly Pooling[] = ["none", "mean", "cls", "last", "rank"];
+export const POOLINGS: readonly Pooling[] = ["none", "mean", "cls", "last", "rank"];
 
 /** What a file says about its embeddings. */
 export interface EmbeddingHparams {

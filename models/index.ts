@@ -82,7 +82,7 @@ import { smallthinker } from "./smallthinker.ts";
 import type { Ops } from "./ops.ts";
 
 export type { Architecture } from "./architecture.ts";
-export type { Pooling } from "./embedding.ts";
+export { POOLINGS, type Pooling } from "./embedding.ts";
 export { checkWeight, ModelError } from "./errors.ts";
 export { type Hparams, ModelKeys } from "./hparams.ts";
 export type * from "./ops.ts";

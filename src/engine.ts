@@ -419,6 +419,8 @@ export class Engine {
   }
 
   private checkTokens(tokens: ArrayLike<number>): Int32Array {
+    if (!Number.isInteger((tokens as ArrayLike<number> | null | undefined)?.length))
+      throw new OptionError(`tokens: expected a list of ids, found ${String(tokens)}`);
     for (let i = 0; i < tokens.length; i++) {
       if (!(Number.isInteger(tokens[i]) && tokens[i] >= 0 && tokens[i] < this.nVocab)) {
         throw new OptionError(

@@ -21,6 +21,8 @@ export interface GeneratingModel {
   readonly nCtx: number;
   tokenize(text: string, options?: EncodeOptions): number[];
   createSession(): Session;
+  /** Whether it made the session. */
+  owns(session: Session): boolean;
 }
 
 export interface GenerateOptions extends Partial<SamplingOptions> {
@@ -76,6 +78,8 @@ export class Generation implements AsyncIterable<string> {
     private readonly options: GenerateOptions,
   ) {
     const { tokenizer } = model;
+    if (prompt === null || prompt === undefined)
+      throw new OptionError(`prompt: expected a text or token ids, found ${String(prompt)}`);
     this.promptTokens =
       typeof prompt === "string"
         ? model.tokenize(prompt, { addSpecial: true, parseSpecial: options.parseSpecial ?? true })
@@ -86,8 +90,15 @@ export class Generation implements AsyncIterable<string> {
     if (!((Number.isInteger(maxTokens) && maxTokens >= 0) || maxTokens === Infinity)) {
       throw new OptionError(`maxTokens: expected an integer from 0, found ${maxTokens}`);
     }
-    if (options.stop !== undefined && !Array.isArray(options.stop))
+    const { stop = [], session } = options;
+    if (!Array.isArray(stop))
       throw new OptionError("stop: expected an array of texts, found one that is none");
+    for (const text of stop as readonly unknown[]) {
+      if (typeof text !== "string")
+        throw new OptionError(`stop: expected texts, found ${String(text)}`);
+    }
+    if (session !== undefined && !model.owns(session))
+      throw new OptionError("session: expected one of this model, found another");
     for (const token of this.promptTokens) {
       if (!(Number.isInteger(token) && token >= 0 && token < model.nVocab)) {
         throw new OptionError(
@@ -197,11 +208,20 @@ export class Generation implements AsyncIterable<string> {
   /** The context is full: begins a new history of the tokens worth keeping, or throws. */
   private shift(session: Session, tokens: readonly number[]): readonly number[] {
     const { nKeep = this.model.tokenizer.addBos ? 1 : 0, onContextFull = "error" } = this.options;
-    const history = [...this.promptTokens, ...this.tokens];
+    const { hasEncoder, decoderStartToken } = this.model;
+    // a prompt that the encoder has is no part of the decoder's history
+    const history = [...(hasEncoder ? [decoderStartToken] : this.promptTokens), ...this.tokens];
     if (onContextFull === "error" || this.tokens.length === 0 || nKeep >= this.model.nCtx - 1) {
+      // a prompt must fit, whatever is forgotten later
+      const shift =
+        this.tokens.length === 0
+          ? ""
+          : onContextFull === "error"
+            ? ', or onContextFull: "shift"'
+            : ", or a smaller nKeep";
       throw new ContextFullError(
         `context: expected room for ${tokens.length} more tokens, found ${session.room} of ${this.model.nCtx}; ` +
-          'use a larger context (nCtx, -c), a shorter prompt, or onContextFull: "shift"',
+          `use a larger context (nCtx, -c) or a shorter prompt${shift}`,
       );
     }
     const recent = Math.max(1, Math.floor((this.model.nCtx - nKeep) / 2));

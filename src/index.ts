@@ -40,4 +40,4 @@ export {
 export { defaultSamplingOptions, SamplingError, type SamplingOptions } from "./sampling/index.ts";
 export { ModelError, type Pooling } from "../models/index.ts";
 export { GgufError } from "../formats/index.ts";
-export type { Tokenizer } from "./tokenizer/index.ts";
+export { TokenizerError, type Tokenizer } from "./tokenizer/index.ts";

@@ -180,6 +180,7 @@ export class KvCachePages {
 
   /** Whether the sequence can go back to `length`: recurrent state cannot, nor can a window to what it has forgotten. */
   canTruncate(sequence: CachedSequence, length: number): boolean {
+    if (!Number.isInteger(length) || length < 0) return false;
     if (length === 0 || length === sequence.length) return true;
     if (this.stateOf(sequence).length > 0) return false;
     return length < sequence.length && length >= this.leastLength(sequence);
@@ -233,7 +234,14 @@ export class KvCachePages {
     }
     copy.length = sequence.length;
     copy.tokens = [...sequence.tokens];
-    if (sequence.encoder) copy.encoder = this.copy(sequence.encoder);
+    if (sequence.encoder) {
+      try {
+        copy.encoder = this.copy(sequence.encoder);
+      } catch (error) {
+        this.remove(copy); // there was a slot for one of the two
+        throw error;
+      }
+    }
     const from = this.stateOf(sequence);
     this.stateOf(copy).forEach((state, i) => state.set(from[i]));
     return copy;

@@ -3,11 +3,11 @@
 import { closeGguf, type Gguf, readGguf } from "../formats/gguf.ts";
 import { applyOverrides, parseOverrides } from "../formats/override.ts";
 import { bytesSource, type Source } from "../formats/source.ts";
-import { describeModel, type Hparams, type Pooling } from "../models/index.ts";
+import { describeModel, type Hparams, type Pooling, POOLINGS } from "../models/index.ts";
 import { ChatFormat, type ChatMessage } from "./chat/index.ts";
 import { ChatAnswer, type ChatOptions } from "./chat-answer.ts";
 import { Engine, type BatchPart, type CalibrationSums, type EngineOptions } from "./engine.ts";
-import { OptionError } from "./errors.ts";
+import { OptionError, unlessAborted } from "./errors.ts";
 import { Generation, type GenerateOptions } from "./generate.ts";
 import type { KernelExports } from "./kernels/exports.ts";
 import type { KernelBuild } from "./kernels/module.ts";
@@ -18,7 +18,10 @@ import { Session } from "./session.ts";
 import { createTokenizer, type EncodeOptions, type Tokenizer } from "./tokenizer/index.ts";
 import { checkCancelled } from "./weights.ts";
 
-/** A path or URL, bytes, a Blob, or anything that can be read at random; several for a split model. */
+/**
+ * A path or file URL (in browsers a URL to fetch), bytes, a Blob, or anything that can be read at random; several of the last
+ * for a split model.
+ */
 export type ModelSource =
   | string
   | URL
@@ -39,8 +42,8 @@ export interface LoadModelOptions extends EngineOptions {
 
 /**
  * Reads a GGUF file and makes it ready to run. Throws GgufError (the file), ModelError (what it asks for),
- * PlanError (what the kernels lack), MemoryError, OptionError, RunError "cancelled". What a Source of yours throws passes
- * through; it is yours to close, then as always.
+ * PlanError (what the kernels lack), MemoryError, OptionError, RunError "cancelled". What a Source or an onProgress of yours
+ * throws passes through; the Source is yours to close, then as always.
  */
 export async function loadModel(
   source: ModelSource,
@@ -48,11 +51,13 @@ export async function loadModel(
 ): Promise<Model> {
   const start = performance.now();
   checkCancelled(options.signal);
-  const gguf = await openGguf(source, options.overrideKv);
+  const { embeddings, pooling } = options;
+  if (pooling !== undefined && !POOLINGS.includes(pooling))
+    throw new OptionError(`pooling: expected ${POOLINGS.join(", ")}, found ${String(pooling)}`);
+  const gguf = await open(source, options.overrideKv, options.signal);
   try {
     const { hparams } = describeModel(gguf.metadata);
     const tokenizer = createTokenizer(gguf);
-    const { embeddings, pooling } = options;
     const describe = (nCtx: number) => describeModel(gguf.metadata, { nCtx, embeddings, pooling });
     const engine = await Engine.load(gguf, describe, hparams.contextLength, options);
     return new Model(
@@ -76,12 +81,30 @@ export async function openGguf(
   source: ModelSource,
   overrideKv?: string | readonly string[],
 ): Promise<Gguf> {
+  return open(source, overrideKv);
+}
+
+async function open(
+  source: ModelSource,
+  overrideKv?: string | readonly string[],
+  signal?: AbortSignal,
+): Promise<Gguf> {
   const texts = typeof overrideKv === "string" ? [overrideKv] : (overrideKv ?? []);
+  if (!Array.isArray(texts) || !texts.every((text) => typeof text === "string"))
+    throw new OptionError("overrideKv: expected KEY=TYPE:VALUE texts, found something else");
   const overrides = texts.flatMap((text) => parseOverrides(text));
-  const sources = await toSources(source);
-  let opened = "read" in sources ? [sources] : sources;
+  const given = await unlessAborted<Source | readonly Source[]>(
+    toSources(source),
+    CANCELLED,
+    signal,
+  );
+  const sources =
+    "read" in given ? cancellable(given, signal) : given.map((one) => cancellable(one, signal));
+  let opened: readonly Source[] = "read" in sources ? [sources] : sources;
   try {
-    const gguf = await readGguf(sources, { open: (name) => platform.openFile(name) });
+    const gguf = await readGguf(sources, {
+      open: async (name) => cancellable(await platform.openFile(name), signal),
+    });
     opened = gguf.sources; // with the siblings of a split file
     return overrides.length === 0 ? gguf : applyOverrides(gguf, overrides);
   } catch (error) {
@@ -91,18 +114,38 @@ export async function openGguf(
 }
 
 async function toSources(source: ModelSource): Promise<Source | readonly Source[]> {
-  if (typeof source === "string") return platform.openFile(source);
+  if (typeof source === "string")
+    return platform.openFile(/^file:\/\//i.test(source) ? filePath(new URL(source)) : source);
   if (source instanceof URL)
     return platform.openFile(source.protocol === "file:" ? filePath(source) : source.href);
   if (source instanceof Uint8Array) return bytesSource("bytes", source);
   if (source instanceof ArrayBuffer) return bytesSource("bytes", new Uint8Array(source));
   if (typeof Blob !== "undefined" && source instanceof Blob) return blobSource(source);
-  if (Array.isArray(source)) return source.map(borrowed);
-  if (typeof (source as Source | null)?.read === "function") return borrowed(source as Source);
+  if (Array.isArray(source) && source.every(isSource)) return source.map(borrowed);
+  if (isSource(source)) return borrowed(source);
+  const found = typeof source === "object" && source ? "another object" : String(source);
   throw new OptionError(
-    `model: expected a path, a URL, bytes, a Blob or a Source, found ${String(source)}`,
+    `model: expected a path, a URL, bytes, a Blob, a Source or an array of Sources, found ${found}`,
   );
 }
+
+const CANCELLED = "load: cancelled";
+
+/** The Source, of which no read outlasts the signal: what a server or a caller answers may never come. */
+function cancellable(source: Source, signal?: AbortSignal): Source {
+  if (!signal || source.readSync) return source;
+  return {
+    ...source,
+    close: () => source.close?.(),
+    async read(offset, length) {
+      checkCancelled(signal);
+      return unlessAborted(Promise.resolve(source.read(offset, length)), CANCELLED, signal);
+    },
+  };
+}
+
+const isSource = (source: unknown): source is Source =>
+  typeof (source as Source | null | undefined)?.read === "function";
 
 /** The caller's Source without its `close`. */
 function borrowed(source: Source): Source {
@@ -211,6 +254,10 @@ export class Model {
 
   /** Text to token ids. By default special tokens are added (BOS) as the model wants, and not parsed in the text. */
   tokenize(text: string, options: EncodeOptions = {}): number[] {
+    if (typeof text !== "string")
+      throw new OptionError(
+        `text: expected a string, found ${text === null ? "null" : typeof text}`,
+      );
     return Array.from(
       this.tokenizer.encode(text, { addSpecial: true, parseSpecial: false, ...options }),
     );
@@ -224,6 +271,11 @@ export class Model {
   /** A history in the KV cache, to evaluate token by token. Close it to give its memory back. */
   createSession(): Session {
     return new Session(this.engine, this.engine.createSequence());
+  }
+
+  /** Whether the session is one that this model made. */
+  owns(session: Session): boolean {
+    return session instanceof Session && session.isOf(this.engine);
   }
 
   /**
@@ -252,13 +304,13 @@ export class Model {
     tokens: ArrayLike<number>,
     { outputs = "all", decoderTokens, signal }: LogitsOptions = {},
   ): Promise<Float32Array[]> {
-    const session = this.createSession(),
-      rows: Float32Array[] = [];
-    let input = tokens;
     if (!this.hasEncoder && decoderTokens)
       throw new OptionError(
         "decoderTokens: expected a model with a decoder of its own, found one without",
       );
+    const session = this.createSession(),
+      rows: Float32Array[] = [];
+    let input = tokens;
     try {
       if (this.hasEncoder) {
         await session.encode(tokens, { signal });
@@ -339,6 +391,8 @@ export class Model {
         `pooling: expected rank, found ${this.pooling}; load a reranker with embeddings: true and pooling: "rank"`,
       );
     }
+    if (!Array.isArray(documents))
+      throw new OptionError(`documents: expected an array of texts, found ${typeof documents}`);
     const template = this.metadata.getString("tokenizer.chat_template.rerank", undefined);
     const pairs = documents.map((text) => rerankTokens(this.tokenizer, template, query, text));
     return (await this.embed(pairs, { signal })).map(([score]) => score);
@@ -348,6 +402,10 @@ export class Model {
     inputs: readonly (string | ArrayLike<number>)[],
     { normalize = false, signal }: EmbedOptions,
   ): Promise<Float32Array[][]> {
+    if (!Array.isArray(inputs))
+      throw new OptionError(
+        `inputs: expected an array of texts or lists of token ids, found ${typeof inputs}`,
+      );
     const texts = inputs.map((input) => (typeof input === "string" ? this.tokenize(input) : input));
     const rows = await this.engine.embed(texts, signal);
     return normalize && this.pooling !== "rank" ? rows.map((vectors) => vectors.map(unit)) : rows;

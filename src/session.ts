@@ -24,6 +24,11 @@ export class Session {
     readonly sequence: CachedSequence,
   ) {}
 
+  /** Whether it is a session of this engine's model. */
+  isOf(engine: Engine): boolean {
+    return this.engine === engine;
+  }
+
   /** Tokens in the history. */
   get length(): number {
     return this.sequence.length;

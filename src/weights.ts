@@ -40,7 +40,7 @@ export interface LoadOptions {
 /**
  * Fills every weight of every bank. Throws RunError "cancelled" when `signal` is aborted, "flush-to-zero" when this thread
  * rounds denormal numbers away, GgufError for damaged blocks, SamebitError when a source answers too little; what a source
- * throws passes through.
+ * or onProgress throws passes through.
  */
 export async function loadWeights({
   gguf,

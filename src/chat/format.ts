@@ -236,8 +236,8 @@ const NOTHING = { tools: false, documents: false };
 function check(messages: readonly ChatMessage[], options: ChatTemplateOptions): Conversation {
   checkMessages(messages);
   const { tools = [], documents = [], now } = options;
-  if (now !== undefined && Number.isNaN(now.getTime()))
-    throw new OptionError("now: expected a date, found an invalid one");
+  if (now !== undefined && !(now instanceof Date && !Number.isNaN(now.getTime())))
+    throw new OptionError("now: expected a date, found an invalid one or something else");
   return {
     messages,
     // null, as in Hugging Face's library: templates are written for it.

@@ -65,7 +65,9 @@ function checkContent({ content, tool_calls }: ChatMessage, at: string): void {
   for (const part of content as readonly Partial<TextPart>[]) {
     if (part?.type !== "text" || typeof part.text !== "string")
       throw new OptionError(
-        `${at}: expected parts of type text, found ${String(part?.type)}; images and sound are not supported`,
+        part?.type === "text"
+          ? `${at}: expected parts {type: "text", text}, found one without a text`
+          : `${at}: expected parts of type text, found ${String(part?.type)}; images and sound are not supported`,
       );
   }
 }
@@ -78,7 +80,9 @@ export function textOf({ content }: ChatMessage): string {
 
 /** Tools in the form `{type: "function", function: {...}}`. Throws OptionError. */
 export function wrapTools(tools: readonly ChatTool[]): readonly unknown[] {
-  return tools.map((tool, i) => {
+  if (!Array.isArray(tools))
+    throw new OptionError(`tools: expected an array of them, found ${typeof tools}`);
+  return tools.map((tool: ChatTool, i) => {
     const wrapped = "function" in tool ? tool : { type: "function", function: tool };
     if (typeof wrapped.function?.name !== "string")
       throw new OptionError(

@@ -1,7 +1,7 @@
 // llama.cpp's spellings, made digestible for commander: it has one name per option, and takes
 // `-ngl` for `-n gl`.
 
-import type { Command } from "commander";
+import type { Command, Option } from "commander";
 import { UsageError } from "./errors.ts";
 
 /** Other names of options -> the one that is declared. */
@@ -35,8 +35,10 @@ export function normaliseArgv(args: readonly string[], program: Command): string
   for (let i = at + 1; i < args.length; i++) {
     if (args[i] === "--") return [...out, ...args.slice(i)];
     const [, given, value = ""] = /^(--?[^=]+)(=.*)?$/s.exec(args[i]) ?? [args[i], args[i]];
-    const name = ALIASES.get(given) ?? given;
-    const option = command.options.find((o) => o.short === name || o.long === name);
+    const alias = ALIASES.get(given);
+    // a message names what was typed
+    const name = alias !== undefined && optionOf(command, alias) ? alias : given;
+    const option = optionOf(command, name);
     if (option === undefined && /^-[a-z]{2}/i.test(name)) {
       throw new UsageError(`unknown option '${args[i]}'; see samebit ${command.name()} --help`);
     }
@@ -45,3 +47,6 @@ export function normaliseArgv(args: readonly string[], program: Command): string
   }
   return out;
 }
+
+const optionOf = ({ options }: Command, name: string): Option | undefined =>
+  options.find(({ short, long }) => short === name || long === name);

@@ -7,7 +7,7 @@ import type { Model } from "../index.ts";
 import { platform } from "../platform/index.ts";
 import { UsageError } from "./errors.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { modelPath, openFile, openModel } from "./load.ts";
+import { modelPath, openDecoder, openFile } from "./load.ts";
 import {
   addEngineOptions,
   addModelOptions,
@@ -63,7 +63,7 @@ async function bench(values: BenchValues): Promise<void> {
     throw new UsageError("--n-prompt: expected it or --n-gen above 0, found both 0");
   const model = await describeFile(values);
   const signal = interruptSignal();
-  const loaded = await openModel(values, signal, { nCtx: Math.max(nPrompt, nGen) });
+  const loaded = await openDecoder(values, signal, { nCtx: Math.max(nPrompt, nGen) });
   try {
     const read = (n: number) => evaluate(loaded, n, n, signal),
       write = (n: number) => evaluate(loaded, n, 1, signal);

@@ -29,7 +29,7 @@ import {
 import { chunkProgress } from "./chunk-progress.ts";
 import { UsageError } from "./errors.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { modelPath, openModel } from "./load.ts";
+import { modelPath, openDecoder } from "./load.ts";
 import { type EngineValues, type ModelValues, wholeOption } from "./options.ts";
 import { print, printJson } from "./output.ts";
 import { readText, type TextValues } from "./text.ts";
@@ -111,7 +111,7 @@ async function measure<T extends ChoiceTask>(
   scorer: (model: Model) => ChoiceScorer<T>,
 ): Promise<void> {
   const signal = interruptSignal(),
-    model = await openModel(values, signal, { nSequences: N_SEQUENCES });
+    model = await openDecoder(values, signal, { nSequences: N_SEQUENCES });
   const progress = chunkProgress(tasks.length, "task");
   try {
     if (!values.json) await print(form.title);

@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { closeGguf, inspect } from "../../formats/index.ts";
-import type { Model } from "../index.ts";
+import { type Model, openGguf } from "../index.ts";
 import { platform } from "../platform/index.ts";
-import { OutputFile, writeFileWhole } from "../platform/output-file.ts";
+import { checkWritable, OutputFile, writeFileWhole } from "../platform/output-file.ts";
 import { type Chunks, cutChunks } from "../tools/chunks.ts";
 import { type KldBase, measureKlDivergence, openKldBase } from "../tools/kl-divergence.ts";
 import { kldBaseWriter } from "../tools/kld-base-writer.ts";
@@ -19,7 +19,7 @@ import { chunkProgress } from "./chunk-progress.ts";
 import { tokenizeCorpus } from "./corpus.ts";
 import { UsageError } from "./errors.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { openFile, openModel } from "./load.ts";
+import { openDecoder, openFile } from "./load.ts";
 import {
   addEngineOptions,
   addModelOptions,
@@ -76,6 +76,7 @@ export function addCompareCommand(program: Command): void {
     .option("-o, --output <FILE>", "also write the JSON to a file")
     .option("--json", "print JSON instead of a table");
   addModelOptions(command);
+  command.options.find(({ long }) => long === "--model")!.hidden = true; // refused
   addEngineOptions(command, { context: false });
   command.action((base: string, models: string[], values: CompareValues) =>
     compare([base, ...models], values),
@@ -88,6 +89,9 @@ async function compare([basePath, ...paths]: string[], values: CompareValues): P
       `--model: expected models as arguments, found ${values.model}; samebit compare BASE.gguf MODEL.gguf ...`,
     );
   }
+  checkWritable(values.output);
+  // a file that is none must not be found after an hour with those before it
+  for (const path of [basePath, ...paths]) await closeGguf(await openGguf(path, values.overrideKv));
   const signal = interruptSignal(),
     folder = mkdtempSync(join(tmpdir(), "samebit-compare-"));
   const basefile = join(folder, "base.kld"),
@@ -118,7 +122,7 @@ async function measureBase(
   signal: AbortSignal,
   rows: Compared[],
 ): Promise<number> {
-  const model = await openModel({ ...values, model: path }, signal),
+  const model = await openDecoder({ ...values, model: path }, signal),
     file = new OutputFile(basefile);
   try {
     const most = values.chunks < 0 ? Infinity : Math.max(values.chunks, 1);
@@ -152,7 +156,7 @@ async function measureVersion(
   values: CompareValues,
   signal: AbortSignal,
 ): Promise<Compared> {
-  const model = await openModel({ ...values, model: path }, signal, { nCtx: base.nCtx }),
+  const model = await openDecoder({ ...values, model: path }, signal, { nCtx: base.nCtx }),
     progress = chunkProgress(base.nChunks);
   try {
     const { perplexity, klDivergence, deltaPRms, sameTop } = await measureKlDivergence(

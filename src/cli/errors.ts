@@ -80,10 +80,19 @@ function commanderFailure({ code, exitCode, message }: CommanderError): Failure 
   if (exitCode === 0) return { message: undefined, exitCode: 0 };
   // no command given: commander has printed the help
   if (code === "commander.help") return { message: undefined, exitCode: EXIT_USAGE };
+  if (code === "commander.excessArguments")
+    return { message: excessArguments(message), exitCode: EXIT_USAGE };
   const text = oneLine(
     message.replace(/^error: /, "").replace("(Did you mean", "(did you mean"),
   ).replace(/\.$/, "");
   return { message: `${text}; see samebit --help`, exitCode: EXIT_USAGE };
+}
+
+/** A model or a text without its flag, as a rule. */
+function excessArguments(message: string): string {
+  const [, command, most, found] = /'(.*)'\. Expected (\d+) \D+(\d+)/.exec(message) ?? [];
+  const expected = most === "0" ? "no argument beside options (-m FILE)" : `${most} arguments`;
+  return `${command}: expected ${expected}, found ${found}; see samebit ${command} --help`;
 }
 
 function isUsage(error: unknown): boolean {
@@ -100,7 +109,9 @@ function named(error: Error): string {
   if (error instanceof ContextFullError) {
     return message.replace(
       /;.*/s,
-      "; use a larger context (-c), fewer tokens or, in run, --context-shift",
+      message.includes("shift")
+        ? "; use a larger context (-c), fewer tokens or, in run and chat, --context-shift"
+        : "; use a larger context (-c) or fewer tokens",
     );
   }
   // A system error that no layer below gave words to.

@@ -3,6 +3,7 @@
 import { type Command } from "commander";
 import type { Imatrix } from "../../formats/index.ts";
 import type { Model } from "../index.ts";
+import { checkWritable } from "../platform/output-file.ts";
 import { cutChunks } from "../tools/chunks.ts";
 import { collectImatrix } from "../tools/imatrix.ts";
 import { imatrixStatistics, type TensorStatistics } from "../tools/imatrix-statistics.ts";
@@ -12,7 +13,7 @@ import { tokenizeCorpus } from "./corpus.ts";
 import { note, UsageError } from "./errors.ts";
 import { type ImatrixFormat, readImatrixFiles, writeImatrixFile } from "./imatrix-file.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { openModel } from "./load.ts";
+import { openDecoder } from "./load.ts";
 import {
   addEngineOptions,
   addModelOptions,
@@ -96,6 +97,7 @@ export function addImatrixCommand(program: Command): void {
 }
 
 async function imatrix(values: ImatrixValues): Promise<void> {
+  if (!values.showStatistics) checkWritable(values.output);
   const start = await readImatrixFiles(values.inFile, values.ctxSize || 512);
   if (values.showStatistics) {
     if (start === undefined)
@@ -108,7 +110,7 @@ async function imatrix(values: ImatrixValues): Promise<void> {
     return print(`${values.output}: ${start.entries.size} weights, ${start.chunkCount} chunks\n`);
   }
   const signal = interruptSignal(),
-    model = await openModel(values, signal, { calibrate: true });
+    model = await openDecoder(values, signal, { calibrate: true });
   try {
     await collect(model, values, start, signal);
   } finally {

@@ -49,6 +49,23 @@ export async function openModel(
   }
 }
 
+/** The same, where a text is measured: a model that goes on from its own text. */
+export async function openDecoder(
+  values: ModelValues & EngineValues,
+  signal: AbortSignal,
+  more: LoadModelOptions = {},
+): Promise<Model> {
+  const model = await openModel(values, signal, more);
+  if (model.result === "logits" && !model.hasEncoder) return model;
+  await model.close();
+  const found = model.hasEncoder
+    ? "one that answers it (an encoder-decoder)"
+    : "an embedding model";
+  throw new UsageError(
+    `${modelPath(values)}: expected a model that continues a text, found ${found}`,
+  );
+}
+
 function checkModelValues(values: ModelValues): void {
   if (values.mmproj !== undefined) {
     throw new UsageError(
@@ -56,8 +73,15 @@ function checkModelValues(values: ModelValues): void {
         "images are not supported: leave it out",
     );
   }
-  for (const [name, why] of IGNORED) if (name in values) note(why);
+  for (const [name, why] of IGNORED) {
+    if (!(name in values) || noted.has(name)) continue;
+    noted.add(name);
+    note(why);
+  }
 }
+
+/** Ignored options that were told of; a command may open several files. */
+const noted = new Set<string>();
 
 async function trainedContext(values: ModelValues): Promise<number> {
   const gguf = await openGguf(modelPath(values), values.overrideKv);

@@ -1,14 +1,20 @@
 // Standard output. A reader that goes away (`samebit run | head`) ends the program without a word.
 
 import { once } from "node:events";
+import { EXIT_FAILED } from "./errors.ts";
 
 /** To be called once, before anything is printed. */
 export function endQuietlyWithReader(): void {
   for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
+    stream.on("error", ({ code, message }: NodeJS.ErrnoException) => {
       // Whoever closed the pipe has what they wanted: not a failure.
-      if (error.code === "EPIPE") process.exit(0);
-      throw error;
+      if (code === "EPIPE") process.exit(0);
+      // a full disk, for one
+      if (stream === process.stdout)
+        process.stderr.write(
+          `samebit: standard output: expected to be written, found: ${message}\n`,
+        );
+      process.exit(EXIT_FAILED);
     });
   }
 }

@@ -4,7 +4,7 @@
 import type { Command } from "commander";
 import type { Model } from "../index.ts";
 import { platform } from "../platform/index.ts";
-import { OutputFile, writeFileWhole } from "../platform/output-file.ts";
+import { checkWritable, OutputFile, writeFileWhole } from "../platform/output-file.ts";
 import { type Chunks, cutChunks } from "../tools/chunks.ts";
 import { measureKlDivergence, openKldBase } from "../tools/kl-divergence.ts";
 import { kldBaseWriter } from "../tools/kld-base-writer.ts";
@@ -14,7 +14,7 @@ import { addTaskOptions, measureTasks, type TaskValues, taskFlags } from "./choi
 import { type ChunkProgress, chunkProgress } from "./chunk-progress.ts";
 import { UsageError } from "./errors.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { modelPath, openModel } from "./load.ts";
+import { modelPath, openDecoder } from "./load.ts";
 import {
   addEngineOptions,
   addModelOptions,
@@ -91,6 +91,7 @@ export function addPerplexityCommand(program: Command): void {
 
 async function perplexity(values: PerplexityValues): Promise<void> {
   checkCombination(values);
+  checkWritable(values.csv);
   if (taskFlags(values).length > 0) return measureTasks(values);
   if (values.pplStride > 0) return measureStrided(values);
   if (!values.klDivergence) return measure(values);
@@ -124,7 +125,7 @@ const mostChunks = ({ chunks }: PerplexityValues) => (chunks < 0 ? Infinity : Ma
 
 async function measure(values: PerplexityValues): Promise<void> {
   const signal = interruptSignal(),
-    model = await openModel(values, signal);
+    model = await openDecoder(values, signal);
   try {
     const chunks = cutChunks(await tokenizeCorpus(model, values), model.nCtx, mostChunks(values));
     const base =
@@ -150,7 +151,7 @@ async function measureStrided(values: PerplexityValues): Promise<void> {
   if (ctxSize === 0) throw new UsageError("--ppl-stride: expected -c N beside it, found -c 0");
   const signal = interruptSignal(),
     nCtx = windowTokens(ctxSize, stride),
-    model = await openModel(values, signal, { nCtx });
+    model = await openDecoder(values, signal, { nCtx });
   try {
     const windows = cutWindows(
         await tokenizeCorpus(model, values),
@@ -211,7 +212,7 @@ async function compare(values: PerplexityValues, basePath: string): Promise<void
   try {
     const base = await openKldBase(source),
       most = mostChunks(values);
-    const model = await openModel(values, signal, { nCtx: base.nCtx });
+    const model = await openDecoder(values, signal, { nCtx: base.nCtx });
     const progress = chunkProgress(Math.min(base.nChunks, most));
     try {
       if (!values.json) await print(DIVERGENCE_TITLE);

@@ -1,6 +1,5 @@
 // What a user asks of samebit quantize, read from its arguments and options.
 
-import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Imatrix, typeByName, type TypeName } from "../../formats/index.ts";
 import { findFtype, type Ftype, ftypeCalled } from "../tools/quantize/ftypes.ts";
@@ -8,6 +7,7 @@ import type { Target } from "../tools/quantize/optimise.ts";
 import type { PlanOptions, TensorTypeRule } from "../tools/quantize/plan.ts";
 import { UsageError } from "./errors.ts";
 import { readImatrixFiles } from "./imatrix-file.ts";
+import { readText } from "./text.ts";
 
 export interface QuantizeValues {
   readonly output?: string;
@@ -83,7 +83,7 @@ export async function planOptions(values: QuantizeValues): Promise<Omit<PlanOpti
     leaveOutput: values.leaveOutputTensor,
     outputType: values.outputTensorType,
     tokenEmbeddingType: values.tokenEmbeddingType,
-    tensorTypes: [...values.tensorType, ...typesOfFile(values.tensorTypeFile)],
+    tensorTypes: [...values.tensorType, ...(await typesOfFile(values.tensorTypeFile))],
     imatrix: await importanceOf(values),
     allowRequantize: values.allowRequantize,
     keepSplit: values.keepSplit,
@@ -111,9 +111,9 @@ async function importanceOf({
   return entries.size > 0 ? { ...imatrix, entries } : undefined;
 }
 
-function typesOfFile(path: string | undefined): TensorTypeRule[] {
+async function typesOfFile(path: string | undefined): Promise<TensorTypeRule[]> {
   if (path === undefined) return [];
-  const words = readFileSync(path, "utf8").split(/\s+/);
+  const words = (await readText({ file: path })).split(/\s+/);
   return words.filter((word) => word !== "").map((word) => parseTensorType(word, path));
 }
 

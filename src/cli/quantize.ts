@@ -1,7 +1,7 @@
 // samebit quantize: a model in another type, or in the mix of types that suits a size best. Arguments and options as
 // llama-quantize's.
 
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { type Command, Option } from "commander";
 import {
   applyOverrides,
@@ -15,7 +15,7 @@ import {
   writeGguf,
 } from "../../formats/index.ts";
 import { openGguf } from "../index.ts";
-import { OutputFile } from "../platform/output-file.ts";
+import { checkWritable, OutputFile } from "../platform/output-file.ts";
 import { openQuantizer, type Quantizer } from "../quantize.ts";
 import { type Ftype, FTYPES } from "../tools/quantize/ftypes.ts";
 import { type OptimisedPlan, optimisePlan } from "../tools/quantize/optimise.ts";
@@ -140,6 +140,7 @@ async function quantize(
       imatrix: options.imatrix && { file: values.imatrix!, matrix: options.imatrix },
       keepSplit: values.keepSplit,
     };
+    if (!values.dryRun) checkOutputs(gguf, request.output, values);
     const { plan, ftype, expectedError } = await makePlan(gguf, request, options, output, values);
     for (const { source, type, wanted } of plan)
       if (wanted !== undefined)
@@ -200,9 +201,8 @@ function write(
 ): Promise<number[]> {
   return withQuantizer("quantising", gguf, threads, async (quantizer, onBytes, signal) => {
     const contents = quantizedContents(gguf, plan, quantizer, { ...options, signal, onBytes }),
-      paths = outputPaths(output, contents.length);
-    refuseToReplace(gguf, paths);
-    const files: OutputFile[] = [],
+      paths = outputPaths(output, contents.length),
+      files: OutputFile[] = [],
       sizes: number[] = [];
     try {
       for (const [i, one] of contents.entries()) {
@@ -250,16 +250,22 @@ function writeOne(file: OutputFile, contents: GgufContents, signal: AbortSignal)
   return writeGguf(sink, contents);
 }
 
-/** A series cannot be replaced at once, and a file that is being read must stay. */
-function refuseToReplace(gguf: Gguf, paths: readonly string[]): void {
+/**
+ * Before any work: a series cannot be replaced at once, a file that is being read must stay, whatever its path, and there
+ * must be a place to write to.
+ */
+function checkOutputs({ sources }: Gguf, output: string, { keepSplit }: QuantizeValues): void {
+  const paths = outputPaths(output, keepSplit ? sources.length : 1);
   const taken = paths.length > 1 ? paths.find((path) => existsSync(path)) : undefined;
   if (taken !== undefined)
     throw new UsageError(
       `${taken}: expected no such file yet, found one; remove it or choose another name`,
     );
-  const own = paths.find((path) => gguf.sources.some(({ name }) => name === path));
+  const inputs = new Set(sources.map(({ name }) => realpathSync(name)));
+  const own = paths.find((path) => existsSync(path) && inputs.has(realpathSync(path)));
   if (own !== undefined)
     throw new UsageError(`${own}: expected another file than the input, found the same`);
+  paths.forEach(checkWritable);
 }
 
 const outputPaths = (output: string, count: number): string[] =>

@@ -69,12 +69,13 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "\\": "\\",
 };
 
-/** llama.cpp's escapes: \n \r \t \' \" \\ and \xHH. Others stay as they are. */
+/** llama.cpp's escapes: \n \r \t \' \" \\ and \xHH, a byte of UTF-8. Others stay as they are. */
 export function unescape(text: string): string {
   return text.replace(
-    /\\(?:x([0-9a-f]{2})|([nrt'"\\]))/gi,
-    (whole, hex?: string, letter?: string) => {
-      if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));
+    /((?:\\x[0-9a-f]{2})+)|\\([nrt'"\\])/gi,
+    (whole, bytes?: string, letter?: string) => {
+      if (bytes !== undefined)
+        return Buffer.from(bytes.replace(/\\x/gi, ""), "hex").toString("utf8");
       return ESCAPES[letter!] ?? whole;
     },
   );

@@ -69,12 +69,12 @@ export function addReportOptions(command: Command): Command {
 /** The options of a generation; how a session, a signal and the samplers join them is the caller's. */
 export function generateOptions(
   values: WritingValues,
-  { nCtx, tokenizer }: Model,
+  { nCtx, tokenizer, hasEncoder }: Model,
   prompt: readonly number[],
 ): GenerateOptions {
   const { nPredict = -1, contextShift = false, keep = 0, reversePrompt = [] } = values;
   // The last token that is written needs no place in the context.
-  const room = Math.max(nCtx - prompt.length + 1, 1);
+  const room = Math.max(nCtx - (hasEncoder ? 1 : prompt.length) + 1, 1);
   const bos = tokenizer.addBos && prompt[0] === tokenizer.bosToken ? 1 : 0;
   return {
     maxTokens: nPredict >= 0 ? nPredict : contextShift && nPredict === -1 ? Infinity : room,

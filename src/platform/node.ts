@@ -31,7 +31,17 @@ export const nodePlatform: Platform = {
       : undefined,
   turn: () => new Promise((resolve) => setImmediate(resolve)),
   readAsset: (url) => readFile(url),
-  openFile: async (path) => fileSource(path),
+  async openFile(path) {
+    if (path === "")
+      throw new SamebitError(
+        "file: expected a path, found an empty one; check where it comes from",
+      );
+    if (/^[a-z][a-z\d+.-]+:\/\//i.test(path))
+      throw new SamebitError(
+        `${path}: expected a path, found a URL; download the file, or give its bytes, a Blob, or anything with read(offset, length)`,
+      );
+    return fileSource(path);
+  },
 
   async startWorker(): Promise<WorkerHandle> {
     const worker = new Worker(new URL("../threads/worker.js", import.meta.url), {
@@ -51,9 +61,13 @@ export const nodePlatform: Platform = {
       },
       async terminate() {
         asked = true;
+        worker.ref();
         await worker.terminate();
       },
-      keepAlive: (on) => void (on ? worker.ref() : worker.unref()),
+      keepAlive(on) {
+        // a run that is cut off lets its worker go, but whoever awaits the end must get it
+        if (!asked) void (on ? worker.ref() : worker.unref());
+      },
     };
   },
 

@@ -43,7 +43,7 @@ interface Filling {
   readonly faults: FillFault[];
   readonly onBytes: (bytes: number) => void;
   resolve(faults: readonly FillFault[]): void;
-  reject(error: RunError): void;
+  reject(error: unknown): void;
 }
 
 export class ThreadPool {
@@ -116,7 +116,7 @@ export class ThreadPool {
         const answer = received as ThreadMessage;
         if (answer.kind === "listening") return worker.post(message);
         if (answer.kind === "done") return this.finish(answer);
-        if (answer.kind === "read") return this.filling?.onBytes(answer.bytes);
+        if (answer.kind === "read") return this.report(answer.bytes);
         if (answer.kind === "filled") return this.endFilling(answer.fault);
         if (answer.kind === "trapped") {
           this.traps.push(answer);
@@ -195,7 +195,7 @@ export class ThreadPool {
 
   /**
    * Has all threads do their share of loading; possible until the first run. Gives the faults they met, in no order; after
-   * one, or when `signal` is aborted, the rest is not loaded. Throws RunError "thread-died".
+   * one, or when `signal` is aborted, the rest is not loaded. Throws RunError "thread-died" and what onBytes throws.
    */
   async fill(
     plan: FillPlan,
@@ -217,6 +217,16 @@ export class ThreadPool {
       stop(); // a thread may have died: the others need not go on
       signal?.removeEventListener("abort", stop);
       this.workers[0].keepAlive(false);
+    }
+  }
+
+  /** What the caller's function throws ends the loading; here nobody could catch it. */
+  private report(bytes: number): void {
+    const { filling } = this;
+    try {
+      filling?.onBytes(bytes);
+    } catch (error) {
+      filling!.reject(error);
     }
   }
 

@@ -1,7 +1,7 @@
 // Whose turn it is: the memory holds one batch at a time, so runs of concurrent callers follow each other in the order
 // in which they were asked for. Long evaluations take one turn per run, which lets short ones in between.
 
-import { RunError } from "../errors.ts";
+import { unlessAborted } from "../errors.ts";
 
 export class Turns {
   /** Settles when everything queued so far is over; never rejects. */
@@ -17,30 +17,10 @@ export class Turns {
       before = this.last;
     this.last = before.then(() => mine);
     try {
-      await unlessAborted(before, signal);
+      await unlessAborted(before, "run: cancelled while it waited for another one", signal);
       return await work();
     } finally {
       leave();
     }
-  }
-}
-
-async function unlessAborted(promise: Promise<void>, signal?: AbortSignal): Promise<void> {
-  if (!signal) return promise;
-  let refuse!: () => void;
-  const aborted = new Promise<never>((_, reject) => {
-    refuse = () =>
-      reject(
-        new RunError("cancelled", "run: cancelled while it waited for another one", {
-          cause: signal.reason,
-        }),
-      );
-  });
-  // an aborted signal is left to the work itself when nothing stands before it
-  signal.addEventListener("abort", refuse, { once: true });
-  try {
-    await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", refuse);
   }
 }

@@ -18,8 +18,10 @@ export function cutChunks(tokens: ArrayLike<number>, nCtx: number, most = Infini
   return { tokens: Int32Array.from({ length: count * nCtx }, (_, i) => tokens[i]), nCtx, count };
 }
 
-/** Throws OptionError for a text of less than two chunks. */
+/** Throws OptionError for a text of less than two chunks, and for chunks without a length. */
 export function checkLength(nTokens: number, nCtx: number): void {
+  if (!Number.isInteger(nCtx) || nCtx < 1)
+    throw new OptionError(`nCtx: expected an integer from 1, found ${nCtx}`);
   if (nTokens >= 2 * nCtx) return;
   throw new OptionError(
     `text: expected at least ${2 * nCtx} tokens, found ${nTokens}; ` +

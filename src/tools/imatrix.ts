@@ -3,6 +3,7 @@
 // of one that was never interrupted.
 
 import { addEntries, type Imatrix, type ImatrixEntry } from "../../formats/imatrix.ts";
+import { OptionError } from "../errors.ts";
 import type { Model } from "../model.ts";
 import { type Chunks, chunkTokens, firstScored } from "./chunks.ts";
 import { LogSoftmax } from "./log-softmax.ts";
@@ -33,7 +34,7 @@ export interface CollectOptions {
   readonly onChunk?: (chunk: ImatrixChunk) => void | Promise<void>;
 }
 
-/** `model` must be loaded with `calibrate`. */
+/** Throws OptionError for a model that was not loaded with `calibrate`. What it has summed up before is dropped. */
 export async function collectImatrix(
   model: Model,
   chunks: Chunks,
@@ -56,6 +57,7 @@ export async function collectImatrix(
   // a run that goes on with the same text does not name it twice
   const datasets = earlier.at(-1) === dataset ? earlier : [...earlier, dataset];
   let imatrix: Imatrix = { entries, datasets, chunkCount: start?.chunkCount ?? 0, chunkSize: nCtx };
+  model.takeCalibration(); // of whatever ran before, to its end or not
   for (let index = firstChunk; index < chunks.count; index++) {
     const tokens = chunkTokens(chunks, index, model),
       session = model.createSession();
@@ -73,7 +75,10 @@ export async function collectImatrix(
     } finally {
       session.close();
     }
-    for (const [name, { sums, counts }] of model.takeCalibration()) {
+    const found = model.takeCalibration();
+    if (found.size === 0)
+      throw new OptionError("model: expected one loaded with calibrate, found one without");
+    for (const [name, { sums, counts }] of found) {
       if (!(name.startsWith("blk.") || (processOutput && name === "output.weight"))) continue;
       const seen: ImatrixEntry = { sums, counts: Float32Array.from(counts) };
       entries.set(name, addEntries(name, entries.get(name), seen));

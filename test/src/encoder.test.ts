@@ -91,6 +91,15 @@ describe.each(present ? [random, ofZoo()] : [random])("$name", (t5) => {
     expect(found.get(session)).toEqual(await model.logits([7, 8, 9], { decoderTokens }));
   });
 
+  it("takes no place for a copy that does not fit", async () => {
+    const session = model.createSession(),
+      others = [model.createSession()];
+    await session.encode(tokens);
+    expect(() => session.copy()).toThrow("expected a free one");
+    others.push(model.createSession()); // the place that half of the copy had
+    for (const each of [session, ...others]) each.close();
+  });
+
   it("refuses the wrong order", async () => {
     const session = model.createSession();
     await expect(session.evaluate([0])).rejects.toThrow(
@@ -106,6 +115,19 @@ describe.each(present ? [random, ofZoo()] : [random])("$name", (t5) => {
     await expect(session.encode(Array.from({ length: 65 }, () => 3))).rejects.toThrow(
       /at most 64 tokens, found 65/,
     );
+    session.close();
+  });
+
+  it("shifts the decoder's history, of which the prompt is no part", async () => {
+    const session = model.createSession();
+    const generation = model.generate(tokens, {
+      ...{ session, maxTokens: 70, ignoreEos: true, temperature: 0 },
+      ...{ onContextFull: "shift", nKeep: 3 },
+    });
+    await generation.text();
+    const [first, second] = generation.tokens;
+    expect(session.length).toBeLessThan(64);
+    expect(session.tokens.slice(0, 3)).toEqual([model.decoderStartToken, first, second]);
     session.close();
   });
 

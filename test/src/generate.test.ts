@@ -314,6 +314,7 @@ describe("text at the end", () => {
       nCtx: 100,
       samplerMath: { exp64: Math.exp, log64: Math.log, pow64: Math.pow, expF64: () => {} } as never,
       tokenize: () => [0],
+      owns: () => true,
       tokenizer: {
         eogTokens: new Set([pieces.length]),
         tokenBytes: () => new Uint8Array(0),

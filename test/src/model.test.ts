@@ -103,6 +103,7 @@ describe("sources", () => {
         return pathToFileURL(path);
       },
     ],
+    ["a file URL as a text", () => pathToFileURL(LLAMA).href],
     [
       "a Uint8Array in the middle of a buffer",
       () => {
@@ -179,7 +180,7 @@ describe("failures", () => {
       "no source at all",
       () => undefined as never,
       "OptionError",
-      /^model: expected a path, a URL, bytes, a Blob or a Source, found undefined/,
+      /^model: expected a path, a URL, bytes, a Blob, a Source or .*, found undefined/,
     ],
     ["an object that is none", () => ({ name: "x" }) as never, "OptionError", /^model: expected/],
     ["no file of several", () => [], "GgufError", /expected at least one source/],
@@ -283,6 +284,88 @@ describe("progress and cancelling", () => {
   );
 });
 
+describe("what never comes", () => {
+  it.each([{ threads: 1 }, { inline: true }])(
+    "is given up with the signal, %j",
+    async (options) => {
+      for (const after of [1, 3, 6]) {
+        const controller = new AbortController();
+        const source = new CountingSource();
+        source.read = (offset, length) => {
+          if (++source.reads < after) return Promise.resolve(bytes.slice(offset, offset + length));
+          setTimeout(() => controller.abort("why"), 1);
+          return new Promise(() => {});
+        };
+        expect(
+          await failureOf(built.loadModel(source, { signal: controller.signal, ...options })),
+        ).toMatchObject({ name: "RunError", failure: "cancelled", cause: "why" });
+      }
+    },
+  );
+});
+
+describe("what the caller gives", () => {
+  it.each([{ threads: 2 }, { inline: true }])(
+    "what onProgress throws ends the loading, %j",
+    async (options) => {
+      const mine = new Error("mine");
+      const onProgress = () => {
+        throw mine;
+      };
+      expect(await failureOf(built.loadModel(EMBEDDED, { onProgress, ...options }))).toBe(mine);
+      expect(await failureOf(built.loadModel(bytes, { onProgress, ...options }))).toBe(mine);
+    },
+  );
+
+  it.each<[RegExp, unknown, object]>([
+    [/^pooling: expected none, mean, cls, last, rank, found max/, LLAMA, { pooling: "max" }],
+    [/^overrideKv: expected KEY=TYPE:VALUE texts/, LLAMA, { overrideKv: 3 }],
+    [/^overrideKv: expected KEY=TYPE:VALUE texts/, LLAMA, { overrideKv: [3] }],
+    [/^model: expected a path, a URL, .* an array of Sources/, [LLAMA], {}],
+    [/^model: expected a path, a URL, .* an array of Sources/, [null], {}],
+    [/^file: expected a path, found an empty one/, "", {}],
+    [/^https:.*x.gguf: expected a path, found a URL; download/, "https://localhost:1/x.gguf", {}],
+    [/^https:.*x.gguf: expected a path, found/, new URL("https://localhost:1/x.gguf"), {}],
+  ])("is refused as %s", async (message, source, options) => {
+    const error = await failureOf(built.loadModel(source as ModelSource, options));
+    expect(error).toMatchObject({ message: expect.stringMatching(message) });
+    expect(error).toBeInstanceOf(built.SamebitError);
+  });
+
+  it("is refused where it is no text, no list of tokens, or another model's session", async () => {
+    const [model, other] = await Promise.all(
+      [0, 1].map(() => built.loadModel(LLAMA, { inline: true })),
+    );
+    const embedding = await built.loadModel(LLAMA, { embeddings: true, pooling: "mean" });
+    const session = other.createSession(),
+      none = undefined as never,
+      text = "a" as never;
+    const user = [{ role: "user", content: "a" }];
+    const calls: [RegExp, () => unknown][] = [
+      [/^text: expected a string, found object/, () => model.tokenize([] as never)],
+      [/^prompt: expected a text or token ids, found undefined/, () => model.generate(none)],
+      [/^stop: expected texts, found null/, () => model.generate("a", { stop: [null as never] })],
+      [/^tokens: expected a list of ids, found undefined/, () => model.logits(none)],
+      [/^tokens: expected a list of ids, found 3/, () => model.logits(3 as never)],
+      [/^inputs: expected an array of texts/, () => embedding.embed(text)],
+      [/^session: expected one of this model/, () => model.generate("a", { session })],
+      [/^session: expected one of this model/, () => model.generate("a", { session: text })],
+      [/^session: expected one of this model/, () => model.chat(user, { session }).text()],
+      [/^now: expected a date/, () => model.chat(user, { now: text }).text()],
+      [/^tools: expected an array/, () => model.chat(user, { tools: text }).text()],
+      [/^decoderTokens: expected a model with/, () => model.logits([1], { decoderTokens: [1] })],
+    ];
+    for (const [message, call] of calls) {
+      expect(await failureOf((async () => call())())).toMatchObject({
+        name: "OptionError",
+        message: expect.stringMatching(message),
+      });
+    }
+    expect(await model.logits([5])).toHaveLength(1); // whatever was refused, the one sequence is free
+    await Promise.all([model, other, embedding].map((each) => each.close()));
+  });
+});
+
 describe("letting go", () => {
   it("await using closes", async () => {
     const model = await built.loadModel(LLAMA, { threads: 2 });
@@ -310,6 +393,16 @@ describe("letting go", () => {
     [
       "after an error while loading",
       `await loadModel(${JSON.stringify(LLAMA)}, { bankBytes: 9 }).catch(() => {});`,
+      "end",
+    ],
+    [
+      "once closed in the midst of a run, at any moment",
+      `for (let i = 0; i < 6; i++) {
+         const one = await loadModel(${JSON.stringify(LLAMA)}, OPTIONS);
+         one.logits(new Uint8Array(500)).catch(() => {});
+         await new Promise((resolve) => setTimeout(resolve, i / 2));
+         await one.close();
+       }`,
       "end",
     ],
     // what is awaited keeps the process alive until it is there

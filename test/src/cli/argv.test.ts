@@ -38,5 +38,7 @@ describe("normaliseArgv", () => {
 
   it("refuses unknown options of several letters", () => {
     expect(() => normaliseArgv(["run", "-nope"], program())).toThrow(UsageError);
+    expect(() => normaliseArgv(["run", "-sys", "x"], program())).toThrow("unknown option '-sys'");
+    expect(normaliseArgv(["run", "--temperature", "x"], program())[1]).toBe("--temperature");
   });
 });

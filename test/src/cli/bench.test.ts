@@ -4,6 +4,14 @@ import { fixture, samebit } from "./command.ts";
 const model = ["-m", fixture("zoo/llama-q4_0.gguf"), "-t", "2", "-r", "2"];
 
 describe("samebit bench", () => {
+  it("notes an ignored option once, though it opens the file twice", async () => {
+    const { code, stderr } = await samebit("bench", ...model, "-p", "4", "-n", "0", "-ngl", "99");
+    expect([code, stderr]).toEqual([
+      0,
+      expect.stringMatching(/^samebit: note: --n-gpu-layers[^\n]*\n$/),
+    ]);
+  });
+
   it("reports both measures as JSON", async () => {
     const { code, stdout, stderr } = await samebit(
       "bench",

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 export const root = fileURLToPath(new URL("../../../", import.meta.url));
-const main = `${root}dist/src/cli/main.js`;
+export const main = `${root}dist/src/cli/main.js`;
 
 export const fixture = (name: string): string => `${root}test/fixtures/${name}`;
 

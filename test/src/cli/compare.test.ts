@@ -57,6 +57,12 @@ describe("samebit compare", () => {
     expect(await failing(EMBEDDED, fixture("zoo/llama-q4_0.gguf"), ...SMALL)).toContain(
       "expected a vocabulary of 320 tokens, found 4096",
     );
+    const late = [EMBEDDED, ...SMALL, "-o"];
+    expect(await failing(...late, join(tmpdir(), "no", "such"))).toContain("can be written");
+    expect(await samebit("compare", EMBEDDED, "none.gguf", ...SMALL)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/none.gguf: expected a readable file/),
+    });
     expect(await failing("-m", EMBEDDED, EMBEDDED, ...SMALL)).toContain(
       "expected models as arguments",
     );

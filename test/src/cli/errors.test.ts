@@ -15,9 +15,16 @@ describe("describeFailure", () => {
       1,
     ],
     [
-      new ContextFullError("context: expected room, found none; use nCtx"),
+      new ContextFullError(
+        'context: expected room, found none; use nCtx or onContextFull: "shift"',
+      ),
       "context: expected room, found none; " +
-        "use a larger context (-c), fewer tokens or, in run, --context-shift",
+        "use a larger context (-c), fewer tokens or, in run and chat, --context-shift",
+      1,
+    ],
+    [
+      new ContextFullError("context: expected room, found none; use nCtx"),
+      "context: expected room, found none; use a larger context (-c) or fewer tokens",
       1,
     ],
     [

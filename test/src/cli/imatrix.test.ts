@@ -109,6 +109,12 @@ describe("samebit imatrix", () => {
       "--show-statistics: expected --in-file FILE",
     );
     expect(await failing("-p", "short", "-c", "32")).toContain("text: expected at least 64 tokens");
+    // before the work
+    expect(await samebit("imatrix", ...SMALL, "-o", path("none/x.gguf"))).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: expect.stringContaining("x.gguf: expected a file that can be written"),
+    });
     expect(await failing(...SMALL, "--chunk", "500")).toMatch(
       /--chunk: expected less than \d+, found 500/,
     );

@@ -1,7 +1,9 @@
 // What every command has in common: exit codes, messages, help.
-import { readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { fixture, root, samebit } from "./command.ts";
+import { fixture, main, root, samebit } from "./command.ts";
 
 describe("samebit", () => {
   it("prints its version", async () => {
@@ -36,8 +38,9 @@ describe("samebit", () => {
     [["run", "-n"], "option '-n, --n-predict <N>' argument missing; see samebit --help"],
     [
       ["inspect", "extra"],
-      "too many arguments for 'inspect'. Expected 0 arguments but got 1; see samebit --help",
+      "inspect: expected no argument beside options (-m FILE), found 1; see samebit inspect --help",
     ],
+    [["split", "a", "b", "c"], "split: expected 2 arguments, found 3; see samebit split --help"],
     [
       ["run", "-n", "many", "-p", "x"],
       '--n-predict: expected an integer from -2 to 2147483647, found "many"',
@@ -116,6 +119,19 @@ describe("samebit", () => {
       );
     },
   );
+
+  it.skipIf(!existsSync("/dev/full"))("says that its output cannot be written", async () => {
+    const full = openSync("/dev/full", "w");
+    for (const args of [["--help"], ["inspect", "--json"]]) {
+      const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", full, "pipe"] });
+      let stderr = "";
+      child.stderr!.on("data", (text) => void (stderr += String(text)));
+      const [code] = (await once(child, "close")) as [number];
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/^samebit: standard output: expected to be written, found: .*\n$/);
+    }
+    closeSync(full);
+  });
 
   it("notes options of llama.cpp that mean nothing here", async () => {
     const { code, stderr } = await samebit(

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { built, EMBEDDED } from "../../built.ts";
+import { loadZooCase, zooNames } from "../../reference/zoo.ts";
 import { hasShared, sharedModel, toolFile } from "../tools/shared.ts";
 import { TEXT } from "../tools/tiny-corpus.ts";
 import { outcome, samebit, start } from "./command.ts";
@@ -86,11 +87,47 @@ describe("samebit perplexity", () => {
     expect(readFileSync(base, "utf8")).toBe("earlier");
   });
 
+  it("leaves no part of a base file when its reader or its user goes away", async () => {
+    const target = join(folder, "left.bin");
+    const run = () => start("perplexity", ...SMALL, "-t", "1", "--kl-divergence-base", target);
+    const unread = run();
+    unread.stdout!.once("data", () => unread.stdout!.destroy());
+    expect((await outcome(unread)).code).toBe(0);
+    const ended = run();
+    ended.stdout!.once("data", () => {
+      ended.kill("SIGINT");
+      ended.kill("SIGINT");
+      setTimeout(() => ended.kill("SIGINT"), 1); // both may have come as one
+    });
+    expect((await outcome(ended)).code).toBe(130);
+    expect(readdirSync(folder).filter((name) => name.startsWith("left"))).toEqual([]);
+  });
+
+  it.skipIf(!zooNames().includes("t5"))("measures no model of another kind", async () => {
+    for (const [name, found] of [
+      ["t5", "an encoder-decoder"],
+      ["bert", "an embedding model"],
+    ]) {
+      const { path } = loadZooCase(name);
+      const { code, stderr } = await samebit("perplexity", "-m", path, ...SMALL);
+      expect([code, stderr]).toEqual([
+        2,
+        expect.stringContaining("expected a model that continues a text, found"),
+      ]);
+      expect(stderr).toContain(found);
+    }
+  });
+
   it("says what is wrong", async () => {
     const failing = async (...args: string[]) => (await samebit("perplexity", ...args)).stderr;
     expect(await failing("-p", "short", "-c", "32")).toMatch(
       /text: expected at least 64 tokens, found \d+; use a longer text/,
     );
+    expect(await samebit("perplexity", ...SMALL, "--csv", join(folder, "none", "x"))).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: expect.stringContaining("x: expected a file that can be written"),
+    });
     expect(await failing("--kl-divergence")).toContain("expected --kl-divergence-base FILE");
     expect(await failing("--kl-divergence", "--kl-divergence-base", base)).toContain(
       "at least 20 bytes, found 7",

@@ -1,4 +1,11 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -205,6 +212,13 @@ describe("samebit quantize", () => {
       /^2 .*--output-tensor-type: expected a tensor type such as Q4_K, found "Q9"/,
     );
     expect(await failing(F16, F16, "Q4_0")).toContain("expected another file than the input");
+    symlinkSync(F16, path("link.gguf"));
+    for (const same of [`${folder}/./f16.gguf`, path("link.gguf")])
+      expect(await failing(F16, same, "Q4_0")).toContain("expected another file than the input");
+    expect(await failing(F16, folder, "Q4_0")).toMatch(/^1 .*can be written, found a folder/);
+    expect(await failing(F16, to, "Q4_0", "--tensor-type-file", path("none"))).toMatch(
+      /^1 .*none: expected a readable text file, found no such file/,
+    );
     expect(await failing(F16, to, "Q4_0", "--exclude-weights", "x")).toContain("--imatrix beside");
     expect(readdirSync(folder)).not.toContain("never.gguf");
   });

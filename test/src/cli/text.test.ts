@@ -6,6 +6,8 @@ describe("unescape", () => {
     ["a\\nb\\r\\t", "a\nb\r\t"],
     ["\\\"\\'\\\\n", "\"'\\n"],
     ["\\x41\\x4a\\xe", "AJ\\xe"],
+    ["\\xe2\\x82\\xAC\\n\\xc3\\xa9 \\x00", "€\né \0"],
+    ["a\\xffb", "a\ufffdb"],
     ["\\q \\", "\\q \\"],
     ["plain", "plain"],
   ])("%j", (given, expected) => {

@@ -47,6 +47,10 @@ describe("chunks", () => {
       count: 1,
     });
     expect(() => cutChunks(TEXT, 7)).toThrow("text: expected at least 14 tokens, found 13");
+    for (const nCtx of [0, -1, 2.5, Number.NaN])
+      expect(() => cutChunks(TEXT, nCtx)).toThrow(
+        `nCtx: expected an integer from 1, found ${nCtx}`,
+      );
   });
 
   it("puts BOS where the model adds one, and keeps the text", () => {
