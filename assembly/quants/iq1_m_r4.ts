@@ -34,6 +34,8 @@ export function unpackIQ1_M_R4(block: usize, slab: usize): void {
 }
 
 /** Octet l of the row whose words begin at `lane`, as bytes, + 64. No byte of the grid's 8 .. 24 carries. */
+// @ts-ignore: decorator
+@inline
 function octet(lane: usize, l: u32): u64 {
   const nibble = (<u32>load<u8>(lane + ((l >> 3) << 4) + ((l >> 1) & 3), 128) >> ((l & 1) << 2)) & 15;
   const place = <u32>load<u8>(lane + ((l >> 2) << 4) + (l & 3)) | ((nibble & 7) << 8);
