@@ -4,8 +4,14 @@
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
-import type { ChatMessage, ChatPrompt, ChatTemplateOptions, Model } from "../index.ts";
-import { EXIT_INTERRUPTED, note, UsageError } from "./errors.ts";
+import {
+  type ChatMessage,
+  type ChatPrompt,
+  type ChatTemplateOptions,
+  ContextFullError,
+  type Model,
+} from "../index.ts";
+import { describeFailure, EXIT_INTERRUPTED, note, UsageError } from "./errors.ts";
 import { interruptSignal, nextInterruptSignal } from "./interrupt.ts";
 import { openModel } from "./load.ts";
 import {
@@ -83,7 +89,7 @@ async function chat(values: ChatValues): Promise<void> {
   const answer = async (content: string): Promise<WritingStopReason> => {
     messages.push({ role: "user", content });
     const signal = nextInterruptSignal();
-    const prompt = await model.chatFormat.tokenize(messages, how);
+    const prompt = await promptOf(model, messages, how, values.contextShift);
     for (const warning of prompt.warnings) if (!said.has(warning)) note(warning);
     prompt.warnings.forEach((warning) => said.add(warning));
     const written = await write(model, prompt.tokens, values, { ...sampling, signal, session });
@@ -94,10 +100,45 @@ async function chat(values: ChatValues): Promise<void> {
   try {
     if (first !== undefined && (await answer(first)) === "interrupted" && !interactive)
       process.exitCode = EXIT_INTERRUPTED;
-    if (interactive) for await (const line of lines()) await answer(line);
+    if (!interactive) return;
+    for await (const line of lines()) {
+      try {
+        await answer(line);
+      } catch (error) {
+        if (!(error instanceof ContextFullError)) throw error;
+        messages.pop();
+        note(`${describeFailure(error).message}; the conversation goes on without this message`);
+      }
+    }
   } finally {
     await model.close();
   }
+}
+
+/** How much of the context a conversation may fill when old messages may be forgotten: the rest is for the answer. */
+const MOST_OF_CONTEXT = 0.75;
+
+/** The prompt of the messages, without the oldest ones (but for the system's) where `forget` says so and they leave no room. */
+async function promptOf(
+  model: Model,
+  messages: ChatMessage[],
+  how: ChatTemplateOptions,
+  forget = false,
+): Promise<ChatPrompt> {
+  const first = messages[0].role === "system" ? 1 : 0,
+    nMessages = messages.length;
+  let prompt = await model.chatFormat.tokenize(messages, how);
+  while (
+    forget &&
+    prompt.tokens.length > MOST_OF_CONTEXT * model.nCtx &&
+    messages.length > first + 1
+  ) {
+    messages.splice(first, 2); // a message and its answer
+    prompt = await model.chatFormat.tokenize(messages, how);
+  }
+  const nForgotten = nMessages - messages.length;
+  if (nForgotten > 0) note(`the context is full: the ${nForgotten} oldest messages are forgotten`);
+  return prompt;
 }
 
 async function report(

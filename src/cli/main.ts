@@ -11,7 +11,7 @@ import { addEmbedCommand } from "./embed.ts";
 import { EXIT_INTERRUPTED, reportFailure } from "./errors.ts";
 import { addImatrixCommand } from "./imatrix.ts";
 import { addInspectCommand } from "./inspect.ts";
-import { interrupted } from "./interrupt.ts";
+import { endOnSignals, interrupted } from "./interrupt.ts";
 import { addLogitsCommand } from "./logits.ts";
 import { endQuietlyWithReader } from "./output.ts";
 import { packageVersion } from "./package.ts";
@@ -48,6 +48,7 @@ function createProgram(): Command {
 }
 
 endQuietlyWithReader();
+endOnSignals();
 try {
   const program = createProgram();
   await program.parseAsync(normaliseArgv(process.argv.slice(2), program), { from: "user" });

@@ -101,6 +101,40 @@ describe("samebit chat", () => {
     expect(second.cached_tokens).toBeGreaterThanOrEqual(first.prompt_tokens.length);
   });
 
+  it("goes on without a message that does not fit", async () => {
+    const { code, stdout, stderr } = await samebitWithInput(
+      `git stash\n${"tar ".repeat(100)}\nand back?\n`,
+      ...["chat", "-i", ...GREEDY, "-c", "96", "--json", "--chat-template", "chatml"],
+    );
+    expect(code).toBe(0);
+    expect(stderr).toMatch(
+      /^samebit: note: context: expected room for \d+ more tokens.*; the conversation goes on without this message\n$/,
+    );
+    const [, second, ...more] = stdout.trim().split("\n");
+    expect(more).toEqual([]);
+    const { prompt } = JSON.parse(second) as Report;
+    expect(prompt).toContain("git stash");
+    expect(prompt).not.toContain("tar tar");
+  });
+
+  it("forgets the oldest messages with --context-shift, not the system's", async () => {
+    const { code, stdout, stderr } = await samebitWithInput(
+      Array.from({ length: 8 }, (_, i) => `message ${i}\n`).join(""),
+      ...["chat", "-i", ...GREEDY, "-sys", "Be brief.", "-c", "160", "--context-shift"],
+      ...["--json", "--chat-template", "chatml"],
+    );
+    expect(code).toBe(0);
+    expect(stderr).toMatch(
+      /^(samebit: note: the context is full: the \d+ oldest messages are forgotten\n)+$/,
+    );
+    const reports = stdout.trim().split("\n");
+    expect(reports).toHaveLength(8);
+    const { prompt } = JSON.parse(reports[7]) as Report;
+    expect(prompt).toContain("Be brief.");
+    expect(prompt).toContain("message 7");
+    expect(prompt).not.toContain("message 0");
+  });
+
   it.each([
     [["--date", "2020-13-01"], 2, /--date: expected YYYY-MM-DD, found "2020-13-01"/],
     [["--chat-template-kwargs", "[1]"], 2, /--chat-template-kwargs: expected a JSON object/],

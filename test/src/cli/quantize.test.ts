@@ -160,7 +160,11 @@ describe("samebit quantize", () => {
     );
   });
 
-  it("leaves nothing behind when it is interrupted", async () => {
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)("leaves nothing behind when it is ended by %s", async (signal, code) => {
     const target = path("cut.gguf");
     writeFileSync(target, "earlier");
     const child = start("quantize", F16, target, "IQ3_XXS", "1", "--imatrix", MATRIX);
@@ -168,8 +172,8 @@ describe("samebit quantize", () => {
     const partial = () => readdirSync(folder).filter((name) => name.endsWith(".part"));
     while (partial().length === 0 && child.exitCode === null)
       await new Promise((resolve) => setTimeout(resolve, 10));
-    child.kill("SIGINT");
-    expect((await outcome(child)).code).toBe(130);
+    child.kill(signal);
+    expect((await outcome(child)).code).toBe(code);
     expect(readFileSync(target, "utf8")).toBe("earlier");
     expect(partial()).toEqual([]);
   });
