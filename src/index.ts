@@ -2,13 +2,12 @@
 
 export {
   loadModel,
-  openGguf,
   Model,
   type EmbedOptions,
   type LoadModelOptions,
   type LogitsOptions,
-  type ModelSource,
 } from "./model.ts";
+export { type ModelSource, openGguf } from "./model-source.ts";
 export { Generation, type GenerateOptions, type StopReason } from "./generate.ts";
 export { ChatAnswer, type ChatOptions } from "./chat-answer.ts";
 export {

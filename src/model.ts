@@ -1,35 +1,20 @@
 // A loaded model: text in, logits or text out. It joins the tokenizer, the engine and the sampling maths.
 
-import { closeGguf, type Gguf, readGguf } from "../formats/gguf.ts";
-import { applyOverrides, parseOverrides } from "../formats/override.ts";
-import { bytesSource, type Source } from "../formats/source.ts";
+import { closeGguf, type Gguf } from "../formats/gguf.ts";
 import { describeModel, type Hparams, type Pooling, POOLINGS } from "../models/index.ts";
+import { checkCancelled } from "./cancellation.ts";
 import { ChatFormat, type ChatMessage } from "./chat/index.ts";
 import { ChatAnswer, type ChatOptions } from "./chat-answer.ts";
 import { Engine, type BatchPart, type CalibrationSums, type EngineOptions } from "./engine.ts";
-import { OptionError, unlessAborted } from "./errors.ts";
+import { OptionError } from "./errors.ts";
 import { Generation, type GenerateOptions } from "./generate.ts";
 import type { KernelExports } from "./kernels/exports.ts";
 import type { KernelBuild } from "./kernels/module.ts";
-import { platform } from "./platform/index.ts";
+import { type ModelSource, openUnlessAborted } from "./model-source.ts";
 import { rerankTokens } from "./rerank.ts";
 import type { SamplerMath } from "./sampling/index.ts";
 import { Session } from "./session.ts";
 import { createTokenizer, type EncodeOptions, type Tokenizer } from "./tokenizer/index.ts";
-import { checkCancelled } from "./weights.ts";
-
-/**
- * A path or file URL (in browsers a URL to fetch), bytes, a Blob, or anything that can be read at random; several of the last
- * for a split model.
- */
-export type ModelSource =
-  | string
-  | URL
-  | Uint8Array
-  | ArrayBuffer
-  | Blob
-  | Source
-  | readonly Source[];
 
 export interface LoadModelOptions extends EngineOptions {
   /** Load a causal model for `embed`. Models that are made for embeddings need no word. */
@@ -54,7 +39,7 @@ export async function loadModel(
   const { embeddings, pooling } = options;
   if (pooling !== undefined && !POOLINGS.includes(pooling))
     throw new OptionError(`pooling: expected ${POOLINGS.join(", ")}, found ${String(pooling)}`);
-  const gguf = await open(source, options.overrideKv, options.signal);
+  const gguf = await openUnlessAborted(source, options.overrideKv, options.signal);
   try {
     const { hparams } = describeModel(gguf.metadata);
     const tokenizer = createTokenizer(gguf);
@@ -71,104 +56,6 @@ export async function loadModel(
   } finally {
     await closeGguf(gguf);
   }
-}
-
-/**
- * Opens a model file without loading it: metadata and tensor directory. Close it with closeGguf, which leaves your own
- * Sources open.
- */
-export async function openGguf(
-  source: ModelSource,
-  overrideKv?: string | readonly string[],
-): Promise<Gguf> {
-  return open(source, overrideKv);
-}
-
-async function open(
-  source: ModelSource,
-  overrideKv?: string | readonly string[],
-  signal?: AbortSignal,
-): Promise<Gguf> {
-  const texts = typeof overrideKv === "string" ? [overrideKv] : (overrideKv ?? []);
-  if (!Array.isArray(texts) || !texts.every((text) => typeof text === "string"))
-    throw new OptionError("overrideKv: expected KEY=TYPE:VALUE texts, found something else");
-  const overrides = texts.flatMap((text) => parseOverrides(text));
-  const given = await unlessAborted<Source | readonly Source[]>(
-    toSources(source),
-    CANCELLED,
-    signal,
-  );
-  const sources =
-    "read" in given ? cancellable(given, signal) : given.map((one) => cancellable(one, signal));
-  let opened: readonly Source[] = "read" in sources ? [sources] : sources;
-  try {
-    const gguf = await readGguf(sources, {
-      open: async (name) => cancellable(await platform.openFile(name), signal),
-    });
-    opened = gguf.sources; // with the siblings of a split file
-    return overrides.length === 0 ? gguf : applyOverrides(gguf, overrides);
-  } catch (error) {
-    for (const one of opened) await one.close?.();
-    throw error;
-  }
-}
-
-async function toSources(source: ModelSource): Promise<Source | readonly Source[]> {
-  if (typeof source === "string")
-    return platform.openFile(/^file:\/\//i.test(source) ? filePath(new URL(source)) : source);
-  if (source instanceof URL)
-    return platform.openFile(source.protocol === "file:" ? filePath(source) : source.href);
-  if (source instanceof Uint8Array) return bytesSource("bytes", source);
-  if (source instanceof ArrayBuffer) return bytesSource("bytes", new Uint8Array(source));
-  if (typeof Blob !== "undefined" && source instanceof Blob) return blobSource(source);
-  if (Array.isArray(source) && source.every(isSource)) return source.map(borrowed);
-  if (isSource(source)) return borrowed(source);
-  const found = typeof source === "object" && source ? "another object" : String(source);
-  throw new OptionError(
-    `model: expected a path, a URL, bytes, a Blob, a Source or an array of Sources, found ${found}`,
-  );
-}
-
-const CANCELLED = "load: cancelled";
-
-/** The Source, of which no read outlasts the signal: what a server or a caller answers may never come. */
-function cancellable(source: Source, signal?: AbortSignal): Source {
-  if (!signal || source.readSync) return source;
-  return {
-    ...source,
-    close: () => source.close?.(),
-    async read(offset, length) {
-      checkCancelled(signal);
-      return unlessAborted(Promise.resolve(source.read(offset, length)), CANCELLED, signal);
-    },
-  };
-}
-
-const isSource = (source: unknown): source is Source =>
-  typeof (source as Source | null | undefined)?.read === "function";
-
-/** The caller's Source without its `close`. */
-function borrowed(source: Source): Source {
-  return {
-    name: source.name,
-    size: source.size,
-    read: (offset, length) => source.read(offset, length),
-    readSync: source.readSync && ((offset, into) => source.readSync!(offset, into)),
-  };
-}
-
-function filePath(url: URL): string {
-  const path = decodeURIComponent(url.pathname);
-  return /^\/[A-Za-z]:\//.test(path) ? path.slice(1) : path; // file:///C:/x on Windows
-}
-
-function blobSource(blob: Blob): Source {
-  return {
-    name: (blob as { name?: string }).name ?? "blob",
-    size: blob.size,
-    read: async (offset, length) =>
-      new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer()),
-  };
 }
 
 /** The samplers' transcendental functions: the kernels' own, so that they agree on every engine. */

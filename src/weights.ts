@@ -5,6 +5,7 @@
 
 import type { Gguf, TensorInfo } from "../formats/gguf.ts";
 import { rowBytes } from "../formats/types.ts";
+import { checkCancelled } from "./cancellation.ts";
 import { PlanError, RunError, SamebitError } from "./errors.ts";
 import { type FillFault, type FillMatrix, type FillPlan, fillPlan } from "./fill.ts";
 import { plainType } from "./interleaved/index.ts";
@@ -155,10 +156,6 @@ function fillError(gguf: Gguf, plan: FillPlan, faults: readonly FillFault[]): Er
   }
   const [fault] = faults as readonly Extract<FillFault, { kind: "read" }>[];
   return new SamebitError(fault.message);
-}
-
-export function checkCancelled(signal?: AbortSignal): void {
-  if (signal?.aborted) throw new RunError("cancelled", "load: cancelled", { cause: signal.reason });
 }
 
 /** Conversions on the caller's thread need denormal numbers as much as the runs do. */

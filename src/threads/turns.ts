@@ -1,7 +1,7 @@
 // Whose turn it is: the memory holds one batch at a time, so runs of concurrent callers follow each other in the order
 // in which they were asked for. Long evaluations take one turn per run, which lets short ones in between.
 
-import { unlessAborted } from "../errors.ts";
+import { unlessAborted } from "../cancellation.ts";
 
 export class Turns {
   /** Settles when everything queued so far is over; never rejects. */
