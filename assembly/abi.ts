@@ -297,8 +297,11 @@ export enum Abort { none = 0, cancelled = 1, trap = 2, nan = 3, flushToZero = 4,
  */
 export enum StageLimit { instructions = 0xffff, segments = 0xffff, briefNs = 3000 }
 
-/** Most threads a bank can serve: Control.progress has a line for each, and the stage word has 8 bits for their number. */
-export enum Limit { threads = 128, scratchBytes = 131072 }
+/**
+ * Most threads a bank can serve: Control.progress has a line for each, and the stage word has 8 bits for their number. experts: for
+ * which a thread's scratch memory has room.
+ */
+export enum Limit { threads = 128, scratchBytes = 131072, experts = 8192 }
 
 /** Batch header; byte offsets from its start. Pointers are addresses in the same bank. */
 export enum Batch {

@@ -1,7 +1,7 @@
 // Mixture of experts around the expert matmuls: choosing experts and their weights for every row, sorting the chosen
 // (row, slot) pairs by expert so that each expert's weights are read once, and summing the slots' results.
 
-import { BinaryKind, ExpertRowWord, ExpertSortWord, ExpertSumWord, Gating, RouteWord, UnaryKind, Word } from "../abi";
+import { BinaryKind, ExpertRowWord, ExpertSortWord, ExpertSumWord, Gating, Limit, RouteWord, UnaryKind, Word } from "../abi";
 import { expf, sigmoidf, softplusf } from "../math/index";
 import { claim, floatWord, rowsOf, scratch, word } from "../work";
 import { activateRun, combineRun } from "./elementwise";
@@ -9,9 +9,6 @@ import { cutPieces, endRow, firstColumn, firstRow, loadTail, nColumns, nextPiece
 
 // The smallest normal f16: the floor that ggml puts under the sum of the chosen weights.
 const smallestSum: f32 = 6.103515625e-5;
-
-/** Experts and groups of experts that the scratch layout of `route` holds. */
-const mostExperts: usize = 8192;
 
 /**
  * Op.route: for every row of router logits the nUsed best experts, best first, ties to the lower id, and their
@@ -25,7 +22,7 @@ export function route(ins: usize): void {
   const ids = <usize>word(ins, Word.dst), stride = <usize>word(ins, Word.dstStride);
   const weights = <usize>word(ins, RouteWord.weights);
   const logits = <usize>word(ins, Word.a), logitStride = <usize>word(ins, Word.aStride);
-  const gates = scratch, selectors = scratch + mostExperts * 4, groups = selectors + mostExperts * 4;
+  const gates = scratch, selectors = scratch + Limit.experts * 4, groups = selectors + Limit.experts * 4;
   for (let row = <usize>claim(); row < <usize>rows; row = <usize>claim()) {
     gateValues(gates, logits + row * logitStride, nExpert, gating);
     for (let e: usize = 0; e < <usize>nExpert; e++) {

@@ -14,6 +14,20 @@ interface Range {
   readonly end: number;
 }
 
+/** What an operand is a part of: a value, half of a layer's cache, a state; undefined for weights. */
+export function regionOf(r: Ref): string | undefined {
+  switch (r.kind) {
+    case "value":
+      return `value ${r.value.id}`;
+    case "cache":
+      return `cache ${r.cache.layer} ${r.part}`;
+    case "state":
+      return `state ${r.state.name}`;
+    case "weight":
+      return undefined;
+  }
+}
+
 /** offsetOf: where a value lies in the arena; without it every value is a region of its own. */
 export function accessOf(instr: Instr, offsetOf?: (value: Value) => number): Access {
   const ranges = (refs: readonly Ref[]) => refs.flatMap((r) => rangeOf(r, offsetOf));
@@ -26,19 +40,12 @@ export function conflict(a: Access, b: Access): boolean {
 }
 
 function rangeOf(r: Ref, offsetOf?: (value: Value) => number): Range[] {
-  switch (r.kind) {
-    case "value": {
-      if (!offsetOf) return [{ region: `value ${r.value.id}`, start: 0, end: 1 }];
-      const start = offsetOf(r.value);
-      return [{ region: "arena", start, end: start + r.value.bytes }];
-    }
-    case "cache":
-      return [{ region: `cache ${r.cache.layer} ${r.part}`, start: 0, end: 1 }];
-    case "state":
-      return [{ region: `state ${r.state.name}`, start: 0, end: 1 }];
-    case "weight":
-      return [];
+  if (r.kind === "value" && offsetOf) {
+    const start = offsetOf(r.value);
+    return [{ region: "arena", start, end: start + r.value.bytes }];
   }
+  const region = regionOf(r);
+  return region === undefined ? [] : [{ region, start: 0, end: 1 }];
 }
 
 function meet(a: readonly Range[], b: readonly Range[]): boolean {

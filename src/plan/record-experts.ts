@@ -10,6 +10,7 @@ import {
   ExpertSortWord,
   ExpertSumWord,
   Gating,
+  Limit,
   Op,
   PackRowsWord,
   RouteWord,
@@ -21,12 +22,9 @@ import { runLength } from "./record-runs.ts";
 import { Recorded, RecordedRouting, ref } from "./recorded.ts";
 import { align, f32Bits, type RecordingContext, ROW_ROUND } from "./recording-context.ts";
 
-/** Experts for which a thread's scratch memory has room (mostExperts of assembly/ops/moe.ts). */
-const MOST_EXPERTS = 8192;
-
 function checkExpertCount(label: string, n: number): void {
-  if (n > MOST_EXPERTS)
-    throw new PlanError(`${label}: expected at most ${MOST_EXPERTS} experts, found ${n}`);
+  if (n > Limit.experts)
+    throw new PlanError(`${label}: expected at most ${Limit.experts} experts, found ${n}`);
 }
 
 export function route(r: RecordingContext, x: Tensor, params: RouteParams): Routing {

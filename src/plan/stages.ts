@@ -3,8 +3,8 @@
 // none of their bits.
 
 import type { Segment } from "./banks.ts";
-import { accessOf, conflict } from "./conflicts.ts";
-import type { Instr, Recording } from "./instruction.ts";
+import { regionOf } from "./conflicts.ts";
+import type { Instr, Recording, Ref } from "./instruction.ts";
 
 export interface Staged {
   /** The recording in its new order. */
@@ -22,22 +22,44 @@ export function inStages(recording: Recording, segments: readonly Segment[]): St
     stageOf: number[] = [];
   let stage = 0;
   for (const { start, end } of segments) {
-    let waiting = recording.instrs
-      .slice(start, end)
-      .map((instr) => ({ instr, access: accessOf(instr) }));
-    for (; waiting.length > 0; stage++) {
-      const taken: typeof waiting = [],
-        left: typeof waiting = [];
-      for (const next of waiting.slice(0, REACH)) {
-        const isFree = [...taken, ...left].every((other) => !conflict(other.access, next.access));
-        (isFree ? taken : left).push(next);
-      }
-      for (const { instr } of taken) {
-        instrs.push(instr);
+    const own = recording.instrs.slice(start, end),
+      needs = predecessors(own),
+      over = new Set<number>();
+    let waiting: number[] = [],
+      next = 0;
+    for (; over.size < own.length; stage++) {
+      while (waiting.length < REACH && next < own.length) waiting.push(next++);
+      const taken = waiting.filter((i) => needs[i].every((j) => over.has(j)));
+      for (const i of taken) {
+        instrs.push(own[i]);
         stageOf.push(stage);
+        over.add(i);
       }
-      waiting = [...left, ...waiting.slice(REACH)];
+      waiting = waiting.filter((i) => !over.has(i));
     }
   }
   return { recording: { ...recording, instrs }, stageOf };
 }
+
+/**
+ * For each instruction those before it that must be over first: the last one that wrote what it reads or writes, and those that have
+ * read since what it writes. Whatever else it conflicts with must be over before these.
+ */
+function predecessors(instrs: readonly Instr[]): number[][] {
+  const writer = new Map<string, number>(),
+    readers = new Map<string, number[]>();
+  return instrs.map(({ reads, writes }, i) => {
+    const read = regionsOf(reads),
+      written = regionsOf(writes);
+    const found = [...read, ...written].flatMap((region) => writer.get(region) ?? []);
+    for (const region of written) found.push(...(readers.get(region) ?? []));
+    for (const region of read) readers.set(region, [...(readers.get(region) ?? []), i]);
+    for (const region of written) {
+      writer.set(region, i);
+      readers.delete(region);
+    }
+    return found;
+  });
+}
+
+const regionsOf = (refs: readonly Ref[]) => refs.flatMap((r) => regionOf(r) ?? []);

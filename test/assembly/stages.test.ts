@@ -271,6 +271,36 @@ describe("runPlan", () => {
     }
   });
 
+  it.each([
+    ["of no known cost", [0], 1],
+    ["within the limit", [StageLimit.briefNs / ROWS], ALONE],
+    ["beyond it", [StageLimit.briefNs / ROWS + 1], 1],
+    ["within it together", [100, StageLimit.briefNs / ROWS - 100], ALONE],
+    ["beyond it together", [101, StageLimit.briefNs / ROWS - 100], 1],
+    ["of which one has no known cost", [100, 0], 1],
+  ])("does a stage alone, or opens it to all: %s, %j ns a row", (_, costs, threads) => {
+    markBrief(() => false);
+    const at = 3,
+      instruction = (i: number) =>
+        new Uint32Array(memory.buffer, plan + i * Instruction.bytes, Instruction.words);
+    const saved = costs.map((_, i) => instruction(at + i).slice());
+    costs.forEach((cost, i) => {
+      const ins = instruction(at + i);
+      ins[Word.flags] = (i === 0 ? Flag.barrierBefore : 0) | (cost << Flag.costShift);
+      ins[Word.op] = 0xffff; // traps, and leaves the word as it is inside the stage
+    });
+    new Uint32Array(memory.buffer, counters, STAGES).fill(0);
+    try {
+      const args = [control, batch, plan, STAGES, counters, scratch, 0, THREADS, 1, 0] as const;
+      expect(() => kernels.runPlan(...args)).toThrow(WebAssembly.RuntimeError);
+      expect(words[Control.stage / 4] & 0xff).toBe(threads);
+    } finally {
+      (kernels as unknown as Stages).abandon(control);
+      saved.forEach((ins, i) => instruction(at + i).set(ins));
+    }
+    expect(words[Control.stage / 4] & 0xff).toBe(0);
+  });
+
   it("leaves a brief stage to the thread that ends the one before", () => {
     const claims = () => new Uint32Array(memory.buffer, counters, STAGES).slice();
     markBrief((stage) => stage % 2 === 1);

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { assignBanks } from "../../../src/plan/banks.ts";
 import { accessOf, conflict } from "../../../src/plan/conflicts.ts";
-import type { Recording } from "../../../src/plan/instruction.ts";
+import { Op } from "../../../src/memory/abi.generated.ts";
+import type { Instr, Recording, Ref } from "../../../src/plan/instruction.ts";
 import { inStages } from "../../../src/plan/stages.ts";
 import type { Ops } from "../../../models/ops.ts";
 import { forward, PAGES, record, shapes } from "./planning.ts";
@@ -50,6 +51,30 @@ describe("inStages", () => {
       }
     });
     expect(conflicts).toBeGreaterThan(recorded.instrs.length / 2);
+  });
+
+  it("lets nothing write before those have read that come first", () => {
+    // what reads `a` must wait for b and c; what writes `a` next needs nothing else
+    const [a, b, c, d] = ["a", "b", "c", "d"].map((name, id): Ref => ({
+      kind: "value",
+      value: { id, name, bytes: 64, rowBytes: 0, rows: 1, keep: false, hostWritten: false },
+      offset: 0,
+    }));
+    const instr = (label: string, reads: Ref[], writes: Ref[]): Instr => ({
+      ...{ op: Op.binary, rows: 1, label, words: new Map(), head: false, encoder: false },
+      ...{ reads, writes },
+    });
+    const instrs = [
+      instr("write a", [], [a]),
+      instr("write b", [], [b]),
+      instr("b to c", [b], [c]),
+      instr("read a", [a, c], [d]),
+      instr("write a again", [], [a]),
+    ];
+    const segment = { bank: 0, start: 0, end: 5, transfers: [], head: false, encoder: false };
+    const found = inStages({ instrs } as unknown as Recording, [segment]);
+    expect(found.recording.instrs.map(({ label }) => label)).toEqual(instrs.map((i) => i.label));
+    expect(found.stageOf).toEqual([0, 0, 1, 2, 3]);
   });
 
   it("leaves every instruction in its segment", () => {
