@@ -8,7 +8,7 @@ import type { Command } from "commander";
 import { closeGguf, inspect } from "../../formats/index.ts";
 import { type Model, openGguf } from "../index.ts";
 import { platform } from "../platform/index.ts";
-import { checkWritable, OutputFile, writeFileWhole } from "../platform/output-file.ts";
+import { OutputFile, writeFileWhole } from "../platform/output-file.ts";
 import { type Chunks, cutChunks } from "../tools/chunks.ts";
 import { type KldBase, measureKlDivergence, openKldBase } from "../tools/kl-divergence.ts";
 import { kldBaseWriter } from "../tools/kld-base-writer.ts";
@@ -27,7 +27,7 @@ import {
   type ModelValues,
   wholeOption,
 } from "./options.ts";
-import { print, printJson } from "./output.ts";
+import { checkOutput, print, printJson } from "./output.ts";
 import { addTextOptions, type TextValues } from "./text.ts";
 
 interface CompareValues extends ModelValues, EngineValues, TextValues {
@@ -89,7 +89,7 @@ async function compare([basePath, ...paths]: string[], values: CompareValues): P
       `--model: expected models as arguments, found ${values.model}; samebit compare BASE.gguf MODEL.gguf ...`,
     );
   }
-  checkWritable(values.output);
+  checkOutput(values.output);
   // a file that is none must not be found after an hour with those before it
   for (const path of [basePath, ...paths]) await closeGguf(await openGguf(path, values.overrideKv));
   const signal = interruptSignal(),

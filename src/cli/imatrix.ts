@@ -3,7 +3,6 @@
 import { type Command } from "commander";
 import type { Imatrix } from "../../formats/index.ts";
 import type { Model } from "../index.ts";
-import { checkWritable } from "../platform/output-file.ts";
 import { cutChunks } from "../tools/chunks.ts";
 import { collectImatrix } from "../tools/imatrix.ts";
 import { imatrixStatistics, type TensorStatistics } from "../tools/imatrix-statistics.ts";
@@ -23,7 +22,7 @@ import {
   type ModelValues,
   wholeOption,
 } from "./options.ts";
-import { print, printJson } from "./output.ts";
+import { checkOutput, print, printJson } from "./output.ts";
 import { addTextOptions, type TextValues } from "./text.ts";
 
 interface ImatrixValues extends ModelValues, EngineValues, TextValues {
@@ -97,7 +96,7 @@ export function addImatrixCommand(program: Command): void {
 }
 
 async function imatrix(values: ImatrixValues): Promise<void> {
-  if (!values.showStatistics) checkWritable(values.output);
+  if (!values.showStatistics) checkOutput(values.output);
   const start = await readImatrixFiles(values.inFile, values.ctxSize || 512);
   if (values.showStatistics) {
     if (start === undefined)

@@ -1,7 +1,9 @@
 // Standard output. A reader that goes away (`samebit run | head`) ends the program without a word.
 
 import { once } from "node:events";
+import { checkWritable } from "../platform/output-file.ts";
 import { EXIT_FAILED } from "./errors.ts";
+import { interruptSignal } from "./interrupt.ts";
 
 /** To be called once, before anything is printed. */
 export function endQuietlyWithReader(): void {
@@ -27,4 +29,10 @@ export async function print(text: string): Promise<void> {
 /** One line of JSON. */
 export async function printJson(value: unknown): Promise<void> {
   await print(`${JSON.stringify(value)}\n`);
+}
+
+/** Throws where a file could not be written: before any work whose result goes there. From then on Ctrl-C asks to stop. */
+export function checkOutput(path: string | undefined): void {
+  interruptSignal(); // a Ctrl-C that ends the process at once would leave the file of the trial behind
+  checkWritable(path);
 }

@@ -4,7 +4,7 @@
 import type { Command } from "commander";
 import type { Model } from "../index.ts";
 import { platform } from "../platform/index.ts";
-import { checkWritable, OutputFile, writeFileWhole } from "../platform/output-file.ts";
+import { OutputFile, writeFileWhole } from "../platform/output-file.ts";
 import { type Chunks, cutChunks } from "../tools/chunks.ts";
 import { measureKlDivergence, openKldBase } from "../tools/kl-divergence.ts";
 import { kldBaseWriter } from "../tools/kld-base-writer.ts";
@@ -22,7 +22,7 @@ import {
   type ModelValues,
   wholeOption,
 } from "./options.ts";
-import { print, printJson } from "./output.ts";
+import { checkOutput, print, printJson } from "./output.ts";
 import {
   divergenceCsv,
   divergenceJson,
@@ -91,7 +91,7 @@ export function addPerplexityCommand(program: Command): void {
 
 async function perplexity(values: PerplexityValues): Promise<void> {
   checkCombination(values);
-  checkWritable(values.csv);
+  checkOutput(values.csv);
   if (taskFlags(values).length > 0) return measureTasks(values);
   if (values.pplStride > 0) return measureStrided(values);
   if (!values.klDivergence) return measure(values);

@@ -15,7 +15,7 @@ import {
   writeGguf,
 } from "../../formats/index.ts";
 import { openGguf } from "../index.ts";
-import { checkWritable, OutputFile } from "../platform/output-file.ts";
+import { OutputFile } from "../platform/output-file.ts";
 import { openQuantizer, type Quantizer } from "../quantize.ts";
 import { type Ftype, FTYPES } from "../tools/quantize/ftypes.ts";
 import { type OptimisedPlan, optimisePlan } from "../tools/quantize/optimise.ts";
@@ -28,7 +28,7 @@ import {
 import { note, UsageError } from "./errors.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { listOption, overrideOption, wholeOption } from "./options.ts";
-import { print, printJson } from "./output.ts";
+import { checkOutput, print, printJson } from "./output.ts";
 import { bytesProgress } from "./progress.ts";
 import {
   isTarget,
@@ -265,7 +265,7 @@ function checkOutputs({ sources }: Gguf, output: string, { keepSplit }: Quantize
   const own = paths.find((path) => existsSync(path) && inputs.has(realpathSync(path)));
   if (own !== undefined)
     throw new UsageError(`${own}: expected another file than the input, found the same`);
-  paths.forEach(checkWritable);
+  paths.forEach(checkOutput);
 }
 
 const outputPaths = (output: string, count: number): string[] =>

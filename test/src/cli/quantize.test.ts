@@ -3,6 +3,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -160,23 +161,32 @@ describe("samebit quantize", () => {
     );
   });
 
+  // a temporary file is there at once, to see whether one can be, and again once writing has begun
   it.each([
-    ["SIGINT", 130],
-    ["SIGTERM", 143],
-    ["SIGHUP", 129],
-  ] as const)("leaves nothing behind when it is ended by %s", async (signal, code) => {
-    const target = path("cut.gguf");
-    writeFileSync(target, "earlier");
-    const child = start("quantize", F16, target, "IQ3_XXS", "1", "--imatrix", MATRIX);
-    // its temporary file is there as soon as writing has begun
-    const partial = () => readdirSync(folder).filter((name) => name.endsWith(".part"));
-    while (partial().length === 0 && child.exitCode === null)
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    child.kill(signal);
-    expect((await outcome(child)).code).toBe(code);
-    expect(readFileSync(target, "utf8")).toBe("earlier");
-    expect(partial()).toEqual([]);
-  });
+    ["SIGINT", 130, "looks for a place", 0],
+    ["SIGTERM", 143, "looks for a place", 0],
+    ["SIGINT", 130, "writes", 1],
+    ["SIGTERM", 143, "writes", 1],
+    ["SIGHUP", 129, "writes", 1],
+  ] as const)(
+    "leaves nothing behind when %s (%i) ends it as it %s",
+    async (signal, code, _, bytes) => {
+      const own = mkdtempSync(join(folder, "cut-")),
+        target = join(own, "cut.gguf");
+      writeFileSync(target, "earlier");
+      const child = start("quantize", F16, target, "IQ3_XXS", "1", "--imatrix", MATRIX),
+        ended = outcome(child);
+      const sizeOf = (name: string) => statSync(join(own, name), { throwIfNoEntry: false })?.size;
+      const begun = () =>
+        readdirSync(own).some((name) => name.endsWith(".part") && (sizeOf(name) ?? -1) >= bytes);
+      while (!begun() && child.exitCode === null && child.signalCode === null)
+        await new Promise((resolve) => setImmediate(resolve));
+      child.kill(signal);
+      expect(await ended).toMatchObject({ code });
+      expect(readFileSync(target, "utf8")).toBe("earlier");
+      expect(readdirSync(own)).toEqual(["cut.gguf"]);
+    },
+  );
 
   it("chooses types for a size, the same ones for any number of threads", async () => {
     const args = ["--imatrix", MATRIX, "--candidates", "Q4_0,Q8_0", "--tensor-type", "attn_k=Q4_1"];
