@@ -140,6 +140,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     "src/tokenizer",
     "src/errors",
   ],
+  "src/single-file": ["src/index", "src/platform"],
   "src/tools": [
     "formats",
     "src/quantize",

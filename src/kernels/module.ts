@@ -3,6 +3,7 @@
 
 import { instantiateSync } from "@assemblyscript/loader";
 import { SamebitError } from "../errors.ts";
+import { embeddedKernels } from "../platform/embedded.ts";
 import { platform } from "../platform/index.ts";
 import { withPlainMemory } from "./plain-memory.ts";
 import { PROBE_HASH, probeBuild, timeDots } from "./probe.ts";
@@ -42,14 +43,42 @@ function instantiate<Exports>(module: WebAssembly.Module, memory: WebAssembly.Me
   return instantiateSync(module, { env: { memory, abort } }).exports as unknown as Exports;
 }
 
-async function compile(name: string, shared: boolean): Promise<WebAssembly.Module> {
-  const bytes = await platform.readAsset(new URL(`../../kernels/${name}.wasm`, import.meta.url));
+/** One by one and as literals: bundlers find files that way. */
+const FILES = {
+  dot32: () => new URL("../../kernels/dot32.wasm", import.meta.url),
+  rel16: () => new URL("../../kernels/rel16.wasm", import.meta.url),
+  base: () => new URL("../../kernels/base.wasm", import.meta.url),
+  "dots-dot32": () => new URL("../../kernels/dots-dot32.wasm", import.meta.url),
+  "dots-rel16": () => new URL("../../kernels/dots-rel16.wasm", import.meta.url),
+};
+
+/** How WebAssembly begins. */
+const MAGIC = [0, 0x61, 0x73, 0x6d];
+
+async function compile(name: keyof typeof FILES, shared: boolean): Promise<WebAssembly.Module> {
+  const bytes = embeddedKernels(name) ?? (await readKernels(FILES[name]()));
   return WebAssembly.compile((shared ? bytes : withPlainMemory(bytes)) as BufferSource);
+}
+
+async function readKernels(url: URL): Promise<Uint8Array> {
+  let found = "something else", // a development server may answer with its page
+    cause: unknown;
+  try {
+    const bytes = await platform.readAsset(url);
+    if (MAGIC.every((byte, i) => bytes[i] === byte)) return bytes;
+  } catch (error) {
+    cause = error;
+    found = (error as Error).message;
+  }
+  throw new SamebitError(
+    `${url}: expected the kernels, found ${found}; serve dist/kernels, or import samebit/single-file, which needs no files`,
+    { cause },
+  );
 }
 
 /** The same; undefined where the engine does not know its instructions. */
 async function compileIfKnown(
-  name: string,
+  name: keyof typeof FILES,
   shared: boolean,
 ): Promise<WebAssembly.Module | undefined> {
   try {

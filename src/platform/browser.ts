@@ -3,6 +3,7 @@
 
 import type { Source } from "../../formats/source.ts";
 import { SamebitError } from "../errors.ts";
+import { embeddedWorker } from "./embedded.ts";
 import type { Platform, WorkerHandle, WorkerPort } from "./platform.ts";
 
 export const browserPlatform: Platform = {
@@ -37,15 +38,16 @@ export const browserPlatform: Platform = {
 
   async readAsset(url) {
     const response = await fetch(url);
-    if (!response.ok)
-      throw new SamebitError(
-        `${url}: expected status 200, found ${response.status}; serve the package's dist folder`,
-      );
+    if (!response.ok) throw new SamebitError(`status ${response.status}`);
     return new Uint8Array(await response.arrayBuffer());
   },
 
   async startWorker(): Promise<WorkerHandle> {
-    const worker = new Worker(new URL("../threads/worker.js", import.meta.url), { type: "module" });
+    const script = embeddedWorker();
+    const worker =
+      script === undefined
+        ? new Worker(new URL("../threads/worker.js", import.meta.url), { type: "module" })
+        : new Worker(scriptUrl(script));
     return {
       post: (message) => worker.postMessage(message),
       onMessage: (handler) => worker.addEventListener("message", (event) => handler(event.data)),
@@ -60,7 +62,7 @@ export const browserPlatform: Platform = {
     };
   },
 
-  async workerPort(): Promise<WorkerPort> {
+  workerPort(): WorkerPort {
     const scope = globalThis as unknown as Worker;
     return {
       post: (message) => scope.postMessage(message),
@@ -82,6 +84,19 @@ export const browserPlatform: Platform = {
     return Array.from(digest, (b) => b.toString(16).padStart(2, "0")).join("");
   },
 };
+
+const scriptUrls = new Map<string, string>();
+
+/** One for all workers, for as long as the page is there: one that is taken back may be missing for a worker that still loads. */
+function scriptUrl(script: string): string {
+  let url = scriptUrls.get(script);
+  if (url === undefined)
+    scriptUrls.set(
+      script,
+      (url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }))),
+    );
+  return url;
+}
 
 /** A file on a server that answers range requests. */
 async function urlSource(url: string): Promise<Source> {

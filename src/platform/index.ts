@@ -1,5 +1,8 @@
-// The platform this code runs on.
+// The platform this code runs on. Found without top-level await, which neither `require` of an ES module nor a bundler's
+// worker in one plain script allows.
 
+import { browserPlatform } from "./browser.ts";
+import { nodePlatform } from "./node.ts";
 import type { Platform } from "./platform.ts";
 
 export type { Platform, WorkerHandle, WorkerPort } from "./platform.ts";
@@ -9,6 +12,4 @@ const isNodeLike =
   typeof (globalThis as { process?: { versions?: { node?: string } } }).process?.versions?.node ===
   "string";
 
-export const platform: Platform = isNodeLike
-  ? (await import("./node.ts")).nodePlatform
-  : (await import("./browser.ts")).browserPlatform;
+export const platform: Platform = isNodeLike ? nodePlatform() : browserPlatform;

@@ -1,13 +1,9 @@
-// Node, Deno and Bun: all three offer Node's modules.
+// Node, Deno and Bun: all three offer Node's modules. They are asked for by a call and not imported, because pages, which have
+// none, load this file too.
 
-import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
-import { setImmediate } from "node:timers";
-import { isMainThread, parentPort, Worker } from "node:worker_threads";
 import type { Source } from "../../formats/source.ts";
 import { SamebitError } from "../errors.ts";
+import { embeddedWorker } from "./embedded.ts";
 import type { Platform, WorkerHandle } from "./platform.ts";
 
 interface Versions {
@@ -22,74 +18,93 @@ function runtimeName(): string {
   return `node ${process.versions.node}`;
 }
 
-export const nodePlatform: Platform = {
-  runtime: runtimeName(),
-  availableParallelism: () => availableParallelism(),
-  threadsLack: () =>
-    typeof SharedArrayBuffer === "undefined"
-      ? "shared memory, which this runtime does not have"
-      : undefined,
-  turn: () => new Promise((resolve) => setImmediate(resolve)),
-  readAsset: (url) => readFile(url),
-  async openFile(path) {
-    if (path === "")
-      throw new SamebitError(
-        "file: expected a path, found an empty one; check where it comes from",
-      );
-    if (/^[a-z][a-z\d+.-]+:\/\//i.test(path))
-      throw new SamebitError(
-        `${path}: expected a path, found a URL; download the file, or give its bytes, a Blob, or anything with read(offset, length)`,
-      );
-    return fileSource(path);
-  },
-
-  async startWorker(): Promise<WorkerHandle> {
-    const worker = new Worker(new URL("../threads/worker.js", import.meta.url), {
-      execArgv: [], // the process may have been started with flags that a worker refuses (--input-type)
-    });
-    let asked = false;
-    return {
-      post: (message) => worker.postMessage(message),
-      onMessage: (handler) => void worker.on("message", handler),
-      onDeath(handler) {
-        worker.on("error", (error) =>
-          handler(error instanceof Error ? error.message : String(error)),
-        );
-        worker.on("exit", (code) => {
-          if (!asked) handler(`exit code ${code}`);
-        });
-      },
-      async terminate() {
-        asked = true;
-        worker.ref();
-        await worker.terminate();
-      },
-      keepAlive(on) {
-        // a run that is cut off lets its worker go, but whoever awaits the end must get it
-        if (!asked) void (on ? worker.ref() : worker.unref());
-      },
-    };
-  },
-
-  async workerPort() {
-    if (isMainThread || !parentPort)
-      throw new SamebitError("worker: expected to run in a worker thread, found the main thread");
-    const port = parentPort;
-    return {
-      post: (message) => port.postMessage(message),
-      onMessage: (handler) => void port.on("message", handler),
-    };
-  },
-
-  async sha256(parts) {
-    const hash = createHash("sha256");
-    for await (const part of parts) hash.update(part);
-    return hash.digest("hex");
-  },
+/** One of Node's modules. */
+const builtin: typeof process.getBuiltinModule = (id: string) => {
+  if (typeof process.getBuiltinModule !== "function")
+    throw new SamebitError(
+      `runtime: expected Node 20.16, Deno 2.1 or Bun 1.2, or a later one, found ${runtimeName()}; update it`,
+    );
+  return process.getBuiltinModule(id);
 };
+
+export function nodePlatform(): Platform {
+  const { createHash } = builtin("node:crypto"),
+    { readFile } = builtin("node:fs/promises"),
+    { availableParallelism } = builtin("node:os"),
+    { setImmediate } = builtin("node:timers"),
+    { isMainThread, parentPort, Worker } = builtin("node:worker_threads");
+  return {
+    runtime: runtimeName(),
+    availableParallelism: () => availableParallelism(),
+    threadsLack: () =>
+      typeof SharedArrayBuffer === "undefined"
+        ? "shared memory, which this runtime does not have"
+        : undefined,
+    turn: () => new Promise((resolve) => setImmediate(resolve)),
+    readAsset: (url) => readFile(url),
+    async openFile(path) {
+      if (path === "")
+        throw new SamebitError(
+          "file: expected a path, found an empty one; check where it comes from",
+        );
+      if (/^[a-z][a-z\d+.-]+:\/\//i.test(path))
+        throw new SamebitError(
+          `${path}: expected a path, found a URL; download the file, or give its bytes, a Blob, or anything with read(offset, length)`,
+        );
+      return fileSource(path);
+    },
+
+    async startWorker(): Promise<WorkerHandle> {
+      const script = embeddedWorker();
+      const worker = new Worker(script ?? new URL("../threads/worker.js", import.meta.url), {
+        eval: script !== undefined,
+        execArgv: [], // the process may have been started with flags that a worker refuses (--input-type)
+      });
+      let asked = false;
+      return {
+        post: (message) => worker.postMessage(message),
+        onMessage: (handler) => void worker.on("message", handler),
+        onDeath(handler) {
+          worker.on("error", (error) =>
+            handler(error instanceof Error ? error.message : String(error)),
+          );
+          worker.on("exit", (code) => {
+            if (!asked) handler(`exit code ${code}`);
+          });
+        },
+        async terminate() {
+          asked = true;
+          worker.ref();
+          await worker.terminate();
+        },
+        keepAlive(on) {
+          // a run that is cut off lets its worker go, but whoever awaits the end must get it
+          if (!asked) void (on ? worker.ref() : worker.unref());
+        },
+      };
+    },
+
+    workerPort() {
+      if (isMainThread || !parentPort)
+        throw new SamebitError("worker: expected to run in a worker thread, found the main thread");
+      const port = parentPort;
+      return {
+        post: (message) => port.postMessage(message),
+        onMessage: (handler) => void port.on("message", handler),
+      };
+    },
+
+    async sha256(parts) {
+      const hash = createHash("sha256");
+      for await (const part of parts) hash.update(part);
+      return hash.digest("hex");
+    },
+  };
+}
 
 /** A file on disk. Reads are synchronous inside: they go straight into the caller's memory, shared or not. */
 export function fileSource(path: string): Source {
+  const { closeSync, fstatSync, openSync, readSync } = builtin("node:fs");
   let fd: number | undefined;
   try {
     fd = openSync(path, "r");

@@ -32,10 +32,10 @@ export interface Platform {
   threadsLack(): string | undefined;
   /** Lets whatever waits in this thread's event loop have its turn: events, timers, drawing. Takes microseconds. */
   turn(): Promise<void>;
-  /** Bytes of a file that ships with the package, by URL relative to the built module. */
+  /** Bytes of a file that ships with the package. Throws what it found instead. */
   readAsset(url: URL): Promise<Uint8Array>;
   startWorker(): Promise<WorkerHandle>;
-  workerPort(): Promise<WorkerPort>;
+  workerPort(): WorkerPort;
   /** Opens a file by path (not in browsers) or URL. */
   openFile(path: string): Promise<Source>;
   sha256(parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<string>;

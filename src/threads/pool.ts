@@ -139,7 +139,7 @@ export class ThreadPool {
           ? ["run", "load the model again"]
           : [
               "start",
-              "a page's Content-Security-Policy must allow workers, and threads/worker.js be served; inline: true needs neither",
+              "a page's Content-Security-Policy must allow workers, and threads/worker.js be served (not with samebit/single-file); inline: true needs neither",
             ];
         const error = new RunError(
           "thread-died",

@@ -75,7 +75,7 @@ const LEAVE_MS = 60_000,
 /** Nobody wakes who waits here. */
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
-const port = await platform.workerPort();
+const port = platform.workerPort();
 let banks: ThreadBank[] = [];
 let thread = 0,
   nThreads = 1;

@@ -1,6 +1,7 @@
 // The public face of the tokenizers: `createTokenizer` reads a GGUF file's vocabulary and returns
 // the tokenizer for it.
 import { BpeModel } from "./bpe.ts";
+import { TokenizerError } from "./errors.ts";
 import { VocabularyMetadata, type VocabularySource } from "./metadata.ts";
 import type { TokenizerModel } from "./model.ts";
 import { DEFAULT_PRE_TOKENIZER, type PreTokenizer, preTokenizer } from "./pre-tokenizers.ts";
@@ -27,6 +28,7 @@ const BPE_SPECIAL_TOKENS: SpecialTokens = { bos: 11, eos: 11 };
  * of an unsupported kind; anything milder is in `warnings`.
  */
 export function createTokenizer(source: VocabularySource): Tokenizer {
+  checkScript();
   const meta = new VocabularyMetadata(source);
   const model = meta.string("tokenizer.ggml.model");
   switch (model) {
@@ -57,6 +59,20 @@ export function createTokenizer(source: VocabularySource): Tokenizer {
         "this kind of tokenizer is not supported",
       );
   }
+}
+
+/**
+ * A page that does not say its encoding may read a bundled script as Windows-1252. Nothing fails then, but every letter beyond
+ * ASCII in the code is another one, and so are the tokens of a text.
+ */
+function checkScript(): void {
+  if (new TextEncoder().encode("▁").length !== 3)
+    throw new TokenizerError({
+      subject: "script",
+      expected: "samebit's code to be read as UTF-8",
+      found: "it read in another encoding",
+      remedy: 'put <meta charset="utf-8"> into the page, or serve scripts with charset=utf-8',
+    });
 }
 
 function createBpe(meta: VocabularyMetadata, model: string): Tokenizer {

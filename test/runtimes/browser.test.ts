@@ -1,60 +1,27 @@
 // The bit contract in a browser: Chromium, pages that are cross-origin isolated and pages that are not, the built package as
-// it is. Needs /usr/bin/chromium (Debian's package) and `node test/runtimes/install.mjs`; skipped where they are absent.
+// it is. Skipped where there is no browser.
 
-import { existsSync } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { Server } from "node:http";
 import { resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EMBEDDED_CASE, readGolden } from "../golden/cases.ts";
+import { hasChromium, ISOLATION, launchChromium, serveFolder } from "./chromium.ts";
 
 const root = resolve(import.meta.dirname, "../..");
-const playwright = resolve(import.meta.dirname, "node_modules/playwright-core/index.mjs");
-const present = existsSync("/usr/bin/chromium") && existsSync(playwright);
-if (!present) console.warn("SKIPPED: chromium or playwright-core is absent; install Debian's chromium and run node test/runtimes/install.mjs");
 
-const TYPES: Record<string, string> = { js: "text/javascript", wasm: "application/wasm", html: "text/html" };
+/** A bundler would resolve the one bare import; here its path is put in. */
+const resolved = (script: string) => script.replaceAll('"@assemblyscript/loader"', '"/node_modules/@assemblyscript/loader/index.js"');
 
-const ISOLATION = {
-  "cross-origin-resource-policy": "same-origin",
-  "cross-origin-embedder-policy": "require-corp",
-  "cross-origin-opener-policy": "same-origin",
-};
-
-/** Serves the project's folder with more headers. A bundler would resolve the one bare import; here its path is put in. */
-async function serve(more: Record<string, string>, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const url = new URL(request.url ?? "/", "http://localhost");
-  const headers = { "content-type": TYPES[url.pathname.split(".").at(-1) ?? ""] ?? "application/octet-stream", ...more };
-  if (url.pathname === "/") return void response.writeHead(200, { ...headers, "content-type": "text/html" }).end("<title>samebit</title>");
-  const path = resolve(root, `.${decodeURIComponent(url.pathname)}`);
-  if (!path.startsWith(root) || !existsSync(path)) return void response.writeHead(404).end();
-  const size = (await stat(path)).size, range = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? "");
-  if (range) {
-    const bytes = (await readFile(path)).subarray(Number(range[1]), Number(range[2]) + 1);
-    return void response.writeHead(206, { ...headers, "content-range": `bytes ${range[1]}-${range[2]}/${size}` }).end(bytes);
-  }
-  let body: Buffer | string = await readFile(path);
-  if (path.endsWith(".js")) body = body.toString().replaceAll('"@assemblyscript/loader"', '"/node_modules/@assemblyscript/loader/index.js"');
-  response.writeHead(200, { ...headers, "content-length": Buffer.byteLength(body) }).end(request.method === "HEAD" ? undefined : body);
-}
-
-describe.skipIf(!present)("chromium", () => {
+describe.skipIf(!hasChromium)("chromium", () => {
   const servers: Server[] = [], origins = { isolated: "", plain: "" };
-  // eslint-disable-next-line typescript/no-explicit-any -- the package is installed by a script, its types are not here
-  let browser: any;
+  let browser: Awaited<ReturnType<typeof launchChromium>>;
   beforeAll(async () => {
     for (const [kind, headers] of [["isolated", ISOLATION], ["plain", {}]] as const) {
-      const server = createServer((request, response) => void serve(headers, request, response).catch(() => response.writeHead(500).end()));
-      await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-      origins[kind] = `http://localhost:${(server.address() as AddressInfo).port}/`;
+      const { server, origin } = await serveFolder(root, headers, resolved);
+      origins[kind] = origin;
       servers.push(server);
     }
-    const { chromium } = await import(playwright);
-    browser = await chromium.launch({
-      executablePath: "/usr/bin/chromium",
-      args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-    });
+    browser = await launchChromium();
   });
   afterAll(async () => {
     await browser?.close();
