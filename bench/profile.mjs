@@ -9,7 +9,8 @@ process.stdout.on("error", (error) => {
 });
 const [path, n = "1", position = "64", rounds = "20", kernelBuild] = process.argv.slice(2);
 const { loadModel } = await import("../dist/src/index.js");
-const { instantiateKernels, chooseKernels } = await import("../dist/src/kernels/module.js");
+const { chooseKernels } = await import("../dist/src/kernels/module.js");
+const { instantiateKernels } = await import("../dist/src/kernels/instance.js");
 const { Flag, Instruction, MatmulWord, Op, RowsKind, StageLimit, Word } =
   await import("../dist/src/memory/abi.generated.js");
 const { typeById } = await import("../dist/formats/index.js");

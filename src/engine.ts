@@ -15,12 +15,8 @@ import { type CalibrationSums, takeSums } from "./calibration.ts";
 import { checkOptions, count, type CacheType, type EngineOptions } from "./engine-options.ts";
 import { ContextFullError, OptionError, RunError, SamebitError } from "./errors.ts";
 import type { KernelExports } from "./kernels/exports.ts";
-import {
-  chooseKernels,
-  instantiateKernels,
-  type KernelBuild,
-  probeMemory,
-} from "./kernels/module.ts";
+import { instantiateKernels } from "./kernels/instance.ts";
+import { chooseKernels, type KernelBuild, probeMemory } from "./kernels/module.ts";
 import { type CachedSequence, contextFull, KvCachePages } from "./kv-cache.ts";
 import { Kv } from "./memory/abi.generated.ts";
 import type { Bank } from "./memory/bank.ts";

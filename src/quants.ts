@@ -5,7 +5,8 @@ import { type GgmlType, GGML_TYPES, rowBytes } from "../formats/types.ts";
 import { OptionError } from "./errors.ts";
 import { plainRows, type PlainRows, plainType } from "./interleaved/index.ts";
 import type { KernelExports } from "./kernels/exports.ts";
-import { chooseKernels, instantiateKernels } from "./kernels/module.ts";
+import { instantiateKernels } from "./kernels/instance.ts";
+import { chooseKernels } from "./kernels/module.ts";
 import { typeCalled } from "./quantize/request.ts";
 import { checkDenormals } from "./weights.ts";
 

@@ -1,13 +1,13 @@
-// The compiled kernels: which of the three builds to run here, and how a thread gets an instance over a bank.
+// The compiled kernels: which of the three builds to run here.
 // All builds give the same bits (assembly/NUMERICS.md); they differ in speed.
 
-import { instantiateSync } from "@assemblyscript/loader";
 import { SamebitError } from "../errors.ts";
 import { embeddedKernels } from "../platform/embedded.ts";
 import { platform } from "../platform/index.ts";
+import { instantiate, instantiateKernels } from "./instance.ts";
 import { withPlainMemory } from "./plain-memory.ts";
 import { PROBE_HASH, probeBuild, timeDots } from "./probe.ts";
-import type { DotLoopExports, KernelExports } from "./exports.ts";
+import type { DotLoopExports } from "./exports.ts";
 
 /** `dot32`: relaxed 8-bit dot product. `rel16`: relaxed 8-to-16-bit dot product. `base`: plain 128-bit SIMD. */
 export type KernelBuild = "dot32" | "rel16" | "base";
@@ -24,23 +24,6 @@ export interface Kernels {
   readonly module: WebAssembly.Module;
   /** Whether its instances take shared memories, as threads need them, or plain ones. */
   readonly shared: boolean;
-}
-
-/** An instance of the kernels over a bank's memory. */
-export function instantiateKernels(
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
-): KernelExports {
-  return instantiate<KernelExports>(module, memory);
-}
-
-function instantiate<Exports>(module: WebAssembly.Module, memory: WebAssembly.Memory): Exports {
-  const abort = () => {
-    throw new SamebitError(
-      "kernels: expected a known instruction, found another; the package's files are of different versions",
-    );
-  };
-  return instantiateSync(module, { env: { memory, abort } }).exports as unknown as Exports;
 }
 
 /** One by one and as literals: bundlers find files that way. */

@@ -3,8 +3,7 @@
 
 import type { Source } from "../../formats/source.ts";
 import { SamebitError } from "../errors.ts";
-import { embeddedWorker } from "./embedded.ts";
-import type { Platform, WorkerHandle, WorkerPort } from "./platform.ts";
+import type { Platform, WorkerPort } from "./platform.ts";
 
 export const browserPlatform: Platform = {
   runtime: typeof navigator === "undefined" ? "browser" : navigator.userAgent,
@@ -42,26 +41,6 @@ export const browserPlatform: Platform = {
     return new Uint8Array(await response.arrayBuffer());
   },
 
-  async startWorker(): Promise<WorkerHandle> {
-    const script = embeddedWorker();
-    const worker =
-      script === undefined
-        ? new Worker(new URL("../threads/worker.js", import.meta.url), { type: "module" })
-        : new Worker(scriptUrl(script));
-    return {
-      post: (message) => worker.postMessage(message),
-      onMessage: (handler) => worker.addEventListener("message", (event) => handler(event.data)),
-      onDeath: (handler) =>
-        worker.addEventListener("error", (event) =>
-          handler(event.message || "the worker could not be loaded"),
-        ),
-      async terminate() {
-        worker.terminate();
-      },
-      keepAlive() {},
-    };
-  },
-
   workerPort(): WorkerPort {
     const scope = globalThis as unknown as Worker;
     return {
@@ -84,19 +63,6 @@ export const browserPlatform: Platform = {
     return Array.from(digest, (b) => b.toString(16).padStart(2, "0")).join("");
   },
 };
-
-const scriptUrls = new Map<string, string>();
-
-/** One for all workers, for as long as the page is there: one that is taken back may be missing for a worker that still loads. */
-function scriptUrl(script: string): string {
-  let url = scriptUrls.get(script);
-  if (url === undefined)
-    scriptUrls.set(
-      script,
-      (url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }))),
-    );
-  return url;
-}
 
 /** A file on a server that answers range requests. */
 async function urlSource(url: string): Promise<Source> {

@@ -11,8 +11,6 @@ const path = (name) => fileURLToPath(new URL(name, import.meta.url));
 async function workerScript() {
   const bundle = await rolldown({
     input: path("../threads/worker.ts"),
-    // workers get their kernels and start none of their own: what asks for a URL is never run there
-    transform: { define: { "import.meta.url": "undefined" } },
   });
   const { output } = await bundle.generate({ format: "iife", minify: true });
   await bundle.close();

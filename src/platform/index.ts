@@ -5,10 +5,10 @@ import { browserPlatform } from "./browser.ts";
 import { nodePlatform } from "./node.ts";
 import type { Platform } from "./platform.ts";
 
-export type { Platform, WorkerHandle, WorkerPort } from "./platform.ts";
+export type { Platform, WorkerPort } from "./platform.ts";
 
 /** Node, Deno and Bun say so in process.versions; anything else is a browser. */
-const isNodeLike =
+export const isNodeLike =
   typeof (globalThis as { process?: { versions?: { node?: string } } }).process?.versions?.node ===
   "string";
 

@@ -3,8 +3,7 @@
 
 import type { Source } from "../../formats/source.ts";
 import { SamebitError } from "../errors.ts";
-import { embeddedWorker } from "./embedded.ts";
-import type { Platform, WorkerHandle } from "./platform.ts";
+import type { Platform } from "./platform.ts";
 
 interface Versions {
   readonly Deno?: { version: { deno: string } };
@@ -19,7 +18,7 @@ function runtimeName(): string {
 }
 
 /** One of Node's modules. */
-const builtin: typeof process.getBuiltinModule = (id: string) => {
+export const builtin: typeof process.getBuiltinModule = (id: string) => {
   if (typeof process.getBuiltinModule !== "function")
     throw new SamebitError(
       `runtime: expected Node 20.16, Deno 2.1 or Bun 1.2, or a later one, found ${runtimeName()}; update it`,
@@ -32,7 +31,7 @@ export function nodePlatform(): Platform {
     { readFile } = builtin("node:fs/promises"),
     { availableParallelism } = builtin("node:os"),
     { setImmediate } = builtin("node:timers"),
-    { isMainThread, parentPort, Worker } = builtin("node:worker_threads");
+    { isMainThread, parentPort } = builtin("node:worker_threads");
   return {
     runtime: runtimeName(),
     availableParallelism: () => availableParallelism(),
@@ -52,36 +51,6 @@ export function nodePlatform(): Platform {
           `${path}: expected a path, found a URL; download the file, or give its bytes, a Blob, or anything with read(offset, length)`,
         );
       return fileSource(path);
-    },
-
-    async startWorker(): Promise<WorkerHandle> {
-      const script = embeddedWorker();
-      const worker = new Worker(script ?? new URL("../threads/worker.js", import.meta.url), {
-        eval: script !== undefined,
-        execArgv: [], // the process may have been started with flags that a worker refuses (--input-type)
-      });
-      let asked = false;
-      return {
-        post: (message) => worker.postMessage(message),
-        onMessage: (handler) => void worker.on("message", handler),
-        onDeath(handler) {
-          worker.on("error", (error) =>
-            handler(error instanceof Error ? error.message : String(error)),
-          );
-          worker.on("exit", (code) => {
-            if (!asked) handler(`exit code ${code}`);
-          });
-        },
-        async terminate() {
-          asked = true;
-          worker.ref();
-          await worker.terminate();
-        },
-        keepAlive(on) {
-          // a run that is cut off lets its worker go, but whoever awaits the end must get it
-          if (!asked) void (on ? worker.ref() : worker.unref());
-        },
-      };
     },
 
     workerPort() {

@@ -1,21 +1,9 @@
-// What samebit needs of the place it runs in: files, the kernels' bytes, threads. node.ts serves Node, Deno and Bun,
+// What samebit needs of the place it runs in: files, the kernels' bytes, time. node.ts serves Node, Deno and Bun,
 // browser.ts serves browsers and web workers.
 
 import type { Source } from "../../formats/source.ts";
 
-/** A running worker thread. */
-export interface WorkerHandle {
-  post(message: unknown): void;
-  /** Each handler is set once, before the first message is awaited. */
-  onMessage(handler: (message: unknown) => void): void;
-  /** The thread is gone, or about to be: an uncaught error or an exit that nobody asked for. */
-  onDeath(handler: (reason: string) => void): void;
-  terminate(): Promise<void>;
-  /** Whether the thread keeps the process alive. */
-  keepAlive(on: boolean): void;
-}
-
-/** The other end of a WorkerHandle, inside the thread. */
+/** What a thread says to whom it serves, and hears. The other end of a WorkerHandle (workers.ts). */
 export interface WorkerPort {
   post(message: unknown): void;
   onMessage(handler: (message: unknown) => void): void;
@@ -34,7 +22,6 @@ export interface Platform {
   turn(): Promise<void>;
   /** Bytes of a file that ships with the package. Throws what it found instead. */
   readAsset(url: URL): Promise<Uint8Array>;
-  startWorker(): Promise<WorkerHandle>;
   workerPort(): WorkerPort;
   /** Opens a file by path (not in browsers) or URL. */
   openFile(path: string): Promise<Source>;

@@ -4,7 +4,8 @@
 import { rowBytes } from "../../formats/types.ts";
 import { OptionError } from "../errors.ts";
 import type { KernelExports } from "../kernels/exports.ts";
-import { instantiateKernels, type Kernels } from "../kernels/module.ts";
+import { instantiateKernels } from "../kernels/instance.ts";
+import type { Kernels } from "../kernels/module.ts";
 import {
   Batch,
   Control,

@@ -2,7 +2,7 @@
 // cut into steps: now and then the event loop has its turn, which is also when a run can be cancelled. No bit depends on it.
 
 import { RunError, SamebitError } from "../errors.ts";
-import { instantiateKernels } from "../kernels/module.ts";
+import { instantiateKernels } from "../kernels/instance.ts";
 import { Abort } from "../memory/abi.generated.ts";
 import { platform } from "../platform/index.ts";
 import {

@@ -4,7 +4,7 @@
 import { RunError, SamebitError } from "../errors.ts";
 import { type FillFault, type FillPlan, stopFilling } from "../fill.ts";
 import { Abort, Control } from "../memory/abi.generated.ts";
-import { platform, type WorkerHandle } from "../platform/index.ts";
+import { startWorker, type WorkerHandle } from "../platform/workers.ts";
 import {
   closedError,
   controlOf,
@@ -70,9 +70,7 @@ export class ThreadPool {
     banks: readonly ThreadMemory[],
     nThreads: number,
   ): Promise<ThreadPool> {
-    const workers = await Promise.all(
-      Array.from({ length: nThreads }, () => platform.startWorker()),
-    );
+    const workers = await Promise.all(Array.from({ length: nThreads }, startWorker));
     const pool = new ThreadPool(workers, banks);
     try {
       await Promise.all(
@@ -139,7 +137,7 @@ export class ThreadPool {
           ? ["run", "load the model again"]
           : [
               "start",
-              "a page's Content-Security-Policy must allow workers, and threads/worker.js be served (not with samebit/single-file); inline: true needs neither",
+              "threads/worker.js must be there as it is (samebit/single-file needs no files), and a page's Content-Security-Policy allow workers; inline: true needs neither",
             ];
         const error = new RunError(
           "thread-died",

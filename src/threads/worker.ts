@@ -4,7 +4,7 @@
 // has noticed that it began (assembly/stages.ts): then that thread finds nothing to do and waits for the next.
 
 import { fill, type FillFault, type FillPlan } from "../fill.ts";
-import { instantiateKernels } from "../kernels/module.ts";
+import { instantiateKernels } from "../kernels/instance.ts";
 import { Abort, Control } from "../memory/abi.generated.ts";
 import { platform } from "../platform/index.ts";
 import {

@@ -17,7 +17,7 @@ import {
   StageLimit,
   Word,
 } from "../../assembly/abi.ts";
-import { instantiateKernels } from "../../src/kernels/module.ts";
+import { instantiateKernels } from "../../src/kernels/instance.ts";
 
 const OVER = StageLimit.instructions,
   NONE = OVER,

@@ -15,6 +15,7 @@ import {
   typeByName,
 } from "../../formats/index.ts";
 import { plainType } from "../../src/interleaved/index.ts";
+import type * as Instances from "../../src/kernels/instance.ts";
 import type * as Kernels from "../../src/kernels/module.ts";
 import type { KernelExports } from "../../src/kernels/exports.ts";
 import { Bank, type BankLimits, STAGING_BYTES } from "../../src/memory/bank.ts";
@@ -30,9 +31,8 @@ import { failureOf } from "./special-models.ts";
 
 const builtModule = (path: string) =>
   import(new URL(`../../dist/src/${path}`, import.meta.url).href);
-const { chooseKernels, instantiateKernels, probeMemory } = (await builtModule(
-  "kernels/module.js",
-)) as typeof Kernels;
+const { chooseKernels, probeMemory } = (await builtModule("kernels/module.js")) as typeof Kernels;
+const { instantiateKernels } = (await builtModule("kernels/instance.js")) as typeof Instances;
 const { dequantize: dequantizeInterleaved } = (await builtModule("quants.js")) as typeof Quants;
 const { ThreadPool } = (await builtModule("threads/pool.js")) as typeof Pool;
 const { InlinePool } = (await builtModule("threads/inline-pool.js")) as typeof InlinePools;

@@ -1,11 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it, vi } from "vitest";
-import {
-  chooseKernels,
-  instantiateKernels,
-  KERNEL_BUILDS,
-  probeMemory,
-} from "../../../src/kernels/module.ts";
+import { instantiateKernels } from "../../../src/kernels/instance.ts";
+import { chooseKernels, KERNEL_BUILDS, probeMemory } from "../../../src/kernels/module.ts";
 import { PROBE_HASH, probeBuild } from "../../../src/kernels/probe.ts";
 
 const relaxed = Number.parseInt(process.versions.v8, 10) >= 12;
