@@ -49,3 +49,13 @@ export function bytesSource(name: string, bytes: Uint8Array): Source {
     },
   };
 }
+
+/** A source over a browser's Blob or File. */
+export function blobSource(name: string, blob: Blob): Source {
+  return {
+    name,
+    size: blob.size,
+    read: async (offset, length) =>
+      new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer()),
+  };
+}

@@ -2,7 +2,7 @@
 
 import { type Gguf, readGguf } from "../formats/gguf.ts";
 import { applyOverrides, parseOverrides } from "../formats/override.ts";
-import { bytesSource, type Source } from "../formats/source.ts";
+import { blobSource, bytesSource, type Source } from "../formats/source.ts";
 import { checkCancelled, LOAD_CANCELLED, unlessAborted } from "./cancellation.ts";
 import { OptionError } from "./errors.ts";
 import { platform } from "./platform/index.ts";
@@ -68,7 +68,8 @@ async function toSources(source: ModelSource): Promise<Source | readonly Source[
     return platform.openFile(source.protocol === "file:" ? filePath(source) : source.href);
   if (source instanceof Uint8Array) return bytesSource("bytes", source);
   if (source instanceof ArrayBuffer) return bytesSource("bytes", new Uint8Array(source));
-  if (typeof Blob !== "undefined" && source instanceof Blob) return blobSource(source);
+  if (typeof Blob !== "undefined" && source instanceof Blob)
+    return blobSource((source as { name?: string }).name ?? "blob", source);
   if (Array.isArray(source) && source.every(isSource)) return source.map(borrowed);
   if (isSource(source)) return borrowed(source);
   const found = typeof source === "object" && source ? "another object" : String(source);
@@ -106,13 +107,4 @@ function borrowed(source: Source): Source {
 function filePath(url: URL): string {
   const path = decodeURIComponent(url.pathname);
   return /^\/[A-Za-z]:\//.test(path) ? path.slice(1) : path; // file:///C:/x on Windows
-}
-
-function blobSource(blob: Blob): Source {
-  return {
-    name: (blob as { name?: string }).name ?? "blob",
-    size: blob.size,
-    read: async (offset, length) =>
-      new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer()),
-  };
 }

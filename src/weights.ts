@@ -68,9 +68,10 @@ export async function loadWeights({
     }
     checkCancelled(signal);
   };
-  const filled = await fillMatrices({ gguf, banks, repacker, weights, signal }, count);
+  const filled = await fillMatrices({ gguf, banks, repacker, weights, signal }, count),
+    inOrder = inFileOrder(weights, gguf);
   for (let i = 0; i < banks.length; i++) {
-    for (const weight of weights) {
+    for (const weight of inOrder) {
       if (!banks[i].hasWeight(weight) || filled.has(weight)) continue;
       if (weight.constant) {
         banks[i].f32(banks[i].weightAddress(weight), weight.constant.length).set(weight.constant);
@@ -94,6 +95,14 @@ export async function loadWeights({
     }
   }
   await repacker.finish();
+}
+
+/** From the start of the file to its end: what reads ahead, as disks and servers do, reads what is wanted. */
+function inFileOrder(weights: readonly PlacedWeight[], { tensors }: Gguf): PlacedWeight[] {
+  const place = ({ name }: PlacedWeight) => tensors.get(name) ?? { sourceIndex: -1, offset: 0 };
+  return weights.toSorted(
+    (a, b) => place(a).sourceIndex - place(b).sourceIndex || place(a).offset - place(b).offset,
+  );
 }
 
 /** Whether it is a matrix whose rows, one by one, only need repacking. */

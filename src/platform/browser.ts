@@ -1,9 +1,9 @@
 // Browsers and web workers. Threads need shared memory, which browsers give only to cross-origin isolated pages
 // (COOP and COEP headers); without it the calling thread computes (threads/inline-pool.ts).
 
-import type { Source } from "../../formats/source.ts";
 import { SamebitError } from "../errors.ts";
 import type { Platform, WorkerPort } from "./platform.ts";
+import { urlSource } from "./url-source.ts";
 
 export const browserPlatform: Platform = {
   runtime: typeof navigator === "undefined" ? "browser" : navigator.userAgent,
@@ -50,9 +50,7 @@ export const browserPlatform: Platform = {
     };
   },
 
-  async openFile(path) {
-    return urlSource(path);
-  },
+  openFile: urlSource,
 
   async sha256(parts) {
     // Web Crypto hashes one buffer at a time: collect
@@ -63,29 +61,3 @@ export const browserPlatform: Platform = {
     return Array.from(digest, (b) => b.toString(16).padStart(2, "0")).join("");
   },
 };
-
-/** A file on a server that answers range requests. */
-async function urlSource(url: string): Promise<Source> {
-  const head = await fetch(url, { method: "HEAD" });
-  const size = Number(head.headers.get("content-length"));
-  if (!head.ok || !(size > 0)) {
-    throw new SamebitError(
-      `${url}: expected a file with a content-length, found status ${head.status}; pass a Blob instead`,
-    );
-  }
-  return {
-    name: url,
-    size,
-    async read(offset, length) {
-      const response = await fetch(url, {
-        headers: { range: `bytes=${offset}-${offset + length - 1}` },
-      });
-      if (response.status !== 206) {
-        throw new SamebitError(
-          `${url}: expected status 206 for a range, found ${response.status}; the server must allow range requests`,
-        );
-      }
-      return new Uint8Array(await response.arrayBuffer());
-    },
-  };
-}
