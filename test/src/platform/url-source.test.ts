@@ -154,7 +154,7 @@ describe("urlSource", () => {
     [
       "a piece that is refused",
       { piece: 1, status: 403 },
-      /expected a range of the file of 18886713 bytes, found status 403; check/,
+      /expected a range of the file of 37761081 bytes, found status 403; check/,
     ],
     [
       "a server that stops to know ranges",
