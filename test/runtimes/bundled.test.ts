@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { build } from "vite";
 import { EMBEDDED } from "../built.ts";
 import { EMBEDDED_CASE, readGolden } from "../golden/cases.ts";
-import { hasChromium, ISOLATION, launchChromium, serveFolder } from "./chromium.ts";
+import { hasChromium, ISOLATION, launchChromium, serveFolder } from "./browsers.ts";
 
 const root = resolve(import.meta.dirname, "../.."), modules = resolve(import.meta.dirname, "node_modules");
 const { tokens, nCtx } = EMBEDDED_CASE, golden = readGolden().models.embedded;
@@ -114,7 +114,7 @@ describe.skipIf(!hasChromium)("pages", () => {
     for (const [name, head] of [["classic", '<meta charset="utf-8">'], ["unsaid", ""]]) writeFileSync(join(pages, `${name}.html`), `<!doctype html>${head}<title>${name}</title><script src="/classic.js"></script>`);
     copyFileSync(EMBEDDED, join(pages, "model.gguf"));
     for (const headers of [ISOLATION, {}]) {
-      const { server, origin } = await serveFolder(pages, headers);
+      const { server, origin } = await serveFolder(pages, { headers });
       servers.push(server);
       if (headers === ISOLATION) isolated = origin;
       else plain = origin;

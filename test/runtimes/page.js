@@ -1,6 +1,7 @@
 // Runs inside the browser of browser.test.ts, in a page or in a worker of one.
 
 import { loadModel } from "/dist/src/index.js";
+import { unicodeFingerprint } from "/dist/src/tokenizer/index.js";
 
 const MODEL = "/models/embedded/tldr-6m-q4_k_m.gguf";
 
@@ -51,6 +52,9 @@ export async function framesMeanwhile() {
   await model.close();
   return frames;
 }
+
+/** Of the Unicode tables over all code points. */
+export const unicode = () => unicodeFingerprint();
 
 /** What loading says. */
 export function outcome(options) {
