@@ -21,7 +21,7 @@ function runtimeName(): string {
 export const builtin: typeof process.getBuiltinModule = (id: string) => {
   if (typeof process.getBuiltinModule !== "function")
     throw new SamebitError(
-      `runtime: expected Node 20.16, Deno 2.1 or Bun 1.2, or a later one, found ${runtimeName()}; update it`,
+      `runtime: expected Node 20.16, Deno 2.1 or Bun 1.2.10, or a later one, found ${runtimeName()}; update it`,
     );
   return process.getBuiltinModule(id);
 };

@@ -24,10 +24,11 @@ export async function startWorker(): Promise<WorkerHandle> {
 function startNodeWorker(): WorkerHandle {
   const { Worker } = builtin("node:worker_threads"),
     script = embeddedWorker();
-  const worker = new Worker(script ?? new URL("../threads/worker.js", import.meta.url), {
-    eval: script !== undefined,
-    execArgv: [], // the process may have been started with flags that a worker refuses (--input-type)
-  });
+  const execArgv: string[] = []; // the process may have been started with flags that a worker refuses (--input-type)
+  const worker =
+    script === undefined
+      ? new Worker(new URL("../threads/worker.js", import.meta.url), { execArgv })
+      : new Worker(script, { execArgv, eval: true });
   let asked = false;
   return {
     post: (message) => worker.postMessage(message),

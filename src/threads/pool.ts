@@ -97,7 +97,8 @@ export class ThreadPool {
   }
 
   private startThread(worker: WorkerHandle, message: StartMessage): Promise<void> {
-    let hasStarted = false;
+    let hasStarted = false,
+      isListening = false;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(
         () =>
@@ -112,7 +113,11 @@ export class ThreadPool {
       this.timers.add(timer);
       worker.onMessage((received) => {
         const answer = received as ThreadMessage;
-        if (answer.kind === "listening") return worker.post(message);
+        if (answer.kind === "listening") {
+          if (!isListening) worker.post(message);
+          isListening = true;
+          return;
+        }
         if (answer.kind === "done") return this.finish(answer);
         if (answer.kind === "read") return this.report(answer.bytes);
         if (answer.kind === "filled") return this.endFilling(answer.fault);

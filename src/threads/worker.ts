@@ -41,7 +41,7 @@ export interface RunMessage {
   readonly schedule: number;
 }
 export type ThreadMessage =
-  /** The thread listens now. Browsers drop what is sent before: modules load in several steps there. */
+  /** The thread listens now; said more than once. Browsers drop what is sent before: modules load in several steps there. */
   | { readonly kind: "listening" }
   | { readonly kind: "ready" }
   /** The thread could not start. */
@@ -68,6 +68,8 @@ export interface DoneMessage extends Outcome {
 const STOP = 0xffffffff;
 /** How long an idle thread sleeps before it looks again. */
 const IDLE_MS = 10_000;
+/** How often a thread says that it listens, until it is told something. */
+const REPEAT_MS = 100;
 /** How long thread 0 waits for the others to leave an aborted run, and how often it looks. */
 const LEAVE_MS = 60_000,
   CLOSE_MS = 1;
@@ -80,7 +82,12 @@ let banks: ThreadBank[] = [];
 let thread = 0,
   nThreads = 1;
 
+const listen = () => port.post({ kind: "listening" } satisfies ThreadMessage);
+/** Deno before 2.9 loses what a worker says in its first moments. */
+const repeat = setInterval(listen, REPEAT_MS);
+
 port.onMessage((received) => {
+  clearInterval(repeat);
   const message = received as StartMessage | FillMessage | FollowMessage | RunMessage;
   if (message.kind === "run") return coordinate(message);
   if (message.kind === "fill") return void load(message.plan);
@@ -94,7 +101,7 @@ port.onMessage((received) => {
   port.post({ kind: "ready" } satisfies ThreadMessage);
 });
 
-port.post({ kind: "listening" } satisfies ThreadMessage);
+listen();
 
 async function load(plan: FillPlan): Promise<void> {
   const places = banks.map(({ memory, exports }) => ({ memory, kernels: exports }));

