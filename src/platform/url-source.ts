@@ -119,13 +119,16 @@ class Pieces {
       try {
         response ??= await fetchRange(this.url, offset, length, signal);
         return await this.body(response, length);
-      } catch (error) {
-        if (
-          signal.aborted ||
-          tries === TRIES ||
-          (error instanceof SamebitError && !isPassing(response))
-        )
-          throw error;
+      } catch (cause) {
+        const isKnown = cause instanceof SamebitError;
+        if (signal.aborted || (isKnown && !isPassing(response))) throw cause;
+        if (tries === TRIES)
+          throw isKnown
+            ? cause
+            : new SamebitError(
+                `${this.url}: expected ${length} bytes at ${offset}, found ${(cause as Error).message}, ${TRIES} times; load it again`,
+                { cause },
+              );
       }
       response = undefined;
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS * 2 ** (tries - 1)));
@@ -183,6 +186,6 @@ function sizeOf(response: Response): number | undefined {
 }
 
 async function sizeByHead(url: string): Promise<number> {
-  const { headers } = await fetch(url, { method: "HEAD" });
-  return Number(headers.get("content-length"));
+  const response = await fetch(url, { method: "HEAD" }).catch(() => undefined);
+  return Number(response?.headers.get("content-length"));
 }

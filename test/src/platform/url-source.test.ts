@@ -179,6 +179,16 @@ describe("urlSource", () => {
     );
   });
 
+  it("says what is wrong: a connection that breaks again and again", async () => {
+    const odd: Odd = ({ piece }, _, request) => piece === 1 && !!request.socket.destroy();
+    const { url, asked } = await serve({ odd }),
+      source = await urlSource(url);
+    await expect(source.read(PIECE_BYTES, 10)).rejects.toThrow(
+      /m.gguf: expected 4194304 bytes at 4194304, found .*, 4 times; load it again$/,
+    );
+    expect(asked.filter(({ piece }) => piece === 1).length).toBe(4);
+  });
+
   it("says what is wrong: no server", async () => {
     await expect(urlSource("http://127.0.0.1:9/m.gguf")).rejects.toThrow(
       /^http:.*m.gguf: expected an answer, found .*; check the address, and whether/,
