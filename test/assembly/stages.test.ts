@@ -50,11 +50,12 @@ function take(bytes: number): number {
 const control = take(Control.bytes);
 const words = new Int32Array(memory.buffer, control, Control.bytes / 4);
 
-beforeEach(() => {
+function clearControl(): void {
   for (let i = 0; i < words.length; i++) Atomics.store(words, i, 0);
-});
+}
 
 describe("stages", () => {
+  beforeEach(clearControl);
   const thread = () => instantiateKernels(module, memory) as unknown as Stages;
 
   it("open when the last thread inside leaves, and for those that come late", () => {
@@ -176,6 +177,8 @@ describe("runPlan", () => {
 
   /** Each row of a stage is the sum of itself and the row behind it in the stage before; the two buffers take turns. */
   beforeAll(async () => {
+    // never again: to the workers, epoch 0 would be a run that nobody has opened
+    clearControl();
     for (let stage = 0; stage < STAGES; stage++) {
       const ins = new Uint32Array(
         memory.buffer,

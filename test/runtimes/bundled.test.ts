@@ -16,7 +16,9 @@ import { hasChromium, ISOLATION, launchChromium, serveFolder } from "./browsers.
 
 const root = resolve(import.meta.dirname, "../.."), modules = resolve(import.meta.dirname, "node_modules");
 const { tokens, nCtx } = EMBEDDED_CASE, golden = readGolden().models.embedded;
-const run = promisify(execFile);
+const execute = promisify(execFile);
+/** Nothing outlives its test. */
+const run = (command: string, args: readonly string[], options = {}) => execute(command, args, { timeout: 110_000, killSignal: "SIGKILL", ...options });
 
 /** A project of somebody's who has installed samebit. The temporary folder has no other modules. */
 const folder = mkdtempSync(join(tmpdir(), "samebit-bundled-"));

@@ -50,7 +50,7 @@ const WRITTEN: Record<string, { sha256: string; command: (target: string, text: 
 
 function run(command: readonly string[], config: unknown): Promise<Record<string, unknown>[]> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command[0], [...command.slice(1), check, JSON.stringify(config)], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(command[0], [...command.slice(1), check, JSON.stringify(config)], { stdio: ["ignore", "pipe", "pipe"], timeout: 110_000, killSignal: "SIGKILL" });
     let out = "", err = "";
     child.stdout.on("data", (data) => (out += data));
     child.stderr.on("data", (data) => (err += data));
