@@ -179,9 +179,10 @@ function layerOf(file: string): string {
   return top === "src" ? `src/${second.replace(/\.ts$/, "")}` : top;
 }
 
+const textOf = (file: string) => readFileSync(join(root, file), "utf8");
+
 /** Relative imports of a file, as paths from the root. */
-function imports(file: string): string[] {
-  const text = readFileSync(join(root, file), "utf8");
+function imports(file: string, text = textOf(file)): string[] {
   const found = text.matchAll(
     /(?:^|\n)\s*(?:import|export)[^"';]*?from\s*"(\.[^"]+)"|import\(\s*"(\.[^"]+)"\s*\)|(?:^|\n)import\s+"(\.[^"]+)"/g,
   );
@@ -215,13 +216,9 @@ describe("layering", () => {
     const visit = (file: string): void => {
       if (seen.has(file)) return;
       seen.add(file);
-      const code = readFileSync(join(root, file), "utf8").replace(
-        /(?:^|\n)(?:import|export) type [^;]*;/g,
-        "",
-      );
+      const code = textOf(file).replace(/(?:^|\n)(?:import|export) type [^;]*;/g, "");
       expect(code, file).not.toContain("import.meta");
-      for (const [, path] of code.matchAll(/from\s*"(\.[^"]+)"/g))
-        visit(relative(root, resolve(root, dirname(file), path)));
+      imports(file, code).forEach(visit);
     };
     visit("src/threads/worker.ts");
     expect([...seen]).toContain("src/platform/node.ts");

@@ -1,4 +1,5 @@
-// Standard output. A reader that goes away (`samebit run | head`) ends the program without a word.
+// Where results go: standard output, of which a reader that goes away (`samebit run | head`) ends the program without a word, and
+// the files that options name.
 
 import { once } from "node:events";
 import { checkWritable } from "../platform/output-file.ts";

@@ -55,10 +55,13 @@ function startNodeWorker(): WorkerHandle {
 
 function startBrowserWorker(): WorkerHandle {
   const script = embeddedWorker();
-  const worker =
-    script === undefined
-      ? new Worker(new URL("../threads/worker.js", import.meta.url), { type: "module" })
-      : new Worker(scriptUrl(script));
+  let worker: Worker;
+  if (script === undefined) {
+    worker = new Worker(new URL("../threads/worker.js", import.meta.url), { type: "module" });
+  } else {
+    scriptUrl ??= URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+    worker = new Worker(scriptUrl);
+  }
   return {
     post: (message) => worker.postMessage(message),
     onMessage: (handler) => worker.addEventListener("message", (event) => handler(event.data)),
@@ -73,15 +76,5 @@ function startBrowserWorker(): WorkerHandle {
   };
 }
 
-const scriptUrls = new Map<string, string>();
-
 /** One for all workers, for as long as the page is there: one that is taken back may be missing for a worker that still loads. */
-function scriptUrl(script: string): string {
-  let url = scriptUrls.get(script);
-  if (url === undefined)
-    scriptUrls.set(
-      script,
-      (url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }))),
-    );
-  return url;
-}
+let scriptUrl: string | undefined;

@@ -44,8 +44,10 @@ export async function serveFolder(root: string, options: ServeOptions): Promise<
 async function answer(root: string, { headers: more, change, page, onOpen, onPost }: ServeOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = new URL(request.url ?? "/", "http://localhost");
   const headers = { "content-type": TYPES[url.pathname.split(".").at(-1) ?? ""] ?? "application/octet-stream", ...more };
-  if (url.pathname === "/") onOpen?.();
-  if (url.pathname === "/") return void response.writeHead(200, { ...headers, "content-type": "text/html" }).end(page ?? "<title>samebit</title>");
+  if (url.pathname === "/") {
+    onOpen?.();
+    return void response.writeHead(200, { ...headers, "content-type": "text/html" }).end(page ?? "<title>samebit</title>");
+  }
   if (request.method === "POST") {
     const parts: Buffer[] = [];
     for await (const part of request) parts.push(part as Buffer);

@@ -7,7 +7,7 @@ import type { Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { rolldown } from "rolldown";
+import { type InputOptions, type OutputOptions, rolldown } from "rolldown";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { build } from "vite";
 import { EMBEDDED } from "../built.ts";
@@ -29,6 +29,13 @@ beforeAll(() => {
   symlinkSync(root, path("node_modules/samebit"));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Makes one script of a file of theirs and of all that it imports. */
+async function bundle(name: string, into: string, format: OutputOptions["format"], options: InputOptions): Promise<void> {
+  const bundled = await rolldown({ input: path(name), cwd: folder, ...options });
+  await bundled.write({ file: into, format, codeSplitting: false, minify: true });
+  await bundled.close();
+}
 
 /** Code that hashes the logits of `model`, an expression, as test/golden does: by two threads where there can be. */
 const hashing = (model: string) => `async function hash() {
@@ -61,9 +68,8 @@ describe("one file", () => {
   afterAll(() => rmSync(alone, { recursive: true }));
   beforeAll(async () => {
     writeFileSync(path("single.mjs"), `import { loadModel } from "samebit/single-file"; ${hashing("process.argv.at(-1)")}; hash().then((found) => console.log(JSON.stringify(found)));`);
-    const bundle = await rolldown({ input: path("single.mjs"), cwd: folder, platform: "node" });
-    for (const [file, format] of [["program.mjs", "esm"], ["program.cjs", "cjs"]] as const) await bundle.write({ file: join(alone, file), format, codeSplitting: false, minify: true });
-    await bundle.close();
+    await bundle("single.mjs", program, "esm", { platform: "node" });
+    await bundle("single.mjs", join(alone, "program.cjs"), "cjs", { platform: "node" });
   });
 
   for (const [name, command, ...args] of [
@@ -82,9 +88,7 @@ describe("one file", () => {
 
   it("is what the error says where a bundler has left the kernels behind", async () => {
     writeFileSync(path("files.mjs"), `import { loadModel } from "samebit"; loadModel(process.argv.at(-1)).catch((error) => console.log(error.name, error.message));`);
-    const bundle = await rolldown({ input: path("files.mjs"), cwd: folder, platform: "node" });
-    await bundle.write({ file: join(alone, "files.mjs"), format: "esm", codeSplitting: false });
-    await bundle.close();
+    await bundle("files.mjs", join(alone, "files.mjs"), "esm", { platform: "node" });
     const { stdout } = await run(process.execPath, [join(alone, "files.mjs"), EMBEDDED], { cwd: alone });
     expect(stdout).toMatch(/^SamebitError file:.*: expected the kernels, found ENOENT.*; serve dist\/kernels, or import samebit\/single-file/);
   });
@@ -110,9 +114,7 @@ describe.skipIf(!hasChromium)("pages", () => {
     await build({ root: folder, logLevel: "error", build: { outDir: pages, rollupOptions: { input: [path("page.html"), path("worker.html")] } } });
     // one script that is no module, as older pages have it
     writeFileSync(path("classic.js"), `import { loadModel } from "samebit/single-file"; ${hashing("'/model.gguf'")}; window.found = hash();`);
-    const bundle = await rolldown({ input: path("classic.js"), cwd: folder, platform: "browser", transform: { define: { "import.meta.url": "undefined" } } });
-    await bundle.write({ file: join(pages, "classic.js"), format: "iife", codeSplitting: false, minify: true });
-    await bundle.close();
+    await bundle("classic.js", join(pages, "classic.js"), "iife", { platform: "browser", transform: { define: { "import.meta.url": "undefined" } } });
     for (const [name, head] of [["classic", '<meta charset="utf-8">'], ["unsaid", ""]]) writeFileSync(join(pages, `${name}.html`), `<!doctype html>${head}<title>${name}</title><script src="/classic.js"></script>`);
     copyFileSync(EMBEDDED, join(pages, "model.gguf"));
     for (const headers of [ISOLATION, {}]) {

@@ -94,6 +94,20 @@ async function bitsFrom(source: ModelSource): Promise<string[]> {
 }
 
 describe("sources", () => {
+  it("are read from the start to the end, so that what reads ahead is right", async () => {
+    const offsets: number[] = [];
+    const source = new CountingSource((offset, length) => {
+      offsets.push(offset);
+      return bytes.slice(offset, offset + length);
+    });
+    const gguf = await readGguf(bytesSource("whole", bytes));
+    await bitsFrom(source);
+    const data = Math.min(...[...gguf.tensors.values()].map(({ offset }) => offset)),
+      ofTensors = offsets.filter((offset) => offset >= data);
+    expect(ofTensors.length).toBeGreaterThanOrEqual(gguf.tensors.size);
+    expect(ofTensors).toEqual(ofTensors.toSorted((a, b) => a - b));
+  });
+
   it.each<[string, () => ModelSource | Promise<ModelSource>]>([
     [
       "a file URL, with a space and a letter beyond ASCII in it",

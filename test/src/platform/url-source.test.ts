@@ -19,7 +19,10 @@ type Odd = (asked: Asked, response: ServerResponse, request: IncomingMessage) =>
 
 const servers: ReturnType<typeof createServer>[] = [];
 afterEach(() => {
-  for (const server of servers.splice(0)) server.closeAllConnections();
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 async function serve({
