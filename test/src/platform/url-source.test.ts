@@ -76,6 +76,20 @@ describe("urlSource", () => {
     expect(mostOpen()).toBeLessThan(8);
   });
 
+  it("asks past the browser's cache", async () => {
+    const asked: (string | undefined)[] = [];
+    const { url } = await serve({
+      odd(_, __, { headers }) {
+        asked.push(headers["cache-control"]);
+        return false;
+      },
+    });
+    const source = await urlSource(url);
+    await source.read(PIECE_BYTES, 1);
+    // what fetch makes of "no-store"
+    expect(new Set(asked)).toEqual(new Set(["no-cache"]));
+  });
+
   it("reads ahead of nobody who jumps", async () => {
     const { url, asked } = await serve(),
       source = await urlSource(url);
